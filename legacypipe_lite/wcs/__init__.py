@@ -1,0 +1,19 @@
+"""World coordinate systems of images and resampling between them."""
+
+from .base import ImageWcs, great_circle_distance
+from .header import wcs_from_header
+from .resample import PixelMap
+from .sip import SipWcs
+from .tan import TanWcs, target_wcs
+from .tpv import TpvWcs
+
+__all__ = [
+    "ImageWcs",
+    "TanWcs",
+    "TpvWcs",
+    "SipWcs",
+    "target_wcs",
+    "wcs_from_header",
+    "great_circle_distance",
+    "PixelMap",
+]

@@ -1,0 +1,155 @@
+"""Kernels: interpolation of the pixel map between two images, and Lanczos-3 resampling."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+LANCZOS_BINS = 1024
+
+
+def _lanczos_table():
+    """Weights of the 7 taps for 1024 bins per pixel of the fractional offset; float32 (1025, 7)."""
+    t = -3.5 + np.arange(LANCZOS_BINS + 1)[:, None] / LANCZOS_BINS + np.arange(7)[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        k = 3 * np.sin(np.pi * t) * np.sin(np.pi * t / 3) / (np.pi * t) ** 2
+    k[t == 0] = 1.0
+    k[np.abs(t) >= 3] = 0.0
+    return k.astype(np.float32)
+
+
+LANCZOS_TABLE = _lanczos_table()
+
+
+@njit(cache=True)
+def lagrange_weights(n_out, lo, step, first, n_nodes, index, weights):
+    """4-point Lagrange interpolation from equally spaced nodes to consecutive integers.
+
+    Parameters
+    ----------
+    n_out : int
+        Number of integer positions.
+    lo, step : float
+        Position of node 0 and node spacing.
+    first : int
+        First integer position.
+    n_nodes : int
+        Number of nodes (>= 4).
+    index : int64 (n_out,)
+        Out: first of the four nodes.
+    weights : float64 (n_out, 4)
+        Out: their weights.
+    """
+    for i in range(n_out):
+        t = (first + i - lo) / step
+        k = int(math.floor(t)) - 1
+        k = min(max(k, 0), n_nodes - 4)
+        u = t - k
+        index[i] = k
+        weights[i, 0] = -(u - 1.0) * (u - 2.0) * (u - 3.0) / 6.0
+        weights[i, 1] = u * (u - 2.0) * (u - 3.0) / 2.0
+        weights[i, 2] = -u * (u - 1.0) * (u - 3.0) / 2.0
+        weights[i, 3] = u * (u - 1.0) * (u - 2.0) / 6.0
+
+
+@njit(cache=True)
+def interpolate_map(node_x, node_y, iy, wy, ix, wx, out_x, out_y):
+    """Tensor-product interpolation of two node grids (ny, nx) to float32 maps (h, w)."""
+    h, w = out_x.shape
+    nx = node_x.shape[1]
+    row_x = np.empty(nx)
+    row_y = np.empty(nx)
+    for i in range(h):
+        k = iy[i]
+        for j in range(nx):
+            a = 0.0
+            b = 0.0
+            for m in range(4):
+                a += wy[i, m] * node_x[k + m, j]
+                b += wy[i, m] * node_y[k + m, j]
+            row_x[j] = a
+            row_y[j] = b
+        for j in range(w):
+            k2 = ix[j]
+            w0, w1, w2, w3 = wx[j, 0], wx[j, 1], wx[j, 2], wx[j, 3]
+            out_x[i, j] = w0 * row_x[k2] + w1 * row_x[k2 + 1] + w2 * row_x[k2 + 2] + w3 * row_x[k2 + 3]
+            out_y[i, j] = w0 * row_y[k2] + w1 * row_y[k2 + 1] + w2 * row_y[k2 + 2] + w3 * row_y[k2 + 3]
+
+
+@njit(cache=True, inline="always")
+def nearest_index(f, half):
+    """Nearest pixel of a position: truncation toward zero of f + 0.5, in the precision of `f`."""
+    return int(f + half)
+
+
+@njit(cache=True, inline="always")
+def lanczos_weights(d, table, out):
+    """Fill `out` (7,) with the Lanczos-3 weights for the fractional offset `d`; returns their sum.
+
+    The table is linear between bins; beyond |d| = 0.5 its last bin is extrapolated.
+    """
+    q = (0.5 - d) * LANCZOS_BINS
+    t = int(q)
+    t = min(max(t, 0), LANCZOS_BINS - 1)
+    r = np.float32(q - t)
+    total = np.float32(0.0)
+    for j in range(7):
+        v = table[t, j] + (table[t + 1, j] - table[t, j]) * r
+        out[j] = v
+        total += v
+    return total
+
+
+@njit(cache=True)
+def nearest_maps(fx, fy, half, width, height, ix, iy):
+    """Nearest input pixel of every output pixel; -1 in both maps where there is none."""
+    h, w = fx.shape
+    for i in range(h):
+        for j in range(w):
+            x = fx[i, j]
+            y = fy[i, j]
+            if not (x > -2.0 and y > -2.0):
+                ix[i, j] = -1
+                iy[i, j] = -1
+                continue
+            a = nearest_index(x, half)
+            b = nearest_index(y, half)
+            if 0 <= a < width and 0 <= b < height and x > -1.5 and y > -1.5:
+                ix[i, j] = a
+                iy[i, j] = b
+            else:
+                ix[i, j] = -1
+                iy[i, j] = -1
+
+
+@njit(cache=True)
+def lanczos_image(image, fx, fy, ix, iy, table, out):
+    """Lanczos-3 value of `image` at every position of the map; 0 where the map has no pixel."""
+    h, w = fx.shape
+    height, width = image.shape
+    wx = np.empty(7, np.float32)
+    wy = np.empty(7, np.float32)
+    for i in range(h):
+        for j in range(w):
+            x = ix[i, j]
+            y = iy[i, j]
+            if x < 0:
+                out[i, j] = 0.0
+                continue
+            norm = lanczos_weights(fx[i, j] - x, table, wx) * lanczos_weights(fy[i, j] - y, table, wy)
+            total = np.float32(0.0)
+            if 3 <= x < width - 3 and 3 <= y < height - 3:
+                for m in range(7):
+                    row = np.float32(0.0)
+                    for k in range(7):
+                        row += wx[k] * image[y - 3 + m, x - 3 + k]
+                    total += wy[m] * row
+            else:
+                for m in range(7):
+                    yy = min(max(y - 3 + m, 0), height - 1)
+                    row = np.float32(0.0)
+                    for k in range(7):
+                        xx = min(max(x - 3 + k, 0), width - 1)
+                        row += wx[k] * image[yy, xx]
+                    total += wy[m] * row
+            out[i, j] = total / norm

@@ -1,0 +1,27 @@
+"""Fixtures shared by all tests: where the shared test data are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _find_testdata():
+    named = os.environ.get("LEGACYPIPE_TESTDATA")
+    for path in (Path(named) if named else None, REPOSITORY.parent / "shared"):
+        if path is not None and (path / "realdata").is_dir():
+            return path
+    return None
+
+
+TESTDATA = _find_testdata()
+
+
+@pytest.fixture(scope="session")
+def testdata():
+    """Folder with realdata/, reference/, sim/, refdata/; skips the test where it is absent."""
+    if TESTDATA is None:
+        pytest.skip("no shared test data: set LEGACYPIPE_TESTDATA, or put them in ../shared")
+    return TESTDATA
