@@ -147,9 +147,7 @@ class RunOptions:
     )
     width: int = _option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", stages="tims")
     height: int = _option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", stages="tims")
-    pixscale: float = _option(
-        0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims"
-    )
+    pixscale: float = _option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims")
     zoom: tuple | None = _option(
         None,
         "--zoom",
@@ -181,9 +179,7 @@ class RunOptions:
         choices=("dr9", "dr10", "dr11"),
         stages="writecat",
     )
-    skip: bool = _option(
-        False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag"
-    )
+    skip: bool = _option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
     skip_coadd: bool = _option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
     check_done: bool = _option(
         False,
@@ -230,9 +226,7 @@ class RunOptions:
     max_mjd: float | None = _option(
         None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float", stages="tims"
     )
-    cache_dir: str | None = _option(
-        None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT
-    )
+    cache_dir: str | None = _option(None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT)
     prime_cache: bool = _option(
         False,
         "--prime-cache",
@@ -330,9 +324,7 @@ class RunOptions:
     apodize: bool = _option(
         False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag", stages="tims"
     )
-    no_outliers: bool = _option(
-        False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk"
-    )
+    no_outliers: bool = _option(False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk")
     cache_outliers: bool = _option(
         False,
         "--cache-outliers",
@@ -359,20 +351,14 @@ class RunOptions:
     )
 
     # --- reference catalogues
-    no_gaia: bool = _option(
-        False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat")
-    )
-    no_tycho: bool = _option(
-        False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs")
-    )
+    no_gaia: bool = _option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
+    no_tycho: bool = _option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))
     no_large_galaxies: bool = _option(
         False, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "flag", stages=("tims", "refs")
     )
 
     # --- detection
-    nsigma: float = _option(
-        6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("srcs", "fitblobs")
-    )
+    nsigma: float = _option(6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("srcs", "fitblobs"))
     saddle_fraction: float = _option(
         0.1,
         "--saddle-fraction",
@@ -428,9 +414,7 @@ class RunOptions:
         False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag", stages="fitblobs"
     )
     checkpoint: str | None = _option(None, "--checkpoint", "keep finished blobs in this file", _FIT)
-    checkpoint_period: float = _option(
-        600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float"
-    )
+    checkpoint_period: float = _option(600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float")
     bail_out: bool = _option(
         False,
         "--bail-out",
@@ -566,13 +550,9 @@ class RunOptions:
     )
 
     # --- selected blobs, debugging
-    nblobs: int | None = _option(
-        None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs"
-    )
+    nblobs: int | None = _option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
     blob: int | None = _option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
-    blobid: str | None = _option(
-        None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs"
-    )
+    blobid: str | None = _option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs")
     blobxy: tuple = _option(
         (),
         "--blobxy",
@@ -599,9 +579,7 @@ class RunOptions:
     debug: bool = _option(False, "--debug", "show tracebacks", _DEBUG, "flag")
 
     # --- known, but not supported
-    fit_on_coadds: bool = _option(
-        False, "--fit-on-coadds", "fit on coadds", _RARE, "flag", refused=_NO_COADD_FIT
-    )
+    fit_on_coadds: bool = _option(False, "--fit-on-coadds", "fit on coadds", _RARE, "flag", refused=_NO_COADD_FIT)
     coadd_tiers: int | None = _option(
         None, "--coadd-tiers", "coadds in groups of seeing", _RARE, "int", refused=_NO_COADD_FIT
     )
@@ -613,9 +591,7 @@ class RunOptions:
         "flag",
         refused=_NO_COADD_FIT,
     )
-    ubercal_sky: bool = _option(
-        False, "--ubercal-sky", "sky from overlaps", _RARE, "flag", refused=_NO_COADD_FIT
-    )
+    ubercal_sky: bool = _option(False, "--ubercal-sky", "sky from overlaps", _RARE, "flag", refused=_NO_COADD_FIT)
     subsky_radii: tuple | None = _option(
         None,
         "--subsky-radii",
@@ -628,12 +604,8 @@ class RunOptions:
     )
     galex: bool = _option(False, "--galex", "GALEX photometry", _RARE, "flag", refused=_NO_GALEX)
     galex_dir: str | None = _option(None, "--galex-dir", "GALEX images", _RARE, refused=_NO_GALEX)
-    no_galex_ceres: bool = _option(
-        False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX
-    )
-    save_galex_psf: bool = _option(
-        False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX
-    )
+    no_galex_ceres: bool = _option(False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX)
+    save_galex_psf: bool = _option(False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX)
     save_unwise_psf: bool = _option(
         False, "--save-unwise-psf", "write WISE PSFs", _RARE, "flag", refused="WISE PSFs are not written"
     )
@@ -662,15 +634,11 @@ class RunOptions:
     )
     ngpu: int | None = _option(None, "--ngpu", "number of GPUs", _RARE, "int", refused=_NO_GPU)
     gpu_ids: str | None = _option(None, "--gpu-ids", "GPU numbers", _RARE, refused=_NO_GPU)
-    threads_per_gpu: int | None = _option(
-        None, "--threads-per-gpu", "threads per GPU", _RARE, "int", refused=_NO_GPU
-    )
+    threads_per_gpu: int | None = _option(None, "--threads-per-gpu", "threads per GPU", _RARE, "int", refused=_NO_GPU)
     plots: bool = _option(False, ("-p", "--plots"), "debug plots", _RARE, "flag", refused=_NO_PLOTS)
     plots2: bool = _option(False, "--plots2", "more debug plots", _RARE, "flag", refused=_NO_PLOTS)
     plot_base: str | None = _option(None, "--plot-base", "plot file names", _RARE, refused=_NO_PLOTS)
-    plot_number: int | None = _option(
-        None, "--plot-number", "first plot number", _RARE, "int", refused=_NO_PLOTS
-    )
+    plot_number: int | None = _option(None, "--plot-number", "first plot number", _RARE, "int", refused=_NO_PLOTS)
     ps: str | None = _option(
         None, "--ps", "resource log", _RARE, refused="the summary gives time and peak memory per stage"
     )

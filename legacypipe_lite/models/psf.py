@@ -50,9 +50,7 @@ class PsfModel:
     def __post_init__(self):
         nterms = (self.degree + 1) * (self.degree + 2) // 2
         if self.basis.ndim != 3 or self.basis.shape[0] != nterms:
-            raise ValueError(
-                f"PSF of degree {self.degree} needs {nterms} basis stamps, got shape {self.basis.shape}"
-            )
+            raise ValueError(f"PSF of degree {self.degree} needs {nterms} basis stamps, got shape {self.basis.shape}")
 
     @property
     def is_constant(self):

@@ -91,9 +91,7 @@ class ImageWcs:
         """
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         ra, dec = np.empty(x.size), np.empty(x.size)
-        kernels.pixels_to_sky(
-            self.pack(), np.ascontiguousarray(x).ravel(), np.ascontiguousarray(y).ravel(), ra, dec
-        )
+        kernels.pixels_to_sky(self.pack(), np.ascontiguousarray(x).ravel(), np.ascontiguousarray(y).ravel(), ra, dec)
         if x.ndim == 0:
             return float(ra[0]), float(dec[0])
         return ra.reshape(x.shape), dec.reshape(x.shape)
@@ -105,9 +103,7 @@ class ImageWcs:
         """
         ra, dec = np.broadcast_arrays(np.asarray(ra, float), np.asarray(dec, float))
         x, y = np.empty(ra.size), np.empty(ra.size)
-        kernels.sky_to_pixels(
-            self.pack(), np.ascontiguousarray(ra).ravel(), np.ascontiguousarray(dec).ravel(), x, y
-        )
+        kernels.sky_to_pixels(self.pack(), np.ascontiguousarray(ra).ravel(), np.ascontiguousarray(dec).ravel(), x, y)
         if ra.ndim == 0:
             return float(x[0]), float(y[0])
         return x.reshape(ra.shape), y.reshape(ra.shape)

@@ -38,15 +38,11 @@ def wcs_from_header(header, filename="", correction=(0.0, 0.0)):
         try:
             return float(header[key])
         except (KeyError, TypeError, ValueError):
-            raise InputError(
-                f"{filename}: header has no usable card {key}, so the image has no WCS"
-            ) from None
+            raise InputError(f"{filename}: header has no usable card {key}, so the image has no WCS") from None
 
     ctype = str(header["CTYPE1"]).strip() if "CTYPE1" in header else ""
     if ctype not in ("RA---TAN", "RA---TPV", "RA---TAN-SIP"):
-        raise InputError(
-            f"{filename}: WCS projection {ctype!r} is not supported (RA---TAN, RA---TPV, RA---TAN-SIP)"
-        )
+        raise InputError(f"{filename}: WCS projection {ctype!r} is not supported (RA---TAN, RA---TPV, RA---TAN-SIP)")
     crval = [get("CRVAL1"), get("CRVAL2")]
     dec = crval[1]
     crval[0] += float(correction[0]) / 3600.0 / np.cos(np.deg2rad(dec))
@@ -63,9 +59,7 @@ def wcs_from_header(header, filename="", correction=(0.0, 0.0)):
         return TanWcs(crval, crpix, cd, width, height)
     linear = np.zeros(NCOEF)
     linear[1] = 1.0
-    return TpvWcs(
-        crval, crpix, cd, width, height, linear if pv1 is None else pv1, linear if pv2 is None else pv2
-    )
+    return TpvWcs(crval, crpix, cd, width, height, linear if pv1 is None else pv1, linear if pv2 is None else pv2)
 
 
 def _image_size(header, filename):

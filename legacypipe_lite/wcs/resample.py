@@ -83,9 +83,7 @@ class PixelMap:
     def _interpolated(out_wcs, in_wcs, xlo, xhi, nx, ylo, yhi, ny):
         gx, gy = np.meshgrid(np.linspace(xlo, xhi, nx), np.linspace(ylo, yhi, ny))
         node_x, node_y = np.empty(gx.size), np.empty(gx.size)
-        projection_kernels.pixels_to_pixels(
-            out_wcs.pack(), in_wcs.pack(), gx.ravel(), gy.ravel(), node_x, node_y
-        )
+        projection_kernels.pixels_to_pixels(out_wcs.pack(), in_wcs.pack(), gx.ravel(), gy.ravel(), node_x, node_y)
         shape = (yhi - ylo + 1, xhi - xlo + 1)
         axes = []
         for n_out, lo, hi, n in ((shape[0], ylo, yhi, ny), (shape[1], xlo, xhi, nx)):
