@@ -1,0 +1,89 @@
+"""What a stage is, and the tools it is handed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Stage", "Tools", "Report"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a brick run.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        One line for ``--list-stages``.
+    reads : tuple of str
+        State items it needs.
+    makes : tuple of str
+        State items it returns.
+    run : callable
+        ``run(state, options, tools) -> dict`` of the items in `makes`, and optionally ``header_<name>``.
+    apply : callable or None
+        ``apply(state, made)``: changes items of earlier stages in place (images). Called after `run`, and in
+        the same way after the stage's pickle was read.
+    """
+
+    name: str
+    text: str
+    reads: tuple
+    makes: tuple
+    run: Callable
+    apply: Callable | None = None
+
+
+@dataclass
+class Report:
+    """What a run has to tell at its end.
+
+    Attributes
+    ----------
+    dropped_ccds : list of (str, str)
+        CCD name and reason.
+    warnings : list of str
+        In order, each once.
+    counts : dict
+        Whatever stages count (sources by type, blobs, ...).
+    """
+
+    dropped_ccds: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    counts: dict = field(default_factory=dict)
+
+    def warn_once(self, logger, text):
+        """Log a warning unless the same text was logged before in this run."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            logger.warning(text)
+
+    def drop_ccd(self, logger, name, reason):
+        """Note that a CCD is not used, and say so."""
+        self.dropped_ccds.append((name, reason))
+        logger.warning("dropping CCD %s: %s", name, reason)
+
+
+@dataclass
+class Tools:
+    """What a stage may use besides the state.
+
+    Attributes
+    ----------
+    survey : survey.SurveyDirectory
+    products : survey.OutputTree
+    map : callable
+        ``map(function, tasks, shared=None, label="") -> list``: results of ``function(shared, task)`` in the order
+        of `tasks`, over the worker pool. `function` must be a module-level function; `shared` reaches the
+        workers without being pickled.
+    header : callable
+        ``header(state) -> list of (keyword, value, comment)``: the version header as it stands.
+    report : Report
+    """
+
+    survey: Any
+    products: Any
+    map: Callable
+    header: Callable
+    report: Report = field(default_factory=Report)
