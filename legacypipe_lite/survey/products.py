@@ -1,0 +1,373 @@
+"""The output tree: where each product of a brick lies, how it is compressed, and how it is written.
+
+Every file is built in memory, written under a temporary name in its final folder, flushed to disk and renamed, so
+a reader never sees half a file and a full disk loses nothing that was there. The SHA-256 of what was written is
+remembered for the brick's checksum file.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import fitsio
+import numpy as np
+
+from ..errors import OutputError
+
+__all__ = ["OutputTree", "PRODUCTS", "tile_size"]
+
+
+class _Product(NamedTuple):
+    """Path pattern, FITS extension name and compression of one product."""
+
+    pattern: str
+    extname: str | None = None
+    compression: str | None = None
+
+
+_COADD = "coadd/{group}/{brick}/{prefix}-{brick}-"
+_METRICS = "metrics/{group}/"
+
+#: Keyword arguments for `fitsio` by kind of image. A negative quantisation level is an absolute step, a positive
+#: one a fraction of the noise, 0 is lossless.
+_COMPRESSION = {
+    "flux": {"compress": "RICE", "qmethod": "SUBTRACTIVE_DITHER_2", "qlevel": -1e-4},
+    "invvar": {"compress": "RICE", "qmethod": "NO_DITHER", "qlevel": 16},
+    "chi2": {"compress": "RICE", "qmethod": "NO_DITHER", "qlevel": -0.1},
+    "lossless": {"compress": "GZIP", "qmethod": "NO_DITHER", "qlevel": 0},
+    "integer": {"compress": "HCOMPRESS"},
+}
+
+
+def _image(name, compression):
+    return _Product(_COADD + name + "-{band}.fits.fz", name.upper() + "_{band}", compression)
+
+
+def _jpeg(name):
+    return _Product(_COADD + name + ".jpg")
+
+
+#: Every product by its key.
+PRODUCTS = {
+    "image": _image("image", "flux"),
+    "model": _image("model", "flux"),
+    "blobmodel": _image("blobmodel", "flux"),
+    "invvar": _image("invvar", "invvar"),
+    "chi2": _image("chi2", "chi2"),
+    "nexp": _image("nexp", "integer"),
+    "depth": _image("depth", "lossless"),
+    "galdepth": _image("galdepth", "lossless"),
+    "psfsize": _image("psfsize", "lossless"),
+    "copsf": _Product(_COADD + "copsf-{band}.fits.fz"),
+    "maskbits": _Product(_COADD + "maskbits.fits.fz", "MASKBITS", "integer"),
+    "ccds-table": _Product(_COADD + "ccds.fits", "CCDS"),
+    "depth-table": _Product(_COADD + "depth.fits", "DEPTH"),
+    "image-jpeg": _jpeg("image"),
+    "model-jpeg": _jpeg("model"),
+    "blobmodel-jpeg": _jpeg("blobmodel"),
+    "resid-jpeg": _jpeg("resid"),
+    "imageblob-jpeg": _jpeg("imageblob"),
+    "wise-jpeg": _jpeg("wise"),
+    "wisemodel-jpeg": _jpeg("wisemodel"),
+    "wiseresid-jpeg": _jpeg("wiseresid"),
+    "outliers-pre": _Product(_METRICS + "outliers-pre-{brick}.jpg"),
+    "outliers-post": _Product(_METRICS + "outliers-post-{brick}.jpg"),
+    "outliers-masked-pos": _Product(_METRICS + "outliers-masked-pos-{brick}.jpg"),
+    "outliers-masked-neg": _Product(_METRICS + "outliers-masked-neg-{brick}.jpg"),
+    "outlier-mask": _Product(_METRICS + "outlier-mask-{brick}.fits.fz", None, "integer"),
+    "blobmask": _Product(_METRICS + "blobmask-{brick}.fits.gz", None, "integer"),
+    "blobmap": _Product(_METRICS + "blobs-{brick}.fits.gz", "BLOB-MAP", "integer"),
+    "all-models": _Product(_METRICS + "all-models-{brick}.fits", "ALL-MODELS"),
+    "reference": _Product(_METRICS + "reference-{brick}.fits", "REFERENCES"),
+    "sources": _Product(_METRICS + "sources-{brick}.fits", "DETECTIONS"),
+    "tractor": _Product("tractor/{group}/tractor-{brick}.fits", "CATALOG"),
+    "tractor-i": _Product("tractor-i/{group}/tractor-i-{brick}.fits", "CATALOG-INTERMEDIATE"),
+    "checksums": _Product("tractor/{group}/brick-{brick}.sha256sum"),
+}
+
+
+def tile_size(length, start=100):
+    """Length of a compression tile along one axis.
+
+    The compressor cannot handle a last, partial tile of one to three pixels, so the tile grows until none is left.
+
+    Parameters
+    ----------
+    length : int
+        Of the image axis.
+    start : int
+        Preferred tile length.
+
+    Returns
+    -------
+    int
+    """
+    tile = start
+    while tile <= length and 1 <= length % tile <= 3:
+        tile += 1
+    return tile
+
+
+class OutputTree:
+    """Writes the products of one brick below an output directory.
+
+    Parameters
+    ----------
+    outdir : str or Path
+    brickname : str
+    prefix : str
+        Start of the coadd file names.
+
+    Attributes
+    ----------
+    checksums : dict
+        Path relative to `outdir` -> hexadecimal SHA-256, in the order of first writing.
+    """
+
+    def __init__(self, outdir, brickname, prefix="legacysurvey"):
+        self.outdir = Path(outdir).absolute()
+        self.brickname = brickname
+        self.prefix = prefix
+        self.checksums = {}
+
+    def relative(self, product, band=None):
+        """Path of a product relative to the output directory, as a string with ``/``.
+
+        Raises
+        ------
+        KeyError
+            For an unknown product.
+        ValueError
+            If a band is missing, or given where the product has none.
+        """
+        pattern = PRODUCTS[product].pattern
+        if ("{band}" in pattern) != (band is not None):
+            raise ValueError(f"product {product!r} {'needs a' if band is None else 'has no'} band")
+        return pattern.format(group=self.brickname[:3], brick=self.brickname, prefix=self.prefix, band=band)
+
+    def path(self, product, band=None):
+        """Absolute `pathlib.Path` of a product."""
+        return self.outdir / self.relative(product, band)
+
+    def write_image(self, product, image, cards=(), *, band=None, primary_cards=()):
+        """Write one image product: an empty primary HDU, then the image, compressed as the product asks.
+
+        Parameters
+        ----------
+        product : str
+            Key of `PRODUCTS`.
+        image : numpy.ndarray, shape (h, w)
+        cards : sequence of (keyword, value, comment)
+            Header cards of the image HDU. A keyword of COMMENT or HISTORY makes a free-text card of `value`; a
+            value of None makes a card without a value.
+        band : str or None
+        primary_cards : sequence
+            Cards of the primary HDU.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        OutputError
+            Naming the path, if it cannot be written.
+        """
+        extname = PRODUCTS[product].extname
+        if extname is not None:
+            extname = extname.format(band=band)
+        return self.write_images(product, [(image, extname, cards)], band=band, primary_cards=primary_cards)
+
+    def write_images(self, product, hdus, *, band=None, primary_cards=()):
+        """Write an image product with several HDUs, given as (image, extension name or None, cards)."""
+        compression = _COMPRESSION.get(PRODUCTS[product].compression)
+
+        def build(fits):
+            # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
+            if compression is not None:
+                fits.write(None, header=_fits_cards(primary_cards))
+            for image, extname, cards in hdus:
+                _append_image(fits, image, extname, _fits_cards(cards), compression)
+
+        return self._publish(self.relative(product, band), build)
+
+    def write_table(self, product, table, *, primary_cards=(), extname=None, units=None, cards=()):
+        """Write a table product: a primary HDU with cards, and one binary table.
+
+        Parameters
+        ----------
+        product : str
+        table : astropy.table.Table or structured numpy.ndarray
+            Columns of numbers, booleans or strings (written as fixed-width bytes).
+        primary_cards : sequence of (keyword, value, comment)
+        extname : str or None
+            Default: the product's own.
+        units : dict or None
+            Column name -> unit; columns that are not named get no TUNIT card.
+        cards : sequence
+            Cards of the table HDU.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        OutputError
+        """
+        rows = _structured(table)
+        names = list(rows.dtype.names)
+        unit_list = [str(units.get(name) or "") for name in names] if units else None
+
+        def build(fits):
+            fits.write(None, header=_fits_cards(primary_cards))
+            fits.write_table(
+                rows,
+                extname=extname or PRODUCTS[product].extname,
+                units=unit_list,
+                header=_fits_cards(cards) or None,
+            )
+
+        return self._publish(self.relative(product), build)
+
+    def write_jpeg(self, product, rgb):
+        """Write a JPEG.
+
+        Parameters
+        ----------
+        product : str
+        rgb : numpy.ndarray of uint8, shape (h, w, 3) or (h, w)
+            Row 0 is the bottom of the picture; a single plane is written as grey RGB.
+
+        Returns
+        -------
+        Path
+        """
+        from PIL import Image
+
+        rgb = np.asarray(rgb)
+        if rgb.ndim == 2:
+            rgb = np.repeat(rgb[:, :, np.newaxis], 3, axis=2)
+        if rgb.dtype != np.uint8:
+            raise ValueError(f"a JPEG is made of uint8 values, not {rgb.dtype}")
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(rgb[::-1])).save(buffer, format="JPEG", dpi=(100, 100))
+        return self._write_bytes(self.relative(product), buffer.getvalue())
+
+    def adopt(self, checksums):
+        """Take over the checksums of products that an earlier run wrote.
+
+        Parameters
+        ----------
+        checksums : dict
+            Relative path -> SHA-256.
+
+        Returns
+        -------
+        list of str
+            Those that are not in this output directory any more, or have changed; they are not taken over.
+        """
+        lost = []
+        for relative, digest in checksums.items():
+            path = self.outdir / relative
+            if path.is_file() and _file_digest(path) == digest:
+                self.checksums[relative] = digest
+            else:
+                lost.append(relative)
+        return lost
+
+    def write_checksums(self):
+        """Write the list of checksums in the form that ``sha256sum -c`` reads; it does not list itself."""
+        own = self.relative("checksums")
+        lines = [f"{digest} *{relative}\n" for relative, digest in self.checksums.items() if relative != own]
+        path = self._write_bytes(own, "".join(lines).encode())
+        del self.checksums[own]
+        return path
+
+    def _publish(self, relative, build):
+        """Build a FITS file in memory and write it, gzipped if its name says so."""
+        with fitsio.FITS("mem://", "rw", clobber=True) as fits:
+            build(fits)
+            data = fits.read_raw()
+        if relative.endswith(".gz"):
+            data = gzip.compress(data, compresslevel=9, mtime=0)
+        return self._write_bytes(relative, data)
+
+    def _write_bytes(self, relative, data):
+        path = self.outdir / relative
+        temporary = path.with_name("tmp-" + path.name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(temporary, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        self.checksums[relative] = hashlib.sha256(data).hexdigest()
+        return path
+
+
+def _append_image(fits, image, extname, cards, compression):
+    image = np.asarray(image)
+    if image.dtype == bool:
+        image = image.astype(np.uint8)
+    image = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
+    keywords = {}
+    if compression is not None and min(image.shape) >= 4:
+        # The dither's seed comes from the data, so that the same image gives the same file.
+        keywords = dict(compression, tile_dims=[tile_size(n) for n in image.shape], dither_seed="checksum")
+    fits.write_image(image, extname=extname, header=cards or None, **keywords)
+
+
+def _fits_cards(cards):
+    """Cards (keyword, value, comment) in the form that fitsio takes, with plain Python values."""
+    result = []
+    for keyword, value, comment in cards:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not np.isfinite(value):
+            value = None
+        if keyword in ("COMMENT", "HISTORY"):
+            result.append({"name": keyword, "value": str(comment if value is None else value), "comment": ""})
+        else:
+            result.append({"name": keyword, "value": value, "comment": comment or ""})
+    return result
+
+
+def _structured(table):
+    """A native structured array of a table, strings as bytes of at least one character."""
+    if isinstance(table, np.ndarray):
+        columns = {name: table[name] for name in table.dtype.names}
+    elif isinstance(table, Mapping):
+        columns = {name: np.asarray(column) for name, column in table.items()}
+    else:
+        columns = {name: np.asarray(table[name]) for name in table.colnames}
+    dtype, values = [], {}
+    for name, column in columns.items():
+        if column.dtype.kind == "U":
+            column = np.char.encode(column, "utf-8")
+        if column.dtype.kind == "O":
+            raise ValueError(f"column {name!r} holds Python objects, which a FITS table cannot")
+        if column.dtype.kind == "S" and column.dtype.itemsize == 0:
+            column = column.astype("S1")
+        values[name] = column
+        dtype.append((name, column.dtype.newbyteorder("="), column.shape[1:]))
+    rows = np.empty(len(next(iter(values.values()))) if values else 0, dtype=dtype)
+    for name, column in values.items():
+        rows[name] = column
+    return rows
+
+
+def _file_digest(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
