@@ -1,0 +1,178 @@
+"""Bricks: the named patches of sky that the survey is cut into, and custom ones."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError, NoSuchBrickError, UsageError
+from .tables import open_fits, read_columns
+
+__all__ = ["Brick", "find_brick", "parse_radec"]
+
+_COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Brick:
+    """A patch of sky.
+
+    Attributes
+    ----------
+    name : str
+        E.g. ``"1102p240"``: ten times RA, p or m, ten times Dec, of the centre.
+    brickid : int
+        Number in the table of bricks (1-based), -1 for a custom brick.
+    ra, dec : float
+        Centre [deg].
+    ra1, ra2, dec1, dec2 : float
+        The brick's own area [deg], half-open; ra1 > ra2 if it spans RA 0.
+    custom : bool
+        Not of the table of bricks.
+    """
+
+    name: str
+    brickid: int
+    ra: float
+    dec: float
+    ra1: float
+    ra2: float
+    dec1: float
+    dec2: float
+    custom: bool = False
+
+    @classmethod
+    def around(cls, ra, dec, target_wcs):
+        """The custom brick at a position, with the bounds of its (zoomed) target image.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Degrees.
+        target_wcs : wcs.TanWcs
+        """
+        w, h = target_wcs.width, target_wcs.height
+        # Edge middles at FITS pixels (W, H/2), (1, H/2), (W/2, 1), (W/2, H).
+        ra1, _ = target_wcs.pixel_to_sky(w - 1.0, h / 2.0 - 1.0)
+        ra2, _ = target_wcs.pixel_to_sky(0.0, h / 2.0 - 1.0)
+        _, dec1 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, 0.0)
+        _, dec2 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, h - 1.0)
+        return cls(custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
+
+    def contains(self, ra, dec):
+        """True where a position belongs to the brick's own area.
+
+        Parameters
+        ----------
+        ra, dec : array_like
+            Degrees, RA in [0, 360).
+
+        Returns
+        -------
+        numpy.ndarray of bool
+        """
+        ra, dec = np.asarray(ra), np.asarray(dec)
+        if self.ra1 > self.ra2:
+            inside = (ra >= self.ra1) | (ra < self.ra2)
+        else:
+            inside = (ra >= self.ra1) & (ra < self.ra2)
+        return inside & (dec >= self.dec1) & (dec < self.dec2)
+
+    def unique_pixels(self, target_wcs):
+        """Map of the target pixels whose centres lie in the brick's own area.
+
+        Parameters
+        ----------
+        target_wcs : wcs.ImageWcs
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (height, width)
+        """
+        h, w = target_wcs.shape
+        unique = np.empty((h, w), bool)
+        x = np.arange(w, dtype=np.float64)
+        for y0 in range(0, h, _ROWS_AT_ONCE):  # in strips, for the memory
+            y = np.arange(y0, min(y0 + _ROWS_AT_ONCE, h), dtype=np.float64)
+            ra, dec = target_wcs.pixel_to_sky(x[np.newaxis, :], y[:, np.newaxis])
+            unique[y0 : y0 + len(y)] = self.contains(ra, dec)
+        return unique
+
+
+def custom_brick_name(ra, dec):
+    """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``."""
+    return f"custom-{int(1000 * ra):06d}{'m' if dec < 0 else 'p'}{int(1000 * abs(dec)):05d}"
+
+
+def find_brick(path, name):
+    """The brick of that name in a table of bricks.
+
+    Parameters
+    ----------
+    path : Path or None
+        The table (None: there is none).
+    name : str
+
+    Returns
+    -------
+    Brick
+
+    Raises
+    ------
+    NoSuchBrickError
+        If the table has no such brick.
+    InputError
+        If there is no table, or it cannot be read.
+    """
+    if path is None:
+        raise InputError("no survey-bricks.fits.gz in the survey directory: needed for --brick (or use --radec)")
+    with open_fits(path) as fits:
+        names = np.char.rstrip(read_columns(fits, path, columns=["brickname"])["brickname"])
+        rows = np.flatnonzero(names == name)
+        if len(rows) == 0:
+            raise NoSuchBrickError(f"No such brick: {name} is not in {path}")
+        row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
+    bounds = [float(row[c]) for c in _COLUMNS[2:]]
+    return Brick(name, int(row["brickid"]), *bounds)
+
+
+def parse_radec(ra, dec):
+    """RA and Dec in degrees from what the user typed: decimal degrees, or hh:mm:ss and dd:mm:ss.
+
+    Parameters
+    ----------
+    ra, dec : str or float
+
+    Returns
+    -------
+    ra, dec : float
+        RA in [0, 360).
+
+    Raises
+    ------
+    UsageError
+    """
+    ra_deg = _angle(ra, 15.0)
+    dec_deg = _angle(dec, 1.0)
+    if ra_deg is None or dec_deg is None or not math.isfinite(ra_deg) or not abs(dec_deg) <= 90:
+        raise UsageError(f"--radec {ra} {dec}: give degrees, or hh:mm:ss and dd:mm:ss, with Dec within -90 to 90")
+    return ra_deg % 360.0, dec_deg
+
+
+def _angle(text, degrees_per_unit):
+    """Degrees of a decimal or sexagesimal number; None if it is neither."""
+    parts = str(text).strip().split(":")
+    try:
+        if len(parts) == 1:
+            return float(parts[0])
+        if len(parts) > 3:
+            return None
+        numbers = [float(p) for p in parts]
+    except ValueError:
+        return None
+    if any(not 0 <= n < 60 for n in numbers[1:]):
+        return None
+    total = abs(numbers[0]) + sum(n / 60.0 ** (i + 1) for i, n in enumerate(numbers[1:]))
+    sign = -1.0 if parts[0].strip().startswith("-") else 1.0
+    return sign * total * degrees_per_unit

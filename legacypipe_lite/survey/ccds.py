@@ -1,0 +1,237 @@
+"""The tables of CCDs: reading, and choosing those that a brick needs."""
+
+import logging
+
+import numpy as np
+
+from ..errors import InputError
+from .polygons import polygons_overlap
+from .tables import open_fits, read_columns
+
+__all__ = ["read_ccds", "touching", "good_ccds", "EDGE_MARGIN"]
+
+logger = logging.getLogger(__name__)
+
+#: Without these no image can be used.
+REQUIRED_COLUMNS = (
+    "image_filename",
+    "image_hdu",
+    "camera",
+    "expnum",
+    "ccdname",
+    "filter",
+    "exptime",
+    "mjd_obs",
+    "fwhm",
+    "width",
+    "height",
+    "crval1",
+    "crval2",
+    "crpix1",
+    "crpix2",
+    "cd1_1",
+    "cd1_2",
+    "cd2_1",
+    "cd2_2",
+    "ra",
+    "dec",
+    "sig1",
+    "ccdzpt",
+)
+
+#: Columns that may be missing: type of the zeros that stand for them.
+OPTIONAL_COLUMNS = {
+    "ccdraoff": np.float32,
+    "ccddecoff": np.float32,
+    "plver": "U1",
+    "plprocid": "U1",
+    "propid": "U1",
+}
+
+_STRIPPED = ("image_filename", "camera", "ccdname", "filter", "plver", "plprocid", "propid")
+_FOOTPRINT = ("ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2")
+
+#: Pixels by which the optics may move the edge of a CCD from where the table's plain TAN WCS puts it.
+EDGE_MARGIN = 50.0
+
+
+def read_ccds(paths, target_wcs):
+    """Rows of the CCD tables near a target image.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Tables, HDU 1 each (the index trees in further HDUs of .kd.fits files are not needed).
+    target_wcs : wcs.ImageWcs
+
+    Returns
+    -------
+    astropy.table.Table
+        Native byte order, str columns, names in lower case. Columns that only some of the tables have are filled
+        with zeros. Rows in the order of the files.
+
+    Raises
+    ------
+    InputError
+        If a table cannot be read or a column that is needed is in none of them.
+    """
+    from astropy.table import Table
+
+    tables = [_read_near(path, target_wcs) for path in paths]
+    _require(tables, paths)
+    merged = Table(_concatenated(tables, paths), copy=False)
+    for name in _STRIPPED:
+        if name in merged.colnames:
+            merged[name] = np.char.strip(np.asarray(merged[name]))
+    for name, dtype in OPTIONAL_COLUMNS.items():
+        if name not in merged.colnames:
+            logger.warning("%s: no column %s; using %s", _listed(paths), name, "zeros" if dtype != "U1" else "blanks")
+            merged[name] = np.zeros(len(merged), dtype)
+    return merged
+
+
+def _read_near(path, target_wcs):
+    """Rows of one table whose CCD circle meets the circle around the target, the latter grown by the margin."""
+    with open_fits(path) as fits:
+        position = read_columns(fits, path, columns=list(_FOOTPRINT))
+        rows = np.flatnonzero(_within_reach(position, target_wcs))
+        return read_columns(fits, path, rows=rows)
+
+
+def _within_reach(ccds, target_wcs):
+    if len(ccds) == 0:
+        return np.zeros(0, bool)
+    scale = pixel_scales(ccds) / 3600.0
+    ccd_radius = np.nanmax(scale * np.hypot(ccds["width"].astype(float), ccds["height"])) / 2.0
+    target_radius = target_wcs.pixel_scale / 3600.0 * np.hypot(target_wcs.width, target_wcs.height) / 2.0
+    reach = target_radius + ccd_radius + EDGE_MARGIN * np.nanmax(scale)
+    ra, dec = target_wcs.pixel_to_sky((target_wcs.width - 1) / 2.0, (target_wcs.height - 1) / 2.0)
+    return (np.abs(ccds["dec"] - dec) < reach) & (_distance(ccds["ra"], ccds["dec"], ra, dec) < reach)
+
+
+def pixel_scales(ccds):
+    """Pixel scale [arcsec] of each CCD, from the CD matrix in the table; float64."""
+    cd11, cd12, cd21, cd22 = (np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
+    return 3600.0 * np.sqrt(np.abs(cd11 * cd22 - cd12 * cd21))
+
+
+def _distance(ra1, dec1, ra2, dec2):
+    """Angle between sky positions [deg]."""
+    ra1, dec1, ra2, dec2 = (np.deg2rad(a) for a in (ra1, dec1, ra2, dec2))
+    h = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2
+    return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))
+
+
+def _require(tables, paths):
+    present = {name for t in tables for name in t.dtype.names}
+    missing = [c for c in REQUIRED_COLUMNS if c not in present]
+    if missing:
+        raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
+
+
+def _concatenated(tables, paths):
+    """One dict of columns; columns missing in some tables are zero there."""
+    prototypes = {}
+    for t in tables:
+        for name in t.dtype.names:
+            prototypes.setdefault(name, []).append(t[name][:0])
+    columns, filled = {}, []
+    for name, found in prototypes.items():
+        blank = np.concatenate(found)
+        parts = []
+        for t in tables:
+            if name not in t.dtype.names:
+                filled.append(name)
+                parts.append(np.zeros((len(t),) + blank.shape[1:], blank.dtype))
+            else:
+                parts.append(t[name])
+        columns[name] = np.concatenate(parts)
+    if filled:
+        logger.warning(
+            "%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(set(filled)))
+        )
+    return columns
+
+
+def _listed(paths):
+    return ", ".join(str(p) for p in paths)
+
+
+def touching(ccds, target_wcs, margin=EDGE_MARGIN):
+    """Which CCDs may touch a target image: footprint in plain TAN, tested as polygons.
+
+    Parameters
+    ----------
+    ccds : astropy.table.Table
+    target_wcs : wcs.ImageWcs
+    margin : float
+        CCD pixels by which each footprint is grown, since the table's WCS knows no distortion (15-20 pixels at the
+        edge of DECam). The exact test is made with the image's own WCS.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+    """
+    keep = np.zeros(len(ccds), bool)
+    w, h = target_wcs.width, target_wcs.height
+    target = [(-0.5, -0.5), (w - 0.5, -0.5), (w - 0.5, h - 0.5), (-0.5, h - 0.5)]
+    for i, footprint in enumerate(_footprints(ccds, target_wcs, margin)):
+        if np.all(np.isfinite(footprint)):
+            keep[i] = polygons_overlap(footprint, target)
+    return keep
+
+
+def _footprints(ccds, target_wcs, margin):
+    """CCD corners in target pixels; float64 (rows, 4, 2)."""
+    width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
+    low = 0.5 - margin
+    x = np.concatenate([low + 0 * width, width + 0.5 + margin, width + 0.5 + margin, low + 0 * width], axis=1)
+    y = np.concatenate([low + 0 * height, low + 0 * height, height + 0.5 + margin, height + 0.5 + margin], axis=1)
+    ra, dec = _tan_to_sky(ccds, x, y)
+    xt, yt = target_wcs.sky_to_pixel(ra, dec)
+    return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
+
+
+def _tan_to_sky(ccds, x, y):
+    """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
+
+    def column(name):
+        return np.asarray(ccds[name], np.float64)[:, np.newaxis]
+
+    u, v = x - column("crpix1"), y - column("crpix2")
+    xi = np.deg2rad(column("cd1_1") * u + column("cd1_2") * v)
+    eta = np.deg2rad(column("cd2_1") * u + column("cd2_2") * v)
+    ra0, dec0 = np.deg2rad(column("crval1")), np.deg2rad(column("crval2"))
+    q = np.cos(dec0) - eta * np.sin(dec0)
+    ra = ra0 + np.arctan2(xi, q)
+    dec = np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, q))
+    return np.rad2deg(ra) % 360.0, np.rad2deg(dec)
+
+
+def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):
+    """Which CCDs passed the quality cuts and belong to the run's bands and dates.
+
+    Parameters
+    ----------
+    ccds : astropy.table.Table
+    bands : sequence of str
+    min_mjd, max_mjd : float, optional
+        Inclusive.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+    """
+    keep = np.ones(len(ccds), bool)
+    if "ccd_cuts" in ccds.colnames:
+        keep &= np.asarray(ccds["ccd_cuts"]) == 0
+    else:
+        logger.warning("the CCD tables have no column ccd_cuts: using all CCDs")
+    logger.info("%d of %d CCDs pass the quality cuts", keep.sum(), len(ccds))
+    keep &= np.isin(np.asarray(ccds["filter"]), list(bands))
+    if min_mjd is not None:
+        keep &= np.asarray(ccds["mjd_obs"]) >= min_mjd
+    if max_mjd is not None:
+        keep &= np.asarray(ccds["mjd_obs"]) <= max_mjd
+    logger.info("%d CCDs in bands %s and the MJD range", keep.sum(), ",".join(bands))
+    return keep
