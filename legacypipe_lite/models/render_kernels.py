@@ -94,9 +94,7 @@ def _filter7(source, taps, start, n, out):
     t0, t1, t2, t3 = taps[0], taps[1], taps[2], taps[3]
     t4, t5, t6 = taps[4], taps[5], taps[6]
     for k in range(n):
-        out[k] = (
-            t0 * s0[k] + t1 * s1[k] + t2 * s2[k] + t3 * s3[k] + t4 * s4[k] + t5 * s5[k] + t6 * s6[k]
-        )
+        out[k] = t0 * s0[k] + t1 * s1[k] + t2 * s2[k] + t3 * s3[k] + t4 * s4[k] + t5 * s5[k] + t6 * s6[k]
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -107,9 +105,7 @@ def _combine7(rows, taps, first, n, out):
     t0, t1, t2, t3 = taps[0], taps[1], taps[2], taps[3]
     t4, t5, t6 = taps[4], taps[5], taps[6]
     for k in range(n):
-        out[k] = (
-            t0 * r0[k] + t1 * r1[k] + t2 * r2[k] + t3 * r3[k] + t4 * r4[k] + t5 * r5[k] + t6 * r6[k]
-        )
+        out[k] = t0 * r0[k] + t1 * r1[k] + t2 * r2[k] + t3 * r3[k] + t4 * r4[k] + t5 * r5[k] + t6 * r6[k]
 
 
 @njit(cache=True)
@@ -269,7 +265,7 @@ def galaxy_spectrum(psf, size, ex, ey, vxx, vxy, vyy, dv, nshape, with_n, table,
     inv_step = np.float32(1.0 / TABLE_STEP)
     xx = np.float32(vxx * inv * inv)
     for ky in range(size):
-        fy = ky if ky <= size // 2 else ky - size
+        fy = ky if 2 * ky < size else ky - size
         nuy = fy * inv
         c0 = np.float32(vyy * nuy * nuy)
         c1 = np.float32(2.0 * vxy * nuy * inv)
@@ -306,13 +302,9 @@ def galaxy_spectrum(psf, size, ex, ey, vxx, vxy, vyy, dv, nshape, with_n, table,
             h11 = u3 - u2
             rows[0, kx] = h00 * table[j, 0] + h10 * table[j, 1] + h01 * table[j + 1, 0] + h11 * table[j + 1, 1]
             if nshape > 0:
-                rows[1, kx] = (
-                    h00 * table[j, 2] + h10 * table[j, 3] + h01 * table[j + 1, 2] + h11 * table[j + 1, 3]
-                )
+                rows[1, kx] = h00 * table[j, 2] + h10 * table[j, 3] + h01 * table[j + 1, 2] + h11 * table[j + 1, 3]
             if with_n:
-                rows[2, kx] = (
-                    h00 * table[j, 4] + h10 * table[j, 5] + h01 * table[j + 1, 4] + h11 * table[j + 1, 5]
-                )
+                rows[2, kx] = h00 * table[j, 4] + h10 * table[j, 5] + h01 * table[j + 1, 4] + h11 * table[j + 1, 5]
         p = psf[ky]
         if nshape == 0:
             o0 = out[0, ky]
@@ -387,7 +379,26 @@ def _gaussian_row(amplitude, a, b, c, dy, x_first, px, n, out):
 
 @njit(cache=True)
 def add_gaussian_part(
-    amp, var, damp, dvar, w_gauss, vxx, vxy, vyy, dv, nshape, with_n, sigma2, px, py, x0, y0, w, h, max_mahalanobis2, planes
+    amp,
+    var,
+    damp,
+    dvar,
+    w_gauss,
+    vxx,
+    vxy,
+    vyy,
+    dv,
+    nshape,
+    with_n,
+    sigma2,
+    px,
+    py,
+    x0,
+    y0,
+    w,
+    h,
+    max_mahalanobis2,
+    planes,
 ):
     """Add the wide components, convolved with the companion Gaussian of the PSF, to the planes.
 

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numba import njit
 
 from ..units import mjd_to_year
+from . import motion_kernels
 
 __all__ = ["Motion", "Source", "TYPES", "GALAXY_TYPES", "moved_position"]
 
@@ -14,9 +14,7 @@ __all__ = ["Motion", "Source", "TYPES", "GALAXY_TYPES", "moved_position"]
 TYPES = ("PSF", "REX", "DEV", "EXP", "SER")
 GALAXY_TYPES = ("REX", "DEV", "EXP", "SER")
 
-_OBLIQUITY = math.radians(23.44)
 _PARALLAX_EPOCH = 53084.28  # MJD of an equinox passage of the mean Earth orbit used by the surveys
-_ARCSEC_PER_RADIAN = 206264.806
 
 
 @dataclass(frozen=True)
@@ -39,21 +37,6 @@ class Motion:
     ref_epoch: float = 0.0
 
 
-@njit(cache=True)
-def _moved(ra, dec, pmra, pmdec, parallax, years, theta):
-    dec1 = dec + years * pmdec / 3.6e6
-    ra1 = ra + years * pmra / 3.6e6 / math.cos(math.radians(dec))
-    if parallax == 0.0:
-        return ra1, dec1
-    a, d = math.radians(ra1), math.radians(dec1)
-    s = parallax / 1000.0 / _ARCSEC_PER_RADIAN
-    x = math.cos(d) * math.cos(a) + s * math.cos(theta)
-    y = math.cos(d) * math.sin(a) + s * math.sin(theta) * math.cos(_OBLIQUITY)
-    z = math.sin(d) + s * math.sin(theta) * math.sin(_OBLIQUITY)
-    ra2 = math.degrees(math.atan2(y, x)) % 360.0
-    return ra2, math.degrees(math.atan2(z, math.hypot(x, y)))
-
-
 def moved_position(ra, dec, motion, mjd_tai):
     """Position of a star at a given time: proper motion and annual parallax (circular Earth orbit).
 
@@ -71,7 +54,7 @@ def moved_position(ra, dec, motion, mjd_tai):
     """
     years = mjd_to_year(mjd_tai) - motion.ref_epoch
     theta = 2 * math.pi * math.fmod((mjd_tai - _PARALLAX_EPOCH) / 365.25, 1.0)
-    return _moved(ra, dec, motion.pmra, motion.pmdec, motion.parallax, years, theta)
+    return motion_kernels.moved_position(ra, dec, motion.pmra, motion.pmdec, motion.parallax, years, theta)
 
 
 @dataclass
