@@ -1,0 +1,337 @@
+"""Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bits import DQ, DQ_SATURATED
+from ..wcs import PixelMap
+from ..wcs.resample_kernels import LANCZOS_TABLE
+from . import accumulate_kernels as kernels
+from .area import area_factors
+from .patch import patch_masked
+
+__all__ = ["BandAccumulator", "BandCoadd", "DateMaps", "coadd_band", "coadd_bands", "sky_levels", "PSF_SIZE_SCALE"]
+
+#: FWHM / sqrt(noise-equivalent area) of a Gaussian PSF: 2 sqrt(2 ln 2) / (2 sqrt(pi)).
+PSF_SIZE_SCALE = 2 * math.sqrt(2 * math.log(2)) / (2 * math.sqrt(math.pi))
+
+_ALL_DQ_BITS = int(np.bitwise_or.reduce(list(DQ.values())))
+_DETAILS = tuple(kernels.PLANES)
+_NOTHING = np.zeros((0, 0), np.float32)
+
+
+@dataclass
+class BandCoadd:
+    """Stacked maps of one band; those that were not asked for are None.
+
+    All have the shape (H, W) of the target.
+
+    Attributes
+    ----------
+    band : str
+    image : numpy.ndarray of float32
+        Inverse-variance weighted mean [nanomaggies per target pixel]; where `invvar` is 0, the plain mean of the
+        pixels that are at most saturated or interpolated (saturated ones count as 10 nanomaggies).
+    invvar : numpy.ndarray of float32
+        Sum of the inverse variances [1/nanomaggies^2].
+    psfsize : numpy.ndarray of float32
+        FWHM of the Gaussian with the noise-equivalent area of the PSF [arcsec]; 0 where no image is.
+    depth, galdepth : numpy.ndarray of float32
+        Inverse variance [1/nanomaggies^2] of the flux of a point source, and of a round exponential galaxy with
+        r_e = 0.45 arcsec.
+    nexp, nobs : numpy.ndarray of int16
+        Number of images with a good pixel; with any pixel.
+    ormask, andmask : numpy.ndarray of int16
+        Data-quality bits that any image, that all images have.
+    model, blobmodel : numpy.ndarray of float32
+        Stacked models, weighted as `image`; where `invvar` is 0, the sum of the unweighted models.
+    resid, blobresid : numpy.ndarray of float32
+        `image` minus model; 0 where `invvar` is 0.
+    chi2 : numpy.ndarray of float32
+        Sum over the images of ((image - model) / sigma)^2.
+    """
+
+    band: str
+    image: np.ndarray
+    invvar: np.ndarray
+    psfsize: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    galdepth: np.ndarray | None = None
+    nexp: np.ndarray | None = None
+    nobs: np.ndarray | None = None
+    ormask: np.ndarray | None = None
+    andmask: np.ndarray | None = None
+    model: np.ndarray | None = None
+    blobmodel: np.ndarray | None = None
+    resid: np.ndarray | None = None
+    blobresid: np.ndarray | None = None
+    chi2: np.ndarray | None = None
+
+
+class DateMaps:
+    """Which images cover a target pixel first and last in time, over all bands.
+
+    Parameters
+    ----------
+    tims : list of Tim
+        All images of the brick.
+    shape : (int, int)
+        Of the target.
+
+    Attributes
+    ----------
+    first, last : numpy.ndarray of int16, shape (H, W)
+        Index into `tims`, -1 where no image is.
+    mjds : numpy.ndarray of float64
+        Modified Julian Dates (TAI) of the images.
+    """
+
+    def __init__(self, tims, shape):
+        self.mjds = np.array([tim.mjd_tai for tim in tims], dtype=np.float64)
+        self.first = np.full(shape, -1, np.int16)
+        self.last = np.full(shape, -1, np.int16)
+
+    def at(self, ibx, iby):
+        """Earliest and latest date (MJD, TAI) at target pixels; 0 where no image is."""
+        mjds = np.append(self.mjds, 0.0)  # index -1
+        return mjds[self.first[iby, ibx]], mjds[self.last[iby, ibx]]
+
+
+class BandAccumulator:
+    """Adds the images of one band to stacks on the target grid.
+
+    Parameters
+    ----------
+    band : str
+    target : TanWcs
+    dates : DateMaps
+        Filled for all bands together.
+    detail : str
+        "image": only the stacked image and its weight; "maps": also depth, PSF size, counts and masks; "models":
+        also models, residuals and chi-squared.
+    surface_brightness : bool
+        Scale the values to the target's pixel area (else they stay per input pixel).
+    local_area : bool
+        Use the true area of the pixels where they are, instead of the nominal one of the image header.
+    lanczos : bool
+        Lanczos-3 resampling of image and models, else nearest neighbour.
+    threads : int
+        Rows are shared among so many threads; the result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        band,
+        target,
+        dates,
+        *,
+        detail="maps",
+        surface_brightness=True,
+        local_area=False,
+        lanczos=True,
+        threads=1,
+    ):
+        if detail not in _DETAILS:
+            raise ValueError(f"detail is one of {_DETAILS}, not {detail!r}")
+        self.band, self.target, self.dates, self.detail = band, target, dates, detail
+        self.surface_brightness, self.local_area, self.lanczos = surface_brightness, local_area, lanczos
+        self.threads = max(1, int(threads))
+        n_sums, n_counts = kernels.PLANES[detail]
+        self.sums = np.zeros((n_sums, *target.shape), np.float32)
+        self.counts = np.zeros((n_counts, *target.shape), np.int16)
+        if n_counts > kernels.AND_MASK:
+            self.counts[kernels.AND_MASK] = _ALL_DQ_BITS
+
+    def add(self, tim, index, model=None, blobmodel=None):
+        """Add one image.
+
+        Parameters
+        ----------
+        tim : Tim
+        index : int
+            Of the image in the list that `dates` was made of.
+        model, blobmodel : numpy.ndarray of float32, optional
+            Model images of the tim's shape (detail "models"), nanomaggies per tim pixel.
+
+        Returns
+        -------
+        bool
+            False if the image does not touch the target.
+        """
+        pixel_map = PixelMap.build(self.target, tim.wcs)
+        if pixel_map is None:
+            return False
+        if self.detail == "models" and (model is None or blobmodel is None):
+            raise ValueError("detail 'models' needs a model and a blob model for every image")
+        self._add(pixel_map, tim, index, model, blobmodel)
+        return True
+
+    def _add(self, pixel_map, tim, index, model, blobmodel):
+        patched = patch_masked(tim.image, tim.inverr > 0) if self.lanczos else np.ascontiguousarray(tim.image)
+        factor, factors = self._surface_brightness_factor(tim, pixel_map)
+        if model is None:
+            model = blobmodel = _NOTHING
+        psf_area = (tim.wcs.pixel_scale / tim.psfnorm) ** 2
+        flat_weight = 1.0 / tim.sig1**2
+        arguments = (
+            pixel_map.x0,
+            pixel_map.y0,
+            pixel_map.fx,
+            pixel_map.fy,
+            pixel_map.ix,
+            pixel_map.iy,
+            LANCZOS_TABLE,
+            self.lanczos,
+            patched,
+            np.ascontiguousarray(tim.inverr),
+            np.ascontiguousarray(tim.dq),
+            np.ascontiguousarray(model, np.float32),
+            np.ascontiguousarray(blobmodel, np.float32),
+            factor,
+            factors,
+            DQ_SATURATED,
+            DQ_SATURATED | DQ["interp"],
+            flat_weight / psf_area,
+            flat_weight,
+            (tim.psfnorm / tim.sig1) ** 2,
+            (tim.galnorm / tim.sig1) ** 2,
+            index,
+            self.dates.mjds,
+            self.sums,
+            self.counts,
+            self.dates.first,
+            self.dates.last,
+        )
+        self._by_rows(kernels.accumulate_image, pixel_map.fx.shape[0], arguments)
+
+    def _surface_brightness_factor(self, tim, pixel_map):
+        """One factor for the whole image, and a map of factors (empty unless the local area is used)."""
+        if not self.surface_brightness:
+            return 1.0, _NOTHING
+        if self.local_area:
+            return 1.0, area_factors(self.target, tim.wcs, pixel_map)
+        return (self.target.pixel_scale / tim.wcs.pixel_scale) ** 2, _NOTHING
+
+    def finish(self):
+        """The stacks as a `BandCoadd`; nothing can be added afterwards."""
+        self._by_rows(kernels.finish_stack, self.target.height, (self.sums, self.counts, PSF_SIZE_SCALE))
+        s, c = self.sums, self.counts
+        coadd = BandCoadd(self.band, s[kernels.IMAGE], s[kernels.WEIGHT])
+        if self.detail != "image":
+            coadd.psfsize, coadd.depth, coadd.galdepth = (
+                s[kernels.PSF_SIZE],
+                s[kernels.DEPTH],
+                s[kernels.GALDEPTH],
+            )
+            coadd.nexp, coadd.nobs = c[kernels.GOOD_COUNT], c[kernels.COUNT]
+            coadd.ormask, coadd.andmask = c[kernels.OR_MASK], c[kernels.AND_MASK]
+        if self.detail == "models":
+            coadd.model, coadd.blobmodel = s[kernels.MODEL], s[kernels.BLOBMODEL]
+            coadd.resid, coadd.blobresid = s[kernels.RESID], s[kernels.BLOBRESID]
+            coadd.chi2 = s[kernels.CHI2]
+        return coadd
+
+    def _by_rows(self, kernel, n_rows, arguments):
+        """Call a kernel for all rows, shared among the threads."""
+        n = min(self.threads, n_rows)
+        if n <= 1:
+            kernel(0, n_rows, *arguments)
+            return
+        edges = np.linspace(0, n_rows, n + 1).astype(int).tolist()
+        with ThreadPoolExecutor(n) as pool:
+            for future in [pool.submit(kernel, a, b, *arguments) for a, b in zip(edges, edges[1:])]:
+                future.result()
+
+
+def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **options):
+    """Stack the images of one band.
+
+    Parameters
+    ----------
+    tims : list of Tim
+        All images; those of other bands are skipped.
+    band : str
+    target : TanWcs
+    models : callable or sequence, optional
+        ``models[i]`` or ``models(i)`` gives (model, blob model) of tim `i`. A callable is asked once per image of
+        the band, in order.
+    dates : DateMaps, optional
+        Collects the dates over several calls.
+    detail : str, optional
+        See `BandAccumulator`; by default "models" if there are models, else "maps".
+    **options
+        Further arguments of `BandAccumulator`.
+
+    Returns
+    -------
+    BandCoadd
+    """
+    if detail is None:
+        detail = "maps" if models is None else "models"
+    if dates is None:
+        dates = DateMaps(tims, target.shape)
+    get = models if callable(models) or models is None else models.__getitem__
+    accumulator = BandAccumulator(band, target, dates, detail=detail, **options)
+    for i, tim in enumerate(tims):
+        if tim.band != band:
+            continue
+        model, blobmodel = (None, None) if get is None else get(i)
+        accumulator.add(tim, i, model, blobmodel)
+    return accumulator.finish()
+
+
+def coadd_bands(tims, bands, target, *, models=None, blobmodels=None, dates=None, **options):
+    """Stack the images of several bands.
+
+    Parameters
+    ----------
+    tims : list of Tim
+    bands : sequence of str
+    target : TanWcs
+    models, blobmodels : list of numpy.ndarray, optional
+        Model images, tim by tim; the blob models default to the models.
+    dates : DateMaps, optional
+    **options
+        Further arguments of `BandAccumulator`.
+
+    Returns
+    -------
+    dict of str -> BandCoadd
+        All maps of all bands are in memory at a time; use `coadd_band` for large targets.
+    """
+    if dates is None:
+        dates = DateMaps(tims, target.shape)
+    pairs = None if models is None else list(zip(models, models if blobmodels is None else blobmodels))
+    return {band: coadd_band(tims, band, target, models=pairs, dates=dates, **options) for band in bands}
+
+
+def sky_levels(tims, bands, target, blobmap, *, threads=1, lanczos=True):
+    """Residual sky level of each band: the median of its stack outside all blobs.
+
+    Parameters
+    ----------
+    tims : list of Tim
+    bands : sequence of str
+    target : TanWcs
+    blobmap : numpy.ndarray of int, shape (H, W)
+        -1 outside blobs.
+
+    Returns
+    -------
+    dict of str -> float
+        Nanomaggies per pixel of the images (not scaled to the target's pixels). Bands without a single pixel to
+        measure are absent.
+    """
+    outside = blobmap == -1
+    levels = {}
+    for band in bands:
+        coadd = coadd_band(
+            tims, band, target, detail="image", surface_brightness=False, threads=threads, lanczos=lanczos
+        )
+        values = coadd.image[(coadd.invvar > 0) & outside]
+        if len(values):
+            levels[band] = float(np.median(values))
+    return levels

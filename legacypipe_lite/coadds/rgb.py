@@ -1,0 +1,146 @@
+"""Colour pictures of coadds: the Legacy Surveys mappings from band images to RGB."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["rgb", "to_uint8", "with_outlines", "RED", "GREEN", "BLUE"]
+
+RED, GREEN, BLUE = 0, 1, 2
+
+_SOFTENING = 20.0
+_OFFSET = 0.03
+_RESIDUAL_LOW, _RESIDUAL_HIGH = -0.1, 0.1
+
+
+class _BandColor(NamedTuple):
+    """Colour plane of a band, and how many of its nanomaggies make brightness 1 (before asinh)."""
+
+    plane: int
+    scale: float
+
+
+_U_LIKE = ("N419", "N501", "N540", "N395", "M411", "M438", "M464", "M490", "M517", "CaHK", "M4376")
+_OTHER_BLUE = ("I-A-L427", "I-A-L464", "I-A-L484", "I-A-L505", "I-A-L527", "NB_A", "NB_B", "NB_C", "NB_D", "NB_E")
+
+_BANDS = {
+    "u": _BandColor(BLUE, 6.0),
+    "g": _BandColor(BLUE, 6.0),
+    "r": _BandColor(GREEN, 3.4),
+    "i": _BandColor(RED, 3.0),
+    "z": _BandColor(RED, 2.2),
+    "Y": _BandColor(RED, 2.2),
+    "V": _BandColor(GREEN, 3.4),
+    "y": _BandColor(RED, 2.2),
+    "r2": _BandColor(GREEN, 3.4),
+    "i2": _BandColor(RED, 3.0),
+    "N673": _BandColor(GREEN, 3.4),
+    **{band: _BandColor(BLUE, 6.0) for band in _U_LIKE},
+    **{band: _BandColor(RED, 6.0) for band in _OTHER_BLUE},
+}
+
+#: Weights (R, G, B) of the bands when all four are there.
+_GRIZ = {"g": (0.0, 0.0, 0.75), "r": (0.0, 0.5, 0.25), "i": (0.25, 0.5, 0.0), "z": (0.75, 0.0, 0.0)}
+
+
+def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
+    """Picture of band images.
+
+    Parameters
+    ----------
+    images : sequence of numpy.ndarray of float32, shape (h, w)
+        Band by band [nanomaggies per pixel].
+    bands : sequence of str
+        Of five bands only the first three are shown. A band without a colour of its own is shown as a
+        grey picture if it is alone, else on a plane by its place in the list (first blue, last red).
+    mapping : str
+        "data" (asinh stretch) or "residual" (linear, grey at 0).
+    stretch : float
+        Multiplies all band scales.
+    bw : bool
+        Grey picture, scaled from its minimum to its maximum, if there is only one band.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (h, w, 3)
+    """
+    if mapping not in ("data", "residual"):
+        raise ValueError(f"mapping is 'data' or 'residual', not {mapping!r}")
+    images, bands = list(images), list(bands)
+    if len(bands) == 5:
+        images, bands = images[:3], bands[:3]
+    colors = [_color(band, i, len(bands)) for i, band in enumerate(bands)]
+    scales = [np.float32(color.scale * stretch) for color in colors]
+    scaled = [np.asarray(image, np.float32) * scale for image, scale in zip(images, scales)]
+    values = _asinh_values(scaled) if mapping == "data" else _linear_values(scaled)
+    planes = np.zeros((*values[0].shape, 3), np.float32)
+    if bands == ["g", "r", "i", "z"]:
+        for band, value in zip(bands, values):
+            for plane, weight in enumerate(_GRIZ[band]):
+                if weight:
+                    planes[:, :, plane] += np.float32(weight) * value
+    else:
+        for color, value in zip(colors, values):
+            planes[:, :, color.plane] = value
+    unknown = len(bands) == 1 and bands[0] not in _BANDS
+    if len(bands) == 1 and (bw or unknown):
+        return _grey(planes.sum(axis=2))
+    return to_uint8(planes)
+
+
+def to_uint8(planes):
+    """0 ... 255 of planes of 0 ... 1, truncated."""
+    return (planes * np.float32(255)).astype(np.uint8)
+
+
+def with_outlines(picture, mask, color=(0, 255, 0)):
+    """Paint the outer outline, one pixel wide, of the regions of a mask.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray of uint8, shape (h, w, 3)
+    mask : numpy.ndarray of bool, shape (h, w)
+    color : tuple of int
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        A copy.
+    """
+    from scipy.ndimage import binary_dilation
+
+    picture = picture.copy()
+    picture[binary_dilation(mask, structure=np.ones((3, 3), bool)) & ~mask] = color
+    return picture
+
+
+def _color(band, place, n):
+    if band in _BANDS:
+        return _BANDS[band]
+    return _BandColor((BLUE, GREEN, RED)[min(2, place if n <= 3 else place * 3 // n)], 6.0)
+
+
+def _asinh_values(scaled):
+    offset = np.float32(_OFFSET)
+    shifted = [image + offset for image in scaled]
+    intensity = np.zeros_like(shifted[0])
+    for image in shifted:
+        intensity += np.maximum(0, image)
+    intensity /= np.float32(len(shifted))
+    factor = np.arcsinh(np.float32(_SOFTENING) * intensity) / np.float32(np.sqrt(_SOFTENING))
+    factor /= np.where(intensity == 0, np.float32(1e-6), intensity)
+    return [np.clip(image * factor, 0, 1) for image in shifted]
+
+
+def _linear_values(scaled):
+    low, high = np.float32(_RESIDUAL_LOW), np.float32(_RESIDUAL_HIGH)
+    return [np.clip((image - low) / (high - low), 0, 1) for image in scaled]
+
+
+def _grey(total):
+    """One plane, scaled from its minimum to its maximum in 256 steps, three times."""
+    low, high = np.float32(total.min()), np.float32(total.max())
+    fraction = np.zeros_like(total) if high == low else (total - low) / (high - low)
+    level = np.minimum((fraction * np.float32(256)).astype(np.int32), 255)
+    grey = (np.linspace(0, 1, 256)[level] * 255).astype(np.uint8)
+    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
