@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Stage", "Tools", "Report"]
+__all__ = ["Stage", "Tools", "Report", "version_card"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,14 @@ class Tools:
     map: Callable
     header: Callable
     report: Report = field(default_factory=Report)
+
+
+def version_card(keyword):
+    """Header card (keyword, version of this package, comment) that a stage leaves, e.g. VER_REFS."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        value = version("legacypipe-lite")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        value = "unknown"
+    return keyword, value, ""

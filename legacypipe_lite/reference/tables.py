@@ -1,0 +1,169 @@
+"""Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
+
+import numpy as np
+from astropy.table import Table
+
+from ..errors import InputError
+from ..survey.tables import open_fits, read_columns
+
+__all__ = [
+    "BOOLEAN_COLUMNS",
+    "CatalogFile",
+    "stack",
+    "add_missing_columns",
+    "empty_references",
+]
+
+#: Boolean columns of every reference table.
+BOOLEAN_COLUMNS = (
+    "istycho",
+    "isgaia",
+    "islargegalaxy",
+    "issgafit",
+    "iscluster",
+    "isbright",
+    "ismedium",
+    "freezeparams",
+    "pointsource",
+    "ignore_source",
+    "in_bounds",
+    "isresolved",
+    "ismcloud",
+    "set_galaxy_maskbit",
+    "dup",
+)
+
+#: Other columns of every reference table, with their types.
+_ALWAYS = {
+    "ra": "f8",
+    "dec": "f8",
+    "ref_cat": "U2",
+    "ref_id": "i8",
+    "mag": "f4",
+    "mask_mag": "f4",
+    "radius": "f4",
+    "keep_radius": "f4",
+    "radius_pix": "i8",
+    "ibx": "i4",
+    "iby": "i4",
+    "ref_epoch": "f4",
+    "pmra": "f4",
+    "pmdec": "f4",
+    "parallax": "f4",
+}
+
+
+class CatalogFile:
+    """An open FITS catalogue with its table in HDU 1; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    path : str or Path
+    required : sequence of str
+        Lower-case names of columns that must be there.
+
+    Attributes
+    ----------
+    columns : frozenset of str
+        Lower-case names of the columns of the file.
+    nrows : int
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, has no table in HDU 1, or lacks a required column.
+    """
+
+    def __init__(self, path, required=()):
+        self.path = path
+        self._fits = open_fits(path)
+        try:
+            table = self._fits[1]
+            self._names = {name.lower(): name for name in table.get_colnames()}
+            self.nrows = table.get_nrows()
+        except (OSError, IndexError, AttributeError):
+            self._fits.close()
+            raise InputError(f"{path}: no table in HDU 1") from None
+        self.columns = frozenset(self._names)
+        for name in required:
+            self.need(name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._fits.close()
+
+    def need(self, name):
+        """Raise InputError unless a column is there."""
+        if name not in self.columns:
+            raise InputError(f"{self.path}: reference catalogue without column {name!r}")
+
+    def primary_header(self):
+        """Header of the primary HDU."""
+        return self._fits[0].read_header()
+
+    def read(self, columns=None, rows=None):
+        """Read columns in native byte order, strings stripped.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Default: all. Those that the file does not have are left out.
+        rows : array_like of int, optional
+
+        Returns
+        -------
+        Table
+        """
+        if columns is not None:
+            columns = [self._names[name] for name in columns if name in self.columns]
+            if not columns:
+                return Table()
+        data = read_columns(self._fits, self.path, columns=columns, rows=rows)
+        return Table({name: _stripped(data[name]) for name in data.dtype.names})
+
+
+def _stripped(column):
+    return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
+
+
+def stack(tables):
+    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
+
+    Parameters
+    ----------
+    tables : sequence of Table
+
+    Returns
+    -------
+    Table
+        With the union of the columns, in order of first appearance, each of the common type.
+    """
+    names = list(dict.fromkeys(name for table in tables for name in table.colnames))
+    columns = {}
+    for name in names:
+        dtype = np.result_type(*(table[name].dtype for table in tables if name in table.colnames))
+        columns[name] = np.concatenate(
+            [
+                np.asarray(table[name], dtype) if name in table.colnames else np.zeros(len(table), dtype)
+                for table in tables
+            ]
+        )
+    return Table(columns)
+
+
+def add_missing_columns(table):
+    """Add, with zeros, the columns that every reference table has; returns the table."""
+    for name in BOOLEAN_COLUMNS:
+        if name not in table.colnames:
+            table[name] = np.zeros(len(table), bool)
+    for name, dtype in _ALWAYS.items():
+        if name not in table.colnames:
+            table[name] = np.zeros(len(table), dtype)
+    return table
+
+
+def empty_references():
+    """A reference table without rows."""
+    return add_missing_columns(Table())

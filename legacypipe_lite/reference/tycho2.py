@@ -1,0 +1,134 @@
+"""Bright stars of the Tycho-2 catalogue."""
+
+import numpy as np
+from astropy.table import Table
+
+from ..wcs import great_circle_distance
+from .star_colors import mask_radius
+from .tables import CatalogFile
+
+__all__ = ["tycho2_stars"]
+
+_SEARCH_RADIUS = 1.0  # deg
+_FAINTEST = 13.0
+_TYCHO_EPOCH = 1991.25
+
+_REQUIRED = (
+    "tyc1",
+    "tyc2",
+    "tyc3",
+    "ra",
+    "dec",
+    "sigma_ra",
+    "sigma_dec",
+    "pm_ra",
+    "pm_dec",
+    "sigma_pm_ra",
+    "sigma_pm_dec",
+    "epoch_ra",
+    "epoch_dec",
+    "mag_bt",
+    "mag_vt",
+    "mag_hp",
+    "isgalaxy",
+    "zguess",
+)
+_INFRARED = ("jmag", "hmag", "kmag")  # 2MASS; carried along
+
+
+def tycho2_stars(ra, dec, path):
+    """Tycho-2 stars within one degree of a position that are bright enough to be masked.
+
+    Parameters
+    ----------
+    ra, dec : float
+        Degrees.
+    path : str
+        ``tycho2.kd.fits``; its table is in HDU 1.
+
+    Returns
+    -------
+    Table
+        Columns of the reference table; positions at `ref_epoch`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or lacks a column.
+    """
+    with CatalogFile(path, required=_REQUIRED) as catalog:
+        position = catalog.read(("ra", "dec"))
+        near = great_circle_distance(position["ra"], position["dec"], ra, dec) <= _SEARCH_RADIUS
+        raw = catalog.read((*_REQUIRED, "ggguess", *_INFRARED), rows=np.flatnonzero(near))
+    raw = raw[np.asarray(raw["isgalaxy"]) == 0]
+    mag, mask_mag = _magnitudes(raw)
+    bright = mask_mag < _FAINTEST
+    return _reference_columns(raw[bright], mag[bright], mask_mag[bright])
+
+
+def _magnitudes(raw):
+    """Magnitude of the star, and the brighter one that sets its mask (from the guessed z)."""
+    vt = np.asarray(raw["mag_vt"], np.float32)
+    mag = vt
+    if "ggguess" in raw.colnames:
+        guess = np.asarray(raw["ggguess"], np.float32)
+        mag = np.where(np.isfinite(guess), guess, vt)
+    for name in ("mag_hp", "mag_bt"):
+        mag = np.where(mag == 0, np.asarray(raw[name], np.float32), mag)
+    z = np.asarray(raw["zguess"], np.float32) + np.float32(1)
+    return mag, np.where(np.isfinite(z) & (z < mag), z, mag)
+
+
+def _finite(values):
+    return np.where(np.isfinite(values), values, np.zeros((), values.dtype))
+
+
+def _inverse_square(values):
+    with np.errstate(divide="ignore", over="ignore"):
+        return (1.0 / np.asarray(values, np.float64) ** 2).astype(np.float32)
+
+
+def _reference_columns(raw, mag, mask_mag):
+    n = len(raw)
+    table = Table()
+    _add_astrometry(table, raw)
+    table["ref_cat"] = np.full(n, "T2", dtype="U2")
+    tyc1, tyc2, tyc3 = (np.asarray(raw[name], np.int64) for name in ("tyc1", "tyc2", "tyc3"))
+    table["ref_id"] = tyc1 * 1_000_000 + tyc2 * 10 + tyc3
+    table["mag"] = mag
+    table["phot_g_mean_mag"] = mag
+    table["zguess"] = np.asarray(raw["zguess"], np.float32)
+    table["mask_mag"] = mask_mag
+    radius = mask_radius(mask_mag).astype(np.float32)
+    table["radius"] = radius
+    table["keep_radius"] = np.float32(2) * radius
+    for name in ("pointsource", "istycho", "isbright", "ismedium"):
+        table[name] = np.ones(n, bool)
+    for name in ("isgaia", "ignore_source", "dup"):
+        table[name] = np.zeros(n, bool)
+    table["isgalaxy"] = np.zeros(n, np.uint8)
+    for name in _INFRARED:
+        if name in raw.colnames:
+            table[name] = np.asarray(raw[name], np.float32)
+    return table
+
+
+def _add_astrometry(table, raw):
+    """Positions moved from the separate epochs of RA and Dec to their mean."""
+    epoch_ra, epoch_dec = (
+        np.where(np.asarray(raw[name]) == 0, _TYCHO_EPOCH, np.asarray(raw[name], np.float64))
+        for name in ("epoch_ra", "epoch_dec")
+    )
+    ref_epoch = (epoch_ra + epoch_dec) / 2.0
+    pm_ra, pm_dec = (_finite(np.asarray(raw[name], np.float64)) for name in ("pm_ra", "pm_dec"))  # arcsec/yr
+    ra, dec = np.asarray(raw["ra"], np.float64), np.asarray(raw["dec"], np.float64)
+    table["ra"] = ra + (ref_epoch - epoch_ra) * pm_ra / 3600.0 / np.cos(np.deg2rad(dec))
+    table["dec"] = dec + (ref_epoch - epoch_dec) * pm_dec / 3600.0
+    table["ref_epoch"] = ref_epoch.astype(np.float32)
+    table["pmra"] = (1000.0 * pm_ra).astype(np.float32)
+    table["pmdec"] = (1000.0 * pm_dec).astype(np.float32)
+    table["parallax"] = np.zeros(len(raw), np.float32)
+    for name in ("ra", "dec"):
+        table[name + "_ivar"] = _inverse_square(raw["sigma_" + name])
+        sigma_pm = 1000.0 * np.asarray(raw["sigma_pm_" + name], np.float64)
+        table[f"pm{name}_ivar"] = _finite(_inverse_square(sigma_pm))
