@@ -482,3 +482,89 @@ def pixel_shape(cinv, tensor, derivatives, nshape, v, dv):
         dv[i, 0] = xe * xe * d[0] + 2.0 * xe * xn * d[1] + xn * xn * d[2]
         dv[i, 1] = xe * ye * d[0] + (xe * yn + xn * ye) * d[1] + xn * yn * d[2]
         dv[i, 2] = ye * ye * d[0] + 2.0 * ye * yn * d[1] + yn * yn * d[2]
+
+
+@njit(cache=True)
+def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, rectangles):
+    """Natural patches of one source in many images (see `render.natural_patch`).
+
+    Parameters
+    ----------
+    point : bool
+        Point source: the patch is the stamp.
+    px, py : float64 (n,)
+    cinv : float64 (n, 4)
+        d(x, y)/d(East, North) [pixel/arcsec].
+    extent : float
+        Nominal extent of the galaxy along its major axis [arcsec].
+    ph, pw, height, width : int64 (n,)
+        Sizes of stamps and images.
+    flux : float64 (n,)
+        Images in which the flux is 0 or not finite get no patch.
+    rectangles : int32 (n, 4)
+        Out: x0, y0, w, h; w = 0: none.
+    """
+    for i in range(px.size):
+        rectangles[i, :] = 0
+        x, y = px[i], py[i]
+        if math.isnan(x) or math.isnan(y) or flux[i] == 0.0 or not math.isfinite(flux[i]):
+            continue
+        if abs(x) > 1e6 or abs(y) > 1e6:
+            continue
+        if point:
+            x0 = _round_half_even(x) - pw[i] // 2
+            y0 = _round_half_even(y) - ph[i] // 2
+            x1 = x0 + pw[i]
+            y1 = y0 + ph[i]
+        else:
+            scale = 1.0 / math.sqrt(abs(cinv[i, 0] * cinv[i, 3] - cinv[i, 1] * cinv[i, 2]))
+            half = max(1.0, extent / scale)
+            half = min(half, max(max(x, width[i] - 1 - x), max(y, height[i] - 1 - y)) + 1.0)
+            half = math.ceil(max(half, math.hypot(0.5 * ph[i], 0.5 * pw[i])))
+            x0 = int(math.floor(x - half))
+            y0 = int(math.floor(y - half))
+            x1 = int(math.ceil(x + half + 1.0)) + 1
+            y1 = int(math.ceil(y + half + 1.0)) + 1
+        x0 = max(x0, 0)
+        y0 = max(y0, 0)
+        x1 = min(x1, width[i])
+        y1 = min(y1, height[i])
+        if x0 < x1 and y0 < y1:
+            rectangles[i, 0] = x0
+            rectangles[i, 1] = y0
+            rectangles[i, 2] = x1 - x0
+            rectangles[i, 3] = y1 - y0
+
+
+@njit(cache=True)
+def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux, values):
+    """Render a point source in its patches, times the flux, into a flat array.
+
+    Parameters
+    ----------
+    index : int64 (m,)
+        Images that have a patch.
+    stamps : float32 (n, ny, nx)
+        Padded stamps.
+    rectangles : int32 (n, 4)
+    offset : int64 (n,)
+        Start of each patch in `values`.
+    """
+    width = 0
+    height = 0
+    for k in range(index.size):
+        width = max(width, rectangles[index[k], 2])
+        height = max(height, rectangles[index[k], 3])
+    planes = np.empty((1, height, width), np.float32)
+    scratch = np.empty((1, stamps.shape[1], width), np.float32)
+    for k in range(index.size):
+        i = index[k]
+        w, h = rectangles[i, 2], rectangles[i, 3]
+        point_source(
+            stamps[i], ph[i], pw[i], px[i], py[i], rectangles[i, 0], rectangles[i, 1], w, h, False, scratch, planes
+        )
+        f = np.float32(flux[i])
+        for y in range(h):
+            p = offset[i] + y * w
+            for x in range(w):
+                values[p + x] = f * planes[0, y, x]

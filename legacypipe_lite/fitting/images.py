@@ -1,0 +1,347 @@
+"""The images of one blob as a struct of arrays, and the windows of one source in them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models import frames_kernels
+from ..models.frames import PsfSpectra, galaxy_chunks
+from ..models.render import profile_of, shape_tensor_with_derivatives
+from ..models.render_kernels import BORDER, PAD, natural_patches, point_source_patches
+from ..models.profiles import EXTENT_IN_RE
+from ..models.ellipse import soft_from_hard
+from ..wcs import PixelMap
+from . import windows_kernels as kernels
+
+__all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
+
+_NO_SEGMENTS = np.zeros(1, np.int32)
+
+
+@dataclass
+class Cutout:
+    """One image of a blob: a rectangle cut out of a tim, with what the fit needs of it.
+
+    Attributes
+    ----------
+    name : str
+    band : str
+    band_index : int
+        Position of the band in the run's band list.
+    image, inverr : numpy.ndarray of float32, shape (h, w)
+        Nanomaggies, 1/nanomaggies; `inverr` is 0 outside the blob once `BlobImages` was made.
+    dq : numpy.ndarray of uint16
+    wcs : ImageWcs
+    psf : PsfModel
+        In cut-out pixels.
+    sig1 : float
+        Nanomaggies.
+    psf_sigma : float
+        FWHM of the CCD table / 2.35 [pixel].
+    mjd_tai : float
+    """
+
+    name: str
+    band: str
+    band_index: int
+    image: np.ndarray
+    inverr: np.ndarray
+    dq: np.ndarray
+    wcs: object
+    psf: object
+    sig1: float
+    psf_sigma: float
+    mjd_tai: float
+
+
+@dataclass
+class Patches:
+    """A source rendered in its natural patches in all images.
+
+    Attributes
+    ----------
+    rectangles : numpy.ndarray of int32, shape (n, 4)
+        x0, y0, w, h per image, clipped to it; w = 0 where there is none. These are also the source's model boxes.
+    offset : numpy.ndarray of int64, shape (n,)
+    values : numpy.ndarray of float32
+        Model at the source's flux.
+    """
+
+    rectangles: np.ndarray
+    offset: np.ndarray
+    values: np.ndarray
+
+
+@dataclass
+class Windows:
+    """The pixels on which one source is fitted.
+
+    Attributes
+    ----------
+    index : numpy.ndarray of int64
+        Images with at least one good pixel.
+    window : numpy.ndarray of int32, shape (n, 4)
+    offset, row_offset : numpy.ndarray of int64, shape (n,)
+    data, inverr : numpy.ndarray of float32
+        Flat window pixels.
+    spans : numpy.ndarray of int32, shape (rows, 2)
+    npix : numpy.ndarray of int64, shape (n,)
+        Number of good pixels per image.
+    psf : PsfSpectra
+        Constant PSFs of this source.
+    render_options : dict
+        Keywords of `models.frames.galaxy_chunks` other than its defaults (frame size, split of the mixture).
+    """
+
+    index: np.ndarray
+    window: np.ndarray
+    offset: np.ndarray
+    row_offset: np.ndarray
+    data: np.ndarray
+    inverr: np.ndarray
+    spans: np.ndarray
+    npix: np.ndarray
+    psf: PsfSpectra
+    render_options: dict = field(default_factory=dict)
+
+
+class BlobImages:
+    """All images of a blob in flat arrays.
+
+    Parameters
+    ----------
+    cutouts : list of Cutout
+        Images without overlap with the blob are dropped.
+    blob_wcs : TanWcs
+        Grid of the blob's bounding box.
+    mask : numpy.ndarray of bool
+        Pixels of the blob.
+    nbands : int
+        Number of bands of the run.
+    shape_jacobian : {"local", "header"}
+    hybrid_psf : bool
+        Render components that are too wide for a frame with the PSF's companion Gaussian.
+
+    Attributes
+    ----------
+    data, inverr : numpy.ndarray of float32
+        Flat pixels of all images. `data` is what the fit works on: sources are subtracted from and added to it.
+    """
+
+    #: Cut-outs smaller than this on both sides get one constant PSF.
+    CONSTANT_PSF_SIZE = 400
+
+    def __init__(self, cutouts, blob_wcs, mask, nbands, shape_jacobian="local", hybrid_psf=True):
+        self.blob_wcs = blob_wcs
+        self.mask = mask
+        self.nbands = nbands
+        self.cutouts, pixels = [], []
+        for cutout in cutouts:
+            blob_pixel = _blob_pixels(cutout.wcs, blob_wcs)
+            if blob_pixel is None:
+                continue
+            inside = np.zeros(cutout.image.shape, bool)
+            ok = blob_pixel >= 0
+            inside[ok] = mask.ravel()[blob_pixel[ok]]
+            if not inside.any():
+                continue
+            cutout.inverr = np.where(inside, cutout.inverr, np.float32(0))
+            self.cutouts.append(cutout)
+            pixels.append(blob_pixel)
+        cutouts = self.cutouts
+        self.n = len(cutouts)
+        self.band = np.array([c.band_index for c in cutouts], np.int64)
+        self.height = np.array([c.image.shape[0] for c in cutouts], np.int64)
+        self.width = np.array([c.image.shape[1] for c in cutouts], np.int64)
+        sizes = self.height * self.width
+        self.offset = np.concatenate([[0], np.cumsum(sizes)])[: self.n].astype(np.int64)
+        self.data = _flat([c.image for c in cutouts], np.float32)
+        self.inverr = _flat([c.inverr for c in cutouts], np.float32)
+        self.blob_pixel = _flat(pixels, np.int32)
+        self.mjd = np.array([c.mjd_tai for c in cutouts])
+        self.packed = np.array([c.wcs.pack() for c in cutouts]).reshape(self.n, -1)
+        self.header_cinv = None
+        if shape_jacobian == "header":
+            self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in cutouts]).reshape(self.n, 4)
+        self._set_psfs(hybrid_psf)
+        self._star_positions = {}
+        self._target_maps = None
+
+    def _set_psfs(self, hybrid_psf):
+        limit = self.CONSTANT_PSF_SIZE
+        self.varying = np.array(
+            [not c.psf.is_constant and max(c.image.shape) >= limit for c in self.cutouts], dtype=bool
+        )
+        stamps = [c.psf.stamp(c.image.shape[1] / 2, c.image.shape[0] / 2) for c in self.cutouts]
+        self.sigma = np.array([c.psf.gaussian_sigma if hybrid_psf else 0.0 for c in self.cutouts])
+        self.constant_psf = PsfSpectra(stamps, self.sigma)
+        self.stamp_radius = np.hypot(self.constant_psf.ph / 2.0, self.constant_psf.pw / 2.0)
+
+    def view(self, flat, i):
+        """2-d view of image `i` in a flat array."""
+        o, h, w = self.offset[i], self.height[i], self.width[i]
+        return flat[o : o + h * w].reshape(h, w)
+
+    def target_maps(self):
+        """`PixelMap` of the blob grid onto each image (made once)."""
+        if self._target_maps is None:
+            self._target_maps = [PixelMap.build(self.blob_wcs, c.wcs) for c in self.cutouts]
+        return self._target_maps
+
+    def total_pixels(self):
+        """Number of unmasked pixels of all images."""
+        return int(np.count_nonzero(self.inverr))
+
+    # --- geometry
+
+    def locate(self, source):
+        """Pixel positions and inverse Jacobians of a source in all images.
+
+        Returns
+        -------
+        px, py : numpy.ndarray of float64, shape (n,)
+        cinv : numpy.ndarray of float64, shape (n, 4)
+            d(x, y)/d(East, North) [pixel/arcsec], the true local ones.
+        """
+        if source.motion is None:
+            return self.locate_sky(source.ra, source.dec)
+        key = (source.ra, source.dec, source.motion)
+        if key not in self._star_positions:
+            radec = np.array([source.position_at(t) for t in self.mjd]).reshape(self.n, 2)
+            self._star_positions[key] = self._locate(radec[:, 0].copy(), radec[:, 1].copy())
+        return self._star_positions[key]
+
+    def locate_sky(self, ra, dec):
+        """As `locate`, for a fixed sky position [deg]."""
+        return self._locate(np.full(self.n, ra), np.full(self.n, dec))
+
+    def _locate(self, ra, dec):
+        px, py, cinv = np.empty(self.n), np.empty(self.n), np.empty((self.n, 4))
+        frames_kernels.locate(self.packed, ra, dec, px, py, cinv)
+        return px, py, cinv
+
+    def shape_cinv(self, cinv):
+        """The inverse Jacobians that galaxy shapes use."""
+        return cinv if self.header_cinv is None else self.header_cinv
+
+    def psf_at(self, index, x, y):
+        """Constant PSFs for a source: of the blob, or evaluated at (x, y) in images whose PSF still varies."""
+        varying = index[self.varying[index]]
+        if len(varying) == 0:
+            return self.constant_psf
+        psf = PsfSpectra.__new__(PsfSpectra)
+        base = self.constant_psf
+        psf.ph, psf.pw, psf.sigma, psf._spectra = base.ph, base.pw, base.sigma, {}
+        psf.padded = base.padded.copy()
+        for i in varying:
+            frames_kernels.pad_stamp(self.cutouts[i].psf.stamp(x[i], y[i]), psf.padded[i])
+        return psf
+
+    # --- rendering
+
+    def render(self, source):
+        """Render a source in its natural patches.
+
+        Bands in which its flux is zero (or not finite in float32) have no patch.
+
+        Returns
+        -------
+        Patches
+        """
+        px, py, cinv = self.locate(source)
+        flux = source.flux[self.band].astype(np.float32).astype(np.float64)
+        rectangles = np.zeros((self.n, 4), np.int32)
+        point = source.type == "PSF"
+        natural_patches(
+            point, px, py, cinv, 0.0 if point else EXTENT_IN_RE[source.type] * source.shape_r, self.constant_psf.ph,
+            self.constant_psf.pw, self.height, self.width, flux, rectangles,
+        )  # fmt: skip
+        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
+        offset = np.concatenate([[0], np.cumsum(sizes)])
+        patches = Patches(rectangles, offset[: self.n].astype(np.int64), np.empty(int(offset[-1]), np.float32))
+        index = np.flatnonzero(rectangles[:, 2] > 0)
+        if len(index) == 0:
+            return patches
+        psf = self.psf_at(index, px, py)
+        if point:
+            point_source_patches(
+                index, psf.padded, psf.ph, psf.pw, px, py, rectangles, patches.offset, flux, patches.values
+            )
+            return patches
+        eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
+        tensor, dtensor = shape_tensor_with_derivatives(np.log(max(source.shape_r, 1e-6)), eps1, eps2)
+        profile = profile_of(source.type, source.sersic)
+        chunks = galaxy_chunks(psf, index, px, py, self.shape_cinv(cinv), rectangles, profile, tensor, dtensor)
+        for chunk, planes in chunks:
+            kernels.copy_frames(chunk, planes, BORDER, rectangles, patches.offset, flux, patches.values)
+        return patches
+
+    def add(self, patches, sign=1.0, data=None):
+        """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels."""
+        kernels.add_patches(
+            patches.rectangles, patches.offset, patches.values, sign, self.offset, self.width, self.inverr,
+            self.data if data is None else data,
+        )  # fmt: skip
+
+    # --- windows
+
+    def windows(self, rectangles, segments=None, label=-1):
+        """Cut out the pixels on which a source is fitted.
+
+        Parameters
+        ----------
+        rectangles : numpy.ndarray of int32, shape (n, 4)
+            The source's model boxes (w = 0: image not used).
+        segments : numpy.ndarray of int32, shape of the blob, optional
+            Segmentation map; only pixels with `label` are used.
+        label : int
+            -1: use all pixels of the blob.
+
+        Returns
+        -------
+        Windows
+        """
+        flat_segments = _NO_SEGMENTS if segments is None else segments.ravel()
+        window, npix = np.zeros((self.n, 4), np.int32), np.zeros(self.n, np.int64)
+        kernels.tighten(
+            rectangles, self.offset, self.width, self.inverr, self.blob_pixel, flat_segments, label, window, npix
+        )
+        sizes = window[:, 2].astype(np.int64) * window[:, 3]
+        offset = np.concatenate([[0], np.cumsum(sizes)])
+        rows = np.concatenate([[0], np.cumsum(window[:, 3].astype(np.int64))])
+        out = np.empty((2, int(offset[-1])), np.float32)
+        spans = np.zeros((int(rows[-1]), 2), np.int32)
+        index = np.flatnonzero(npix > 0)
+        offset, row_offset = offset[: self.n].astype(np.int64), rows[: self.n].astype(np.int64)
+        kernels.gather(
+            index, window, self.offset, self.width, self.data, self.inverr, self.blob_pixel, flat_segments, label,
+            offset, row_offset, out[0], out[1], spans,
+        )  # fmt: skip
+        centre_x = rectangles[:, 0] + (rectangles[:, 2] - 1) / 2.0
+        centre_y = rectangles[:, 1] + (rectangles[:, 3] - 1) / 2.0
+        psf = self.psf_at(index, centre_x, centre_y)
+        return Windows(index, window, offset, row_offset, out[0], out[1], spans, npix, psf)
+
+    def chi2_without_source(self, windows, background=False):
+        """chi-squared per band of the windows as they are (with a fitted sky per image if `background`)."""
+        chi2 = np.zeros(self.nbands)
+        kernels.sums_without_source(
+            windows.index, windows.window, windows.offset, windows.data, windows.inverr, self.band, background, chi2
+        )
+        return chi2
+
+
+def _flat(arrays, dtype):
+    if not arrays:
+        return np.zeros(0, dtype)
+    return np.concatenate([np.ascontiguousarray(a, dtype).ravel() for a in arrays])
+
+
+def _blob_pixels(image_wcs, blob_wcs):
+    """Flat index of the nearest blob pixel for every pixel of an image (-1: none); None without overlap."""
+    pixel_map = PixelMap.build(image_wcs, blob_wcs)
+    if pixel_map is None:
+        return None
+    out = np.full(image_wcs.shape, -1, np.int32)
+    out[pixel_map.box] = np.where(pixel_map.valid, pixel_map.iy * blob_wcs.width + pixel_map.ix, -1)
+    return out

@@ -1,0 +1,422 @@
+"""Fit one source model to its windows: Levenberg-Marquardt with exactly solved fluxes.
+
+Fluxes (one per band) and, if the background is fitted, one sky level per image are linear and take their least-squares
+values at every evaluation (variable projection; Golub & Pereyra 1973). The remaining parameters - position, ln r_e, soft
+ellipticity, Sersic index - are moved by damped Gauss-Newton steps in a box, with an active set for the bounds.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models.ellipse import hard_from_soft, hard_jacobian, soft_from_hard
+from ..models.frames import Profile, fixed_profile, galaxy_chunks
+from ..models.profiles import SERSIC_MAX, SERSIC_MIN
+from ..models.render import shape_tensor_with_derivatives
+from .normal_kernels import assemble, gram_galaxy, gram_point_source, solve_in_box
+
+__all__ = ["FitSettings", "FittedModel", "fit_model", "LOG_RE_MIN", "LOG_RE_MAX", "LOG_RE_MAX_REX"]
+
+LOG_RE_MIN = math.log(0.01)
+LOG_RE_MAX = math.log(30.0)
+LOG_RE_MAX_REX = math.log(10.0)
+#: Gaussian prior on each soft ellipticity component.
+ELLIPTICITY_SIGMA = 0.25
+#: Largest change per step: position [arcsec], ln r_e, soft ellipticity, Sersic index.
+STEP_CAPS = {"position": 1.5, "log_re": 1.0, "ellipticity": 0.5, "sersic": 1.0}
+#: The Jacobians of positions are renewed when the source moved by more than this [arcsec].
+_RELOCATE = 0.5
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a model is fitted.
+
+    Attributes
+    ----------
+    background : bool
+        Fit one sky level per image, too.
+    fixed_position : bool
+        The position is known (reference star).
+    max_log_re : float or None
+        Upper bound of ln(r_e/arcsec); None: default of the type.
+    position_box : float or None
+        Keep the position within this distance [arcsec] of the start, per axis.
+    is_inside : callable or None
+        ``is_inside(ra, dec) -> bool``: the fit ends when an accepted step leads outside.
+    tolerance : float
+        A step whose predicted gain in ln P is below this is applied without evaluating it, and ends the fit.
+    max_evaluations : int
+    """
+
+    background: bool = False
+    fixed_position: bool = False
+    max_log_re: float | None = None
+    position_box: float | None = None
+    is_inside: object = None
+    tolerance: float = 0.03
+    max_evaluations: int = 40
+
+
+@dataclass
+class FittedModel:
+    """One model type fitted to one source.
+
+    Attributes
+    ----------
+    type : str
+    ra, dec : float
+        Degrees.
+    flux : numpy.ndarray of float64, shape (nbands,)
+        Nanomaggies.
+    log_re, eps1, eps2, sersic : float
+        Shape in fitting parameters (0 for a point source).
+    chi2 : numpy.ndarray of float64, shape (nbands,)
+        Over the windows' pixels, skies fitted if `background`.
+    ivar : numpy.ndarray of float64, shape (2 + nbands + 4,)
+        Inverse variances (diagonal): East, North [1/deg^2], fluxes, r_e, e1, e2 (hard), Sersic index.
+    inside : numpy.ndarray of float64, shape (nbands,)
+        Mean over a band's images of the fraction of the flux that falls on good pixels.
+    hit_limit, hit_r_limit, hit_ser_limit : bool
+    steps : int
+        Accepted steps.
+    evaluations : int
+    left : bool
+        The source left the region it has to stay in.
+    cpu : float
+        Seconds of CPU.
+    """
+
+    type: str
+    ra: float
+    dec: float
+    flux: np.ndarray
+    log_re: float = 0.0
+    eps1: float = 0.0
+    eps2: float = 0.0
+    sersic: float = 0.0
+    chi2: np.ndarray = None
+    ivar: np.ndarray = None
+    inside: np.ndarray = None
+    hit_limit: bool = False
+    hit_r_limit: bool = False
+    hit_ser_limit: bool = False
+    steps: int = 0
+    evaluations: int = 0
+    left: bool = False
+    cpu: float = field(default=0.0)
+
+    @property
+    def shape_r(self):
+        """Half-light radius [arcsec]; 0 for a point source."""
+        return 0.0 if self.type == "PSF" else math.exp(self.log_re)
+
+    @property
+    def hard_ellipticity(self):
+        """(e1, e2) of the catalogue."""
+        return (0.0, 0.0) if self.type in ("PSF", "REX") else hard_from_soft(self.eps1, self.eps2)
+
+    def to_source(self, template):
+        """The fitted source: `template` (a `Source`) with this model's type and parameters."""
+        e1, e2 = self.hard_ellipticity
+        sersic = {"PSF": 0.0, "REX": 1.0, "EXP": 1.0, "DEV": 4.0, "SER": self.sersic}[self.type]
+        return template.copy(
+            type=self.type, ra=self.ra, dec=self.dec, flux=self.flux.copy(), shape_r=self.shape_r, shape_e1=e1,
+            shape_e2=e2, sersic=sersic,
+        )  # fmt: skip
+
+
+def start_model(source):
+    """`FittedModel` with the parameters of a `Source`, to start a fit from."""
+    model = FittedModel(source.type, source.ra, source.dec, source.flux.copy())
+    if source.type != "PSF":
+        model.log_re = math.log(max(source.shape_r, 1e-6))
+        if source.type != "REX":
+            model.eps1, model.eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
+        model.sersic = source.sersic
+    return model
+
+
+class _Evaluation:
+    """chi-squared, normal equations and optimal fluxes at one point of parameter space."""
+
+    __slots__ = (
+        "flux",
+        "chi2",
+        "flux_ivar",
+        "hessian",
+        "gradient",
+        "response",
+        "information",
+        "inside",
+        "log_p",
+        "cinv",
+    )
+
+
+class _Problem:
+    """The images, windows and free parameters of one fit."""
+
+    def __init__(self, images, windows, model, settings):
+        self.images, self.windows, self.settings = images, windows, settings
+        self.type = model.type
+        self.position = not settings.fixed_position
+        self.nshape = {"PSF": 0, "REX": 1}.get(model.type, 3)
+        self.with_n = model.type == "SER"
+        self.nderiv = self.nshape + int(self.with_n)
+        self.npos = 2 if self.position else 0
+        self.npar = self.npos + self.nderiv
+        self.ncol = 2 + self.npar + int(settings.background)
+        self.profile = None if model.type in ("PSF", "SER") else fixed_profile(model.type)
+        self.gram = np.empty((images.n, self.ncol, self.ncol))
+        self.inside = np.zeros(images.n)
+        self._base = None
+        self._bounds(model)
+
+    def _bounds(self, model):
+        """Absolute bounds and step caps of the parameters, in their order."""
+        s = self.settings
+        lower, upper, caps = [], [], []
+        if self.position:
+            box = s.position_box if s.position_box is not None else np.inf
+            lower += [-box] * 2
+            upper += [box] * 2
+            caps += [STEP_CAPS["position"]] * 2
+        if self.nshape:
+            top = s.max_log_re
+            if top is None:
+                top = LOG_RE_MAX_REX if model.type == "REX" else LOG_RE_MAX
+            lower.append(LOG_RE_MIN)
+            upper.append(max(top, LOG_RE_MIN))
+            caps.append(STEP_CAPS["log_re"])
+        if self.nshape == 3:
+            lower += [-np.inf] * 2
+            upper += [np.inf] * 2
+            caps += [STEP_CAPS["ellipticity"]] * 2
+        if self.with_n:
+            lower.append(SERSIC_MIN)
+            upper.append(SERSIC_MAX)
+            caps.append(STEP_CAPS["sersic"])
+        self.lower, self.upper, self.caps = np.array(lower), np.array(upper), np.array(caps)
+
+    def start(self, model):
+        """Parameter vector of a model: position offsets [arcsec] from its position, shape, index."""
+        self.ra0, self.dec0 = model.ra, model.dec
+        p = [0.0, 0.0] if self.position else []
+        if self.nshape:
+            p.append(min(max(model.log_re, self.lower[self.npos]), self.upper[self.npos]))
+        if self.nshape == 3:
+            p += [model.eps1, model.eps2]
+        if self.with_n:
+            p.append(min(max(model.sersic, SERSIC_MIN), SERSIC_MAX))
+        return np.array(p, dtype=np.float64)
+
+    def sky_position(self, p):
+        """RA, Dec [deg] of a parameter vector."""
+        if not self.position:
+            return self.ra0, self.dec0
+        ra = self.ra0 + p[0] / 3600.0 / math.cos(math.radians(self.dec0))
+        return ra % 360.0, self.dec0 + p[1] / 3600.0
+
+    def _pixels(self, p, source):
+        """Pixel positions and Jacobians in all images at a parameter vector."""
+        if not self.position:
+            if self._base is None:
+                self._base = self.images.locate(source)
+            return self._base
+        if self._base is None or abs(p[0] - self._u) > _RELOCATE or abs(p[1] - self._v) > _RELOCATE:
+            self._u, self._v = p[0], p[1]
+            self._base = self.images.locate_sky(*self.sky_position(p))
+        px, py, cinv = self._base
+        du, dv = p[0] - self._u, p[1] - self._v
+        return px + cinv[:, 0] * du + cinv[:, 1] * dv, py + cinv[:, 2] * du + cinv[:, 3] * dv, cinv
+
+    def evaluate(self, p, flux, source):
+        """Render model and derivatives, and make the normal equations at their optimal fluxes."""
+        images, w = self.images, self.windows
+        px, py, cinv = self._pixels(p, source)
+        image_flux = flux[images.band]
+        if self.type == "PSF":
+            gram_point_source(
+                w.index, w.psf.padded, w.psf.ph, w.psf.pw, px, py, w.window, w.offset, w.row_offset, w.spans, w.data,
+                w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
+            )  # fmt: skip
+        else:
+            self._evaluate_galaxy(p, px, py, cinv, image_flux)
+        return self._normal_equations(p, flux, cinv)
+
+    def _evaluate_galaxy(self, p, px, py, cinv, image_flux):
+        images, w = self.images, self.windows
+        log_re, eps1, eps2, sersic = self.shape(p)
+        tensor, dtensor = shape_tensor_with_derivatives(log_re, eps1, eps2)
+        profile = self.profile if self.profile is not None else Profile("SER", sersic)
+        chunks = galaxy_chunks(
+            w.psf, w.index, px, py, images.shape_cinv(cinv), w.window, profile, tensor, dtensor, self.nshape,
+            self.with_n, **w.render_options,
+        )  # fmt: skip
+        for chunk, planes in chunks:
+            gram_galaxy(
+                chunk, planes, self.nderiv, w.window, w.offset, w.row_offset, w.spans, w.data, w.inverr, image_flux,
+                self.position, self.settings.background, self.gram, self.inside,
+            )  # fmt: skip
+
+    def shape(self, p):
+        """ln r_e, eps1, eps2, n of a parameter vector."""
+        if self.nshape == 0:
+            return 0.0, 0.0, 0.0, 0.0
+        k = self.npos
+        eps1, eps2 = (p[k + 1], p[k + 2]) if self.nshape == 3 else (0.0, 0.0)
+        return p[k], eps1, eps2, (p[-1] if self.with_n else 0.0)
+
+    def _normal_equations(self, p, flux, cinv):
+        e = _Evaluation()
+        n, nb = self.npar, len(flux)
+        e.flux, e.chi2, e.flux_ivar = flux.copy(), np.zeros(nb), np.zeros(nb)
+        e.hessian, e.gradient = np.empty((n, n)), np.empty(n)
+        e.response, e.information = np.empty((nb, n)), np.empty((n, n))
+        e.cinv = cinv
+        assemble(
+            self.windows.index, self.gram, self.ncol, self.images.band, cinv, self.position, self.settings.background,
+            e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information,
+        )  # fmt: skip
+        e.inside = self.inside.copy()
+        e.log_p = -0.5 * e.chi2.sum()
+        if self.nshape == 3:
+            k = self.npos + 1
+            eps = p[k : k + 2]
+            e.log_p -= 0.5 * float(eps @ eps) / ELLIPTICITY_SIGMA**2
+            e.gradient[k : k + 2] -= eps / ELLIPTICITY_SIGMA**2
+            e.hessian[k, k] += ELLIPTICITY_SIGMA**-2
+            e.hessian[k + 1, k + 1] += ELLIPTICITY_SIGMA**-2
+        return e
+
+    def allowed_steps(self, p):
+        """Box of allowed steps at a parameter vector: bounds and step caps."""
+        return np.maximum(self.lower - p, -self.caps), np.minimum(self.upper - p, self.caps)
+
+
+def fit_model(images, windows, model, source, settings):
+    """Fit a model to the windows of a source.
+
+    Parameters
+    ----------
+    images : BlobImages
+    windows : Windows
+    model : FittedModel
+        Type and starting values.
+    source : Source
+        Gives the motion of a star with fixed position; else unused.
+    settings : FitSettings
+
+    Returns
+    -------
+    FittedModel
+        With chi-squared, inverse variances and flags.
+    """
+    problem = _Problem(images, windows, model, settings)
+    p = problem.start(model)
+    best = problem.evaluate(p, model.flux, source)
+    result = FittedModel(model.type, model.ra, model.dec, best.flux)
+    result.evaluations = 1
+    chi2 = best.chi2
+    if problem.npar:
+        p, best, chi2 = _levenberg_marquardt(problem, p, best, source, result)
+    result.ra, result.dec = problem.sky_position(p)
+    result.log_re, result.eps1, result.eps2, result.sersic = problem.shape(p)
+    result.flux, result.chi2 = best.flux, chi2
+    _set_flags(problem, p, result)
+    _set_uncertainties(problem, p, best, result)
+    return result
+
+
+def _levenberg_marquardt(problem, p, best, source, result):
+    """Iterate; returns the final parameters, the last evaluation (with final fluxes) and chi-squared per band."""
+    settings = problem.settings
+    damping = 1e-3
+    step = np.empty(problem.npar)
+    small_gains = 0
+    while True:
+        lower, upper = problem.allowed_steps(p)
+        gain = solve_in_box(best.hessian, best.gradient, damping, lower, upper, step)
+        if not gain > settings.tolerance or result.evaluations >= settings.max_evaluations:
+            return _final_step(problem, p, best, step, gain, result)
+        trial = p + step
+        e = problem.evaluate(trial, best.flux + best.response @ step, source)
+        result.evaluations += 1
+        actual = e.log_p - best.log_p
+        if actual > 0:
+            p, best = trial, e
+            result.steps += 1
+            damping = max(damping * (0.1 if actual > 0.5 * gain else 1.0), 1e-6)
+            if settings.is_inside is not None and not settings.is_inside(*problem.sky_position(p)):
+                result.left = True
+                return p, best, best.chi2
+            small_gains = small_gains + 1 if actual < 0.02 else 0
+            if small_gains >= 2:
+                return p, best, best.chi2
+        else:
+            damping *= 10.0 if damping > 1e-2 else 100.0
+            if damping > 1e8:
+                return p, best, best.chi2
+
+
+def _final_step(problem, p, best, step, gain, result):
+    """Apply the last, small step without evaluating it; chi-squared changes by the predicted amount."""
+    chi2 = best.chi2.copy()
+    if gain > 0 and gain <= problem.settings.tolerance:
+        trial = p + step
+        prior = 0.0
+        if problem.nshape == 3:
+            k = problem.npos + 1
+            prior = -0.5 * float(trial[k : k + 2] @ trial[k : k + 2] - p[k : k + 2] @ p[k : k + 2])
+            prior /= ELLIPTICITY_SIGMA**2
+        best.flux = best.flux + best.response @ step
+        strongest = int(np.argmax(best.flux_ivar * best.flux**2))
+        chi2[strongest] -= 2.0 * (gain - prior)
+        p = trial
+        result.steps += 1
+    return p, best, chi2
+
+
+def _set_flags(problem, p, result):
+    """hit_limit and its kinds: a shape parameter ended on a bound."""
+    k = problem.npos
+    if problem.nshape:
+        near = min(p[k] - problem.lower[k], problem.upper[k] - p[k])
+        result.hit_r_limit = bool(near < 0.01)
+    if problem.with_n:
+        result.hit_ser_limit = bool(min(p[-1] - SERSIC_MIN, SERSIC_MAX - p[-1]) < 1e-3)
+    result.hit_limit = result.hit_r_limit or result.hit_ser_limit
+
+
+def _set_uncertainties(problem, p, e, result):
+    """Diagonal inverse variances in catalogue parameters, and the fraction of flux inside the windows."""
+    nb = len(e.flux)
+    ivar = np.zeros(2 + nb + 4)
+    if problem.position:
+        ivar[:2] = np.diag(e.information)[:2] * 3600.0**2
+    ivar[2 : 2 + nb] = e.flux_ivar
+    if problem.nshape:
+        ivar[2 + nb :] = hard_shape_ivars(problem, p, e)
+    result.ivar = ivar
+    counts = np.bincount(problem.images.band[problem.windows.index], minlength=nb)
+    sums = np.bincount(
+        problem.images.band[problem.windows.index], weights=e.inside[problem.windows.index], minlength=nb
+    )
+    result.inside = sums / np.maximum(counts, 1)
+
+
+def hard_shape_ivars(problem, p, e):
+    """Inverse variances of r_e [1/arcsec^2], e1, e2 and n from the information of the fitting parameters."""
+    k = problem.npos
+    out = np.zeros(4)
+    out[0] = e.information[k, k] / math.exp(2.0 * p[k])
+    if problem.nshape == 3:
+        jacobian = np.array(hard_jacobian(p[k + 1], p[k + 2])).reshape(2, 2)
+        inverse = np.linalg.inv(jacobian)
+        hard = inverse @ e.information[k + 1 : k + 3, k + 1 : k + 3] @ inverse.T
+        out[1], out[2] = hard[0, 0], hard[1, 1]
+    if problem.with_n:
+        out[3] = e.information[-1, -1]
+    return out

@@ -1,0 +1,148 @@
+"""Kernels: cut the windows of a source out of the images of a blob, add and subtract rendered patches."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, window, npix):
+    """Smallest windows within given rectangles that hold all good pixels.
+
+    A pixel is good if its inverse error is positive and, unless `label` is negative, the blob pixel it falls on has
+    this label in the segmentation map.
+
+    Parameters
+    ----------
+    rectangles : int32 (n, 4)
+        x0, y0, w, h; w = 0: image not used.
+    offset, width : int64 (n,)
+        Start of each image in the flat arrays, and its row length.
+    inverr : float32; blob_pixel : int32
+        Flat image arrays; `blob_pixel` is the flat index of the nearest blob pixel or -1.
+    segments : int32 (blob pixels,)
+    label : int
+    window : int32 (n, 4)
+        Out (w = 0: no good pixel).
+    npix : int64 (n,)
+        Out: number of good pixels.
+    """
+    for i in range(rectangles.shape[0]):
+        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+        xlo, xhi, ylo, yhi = w, -1, h, -1
+        count = 0
+        if w > 0:
+            for y in range(h):
+                start = offset[i] + (y0 + y) * width[i] + x0
+                for x in range(w):
+                    if inverr[start + x] <= np.float32(0.0):
+                        continue
+                    if label >= 0:
+                        b = blob_pixel[start + x]
+                        if b < 0 or segments[b] != label:
+                            continue
+                    count += 1
+                    xlo = min(xlo, x)
+                    xhi = max(xhi, x)
+                    ylo = min(ylo, y)
+                    yhi = y
+        npix[i] = count
+        if count == 0:
+            window[i, :] = 0
+        else:
+            window[i, 0] = x0 + xlo
+            window[i, 1] = y0 + ylo
+            window[i, 2] = xhi - xlo + 1
+            window[i, 3] = yhi - ylo + 1
+
+
+@njit(cache=True)
+def gather(
+    index,
+    window,
+    offset,
+    width,
+    data,
+    inverr,
+    blob_pixel,
+    segments,
+    label,
+    out_offset,
+    out_row,
+    out_data,
+    out_inverr,
+    spans,
+):
+    """Copy the windows' pixels to contiguous arrays, with inverse error 0 where a pixel is not good.
+
+    Parameters are as `tighten`; `spans` (rows, 2) gets the half-open range of columns with good pixels per row.
+    """
+    for k in range(index.size):
+        i = index[k]
+        x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
+        for y in range(h):
+            start = offset[i] + (y0 + y) * width[i] + x0
+            out = out_offset[i] + y * w
+            lo, hi = w, 0
+            for x in range(w):
+                ie = inverr[start + x]
+                if label >= 0:
+                    b = blob_pixel[start + x]
+                    if b < 0 or segments[b] != label:
+                        ie = np.float32(0.0)
+                out_data[out + x] = data[start + x]
+                out_inverr[out + x] = ie
+                if ie > np.float32(0.0):
+                    lo = min(lo, x)
+                    hi = x + 1
+            spans[out_row[i] + y, 0] = lo
+            spans[out_row[i] + y, 1] = hi
+
+
+@njit(cache=True)
+def sums_without_source(index, window, offset, data, inverr, band, background, chi2):
+    """chi-squared per band of the windows without any source, optionally with a fitted sky per image."""
+    chi2[:] = 0.0
+    for k in range(index.size):
+        i = index[k]
+        n = window[i, 2] * window[i, 3]
+        rr = 0.0
+        rs = 0.0
+        ss = 0.0
+        for j in range(offset[i], offset[i] + n):
+            e = float(inverr[j])
+            r = float(data[j]) * e
+            rr += r * r
+            rs += r * e
+            ss += e * e
+        if background and ss > 0.0:
+            rr -= rs * rs / ss
+        chi2[band[i]] += rr
+
+
+@njit(cache=True)
+def add_patches(rectangles, patch_offset, patches, sign, offset, width, inverr, data):
+    """data += sign * patch where inverr > 0, for all images with a patch."""
+    s = np.float32(sign)
+    for i in range(rectangles.shape[0]):
+        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+        if w == 0:
+            continue
+        for y in range(h):
+            start = offset[i] + (y0 + y) * width[i] + x0
+            p = patch_offset[i] + y * w
+            for x in range(w):
+                if inverr[start + x] > np.float32(0.0):
+                    data[start + x] += s * patches[p + x]
+
+
+@njit(cache=True)
+def copy_frames(chunk, planes, border, rectangles, patch_offset, flux, patches):
+    """Copy the windows of rendered frames, times the flux, into the flat patch array."""
+    for k in range(chunk.size):
+        i = chunk[k]
+        w, h = rectangles[i, 2], rectangles[i, 3]
+        f = np.float32(flux[i])
+        for y in range(h):
+            p = patch_offset[i] + y * w
+            for x in range(w):
+                patches[p + x] = f * planes[k, 0, y + border, x + border]
