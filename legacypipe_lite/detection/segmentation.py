@@ -19,7 +19,8 @@ def watershed(sn, mask, x, y, source=None, max_radius=None):
     mask : numpy.ndarray of bool, shape (h, w)
         The blob. Seeds get their pixel even outside.
     x, y : array_like of int
-        Seed pixels, one per source, inside the map. Several may share a pixel: it belongs to the last one.
+        Seed pixels, one per source, inside the map. Of several at one pixel, the one with the largest number owns
+        it, and the one with the smallest number floods from there.
     source : array_like of int, optional
         Source number of each seed, written into the map; default 0, 1, ...
     max_radius : array_like of float, optional
