@@ -1,0 +1,195 @@
+"""Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import fitsio
+import numpy as np
+
+from ..errors import CalibrationError, InputError, OutputError
+from ..survey.tables import open_fits, read_columns
+from .versions import texts_agree
+
+__all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImageIdentity:
+    """What a calibration must have in common with the image it belongs to.
+
+    Attributes
+    ----------
+    expnum : int
+    ccdname : str
+    plver, plprocid : str
+        From the CCD table; blank = unknown, not checked.
+    """
+
+    expnum: int
+    ccdname: str
+    plver: str = ""
+    plprocid: str = ""
+
+
+def find_row(paths, identity, old_calibs_ok=False):
+    """The row of a CCD, from the first file that has it.
+
+    Parameters
+    ----------
+    paths : list of Path
+        In the order of search; files that do not exist are passed over.
+    identity : ImageIdentity
+    old_calibs_ok : bool
+        Only warn if versions differ.
+
+    Returns
+    -------
+    row : dict or None
+        Column name -> value (scalars as Python objects, strings stripped); None if no file has the row.
+    path : Path or None
+        Where it was found.
+
+    Raises
+    ------
+    CalibrationError
+        If the file that has the row is of another version of the image.
+    InputError
+        If a file is damaged.
+    """
+    for path in paths:
+        if not Path(path).is_file():
+            continue
+        with open_fits(path) as fits:
+            row = _matching_row(fits, path, identity)
+            if row is None:
+                continue
+            _check_versions(fits, path, identity, old_calibs_ok)
+            return row, path
+    return None, None
+
+
+def _matching_row(fits, path, identity):
+    names = _column_names(fits, path)
+    if "expnum" not in names or "ccdname" not in names:
+        return None
+    keys = read_columns(fits, path, columns=["expnum", "ccdname"])
+    rows = np.flatnonzero((keys["expnum"] == identity.expnum) & (np.char.strip(keys["ccdname"]) == identity.ccdname))
+    if len(rows) != 1:
+        logger.debug("%s: %d rows of %d %s", path, len(rows), identity.expnum, identity.ccdname)
+        return None
+    table = read_columns(fits, path, rows=rows)
+    return {name: _plain(table[name][0]) for name in table.dtype.names}
+
+
+def _column_names(fits, path):
+    try:
+        return fits[1].get_colnames()
+    except (OSError, AttributeError):
+        raise InputError(f"{path}: HDU 1 is not a table, so it is no calibration") from None
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    return value.strip() if isinstance(value, str) else value
+
+
+def _check_versions(fits, path, identity, old_calibs_ok):
+    """All rows of the file must be of the image's exposure and processing."""
+    problems = []
+    names = _column_names(fits, path)
+    wanted = {"expnum": identity.expnum, "plver": identity.plver, "plprocid": identity.plprocid}
+    columns = [c for c in wanted if c in names]
+    table = read_columns(fits, path, columns=columns)
+    for column, expected in wanted.items():
+        if expected == "":
+            continue
+        if column not in columns:
+            problems.append(f"no column {column}")
+            continue
+        for found in np.unique(table[column]):
+            agree = texts_agree(str(found), str(expected)) if column != "expnum" else _equal(found, expected)
+            if agree == "cut":
+                logger.warning("%s: %s %s is taken for the image's %s", path, column, found, expected)
+            elif agree == "different":
+                problems.append(f"{column} {found} instead of {expected}")
+    if not problems:
+        return
+    text = f"{path}: made for another version of the image: {'; '.join(problems)}"
+    if not old_calibs_ok:
+        raise CalibrationError(f"{text} (--old-calibs-ok accepts it)")
+    logger.warning("%s; accepted (--old-calibs-ok)", text)
+
+
+def _equal(a, b):
+    return "equal" if a == b else "different"
+
+
+def identity_columns(identity, header, version):
+    """Columns that say what a new calibration belongs to.
+
+    Parameters
+    ----------
+    identity : ImageIdentity
+    header : dict
+        Of the image: DATE (primary) as ``procdate``, DATASUM (image HDU) as ``imgdsum``.
+    version : str
+        Of this software.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "legpipev": version,
+        "plver": identity.plver,
+        "plprocid": identity.plprocid,
+        "procdate": str(header.get("procdate", "")),
+        "imgdsum": str(header.get("imgdsum", "")),
+        "expnum": np.int64(identity.expnum),
+        "ccdname": identity.ccdname,
+    }
+
+
+def write_row(path, row):
+    """Write a calibration of one row; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    row : dict
+        Column name -> value.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    columns = [(name, _column(value)) for name, value in row.items()]
+    table = np.empty(1, [(name, value.dtype, value.shape) for name, value in columns])
+    for name, value in columns:
+        table[name][0] = value
+    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fitsio.FITS(str(temporary), "rw", clobber=True) as fits:
+            fits.write(table)
+        with open(temporary, "rb+") as f:
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from None
+
+
+def _column(value):
+    """Value as an array of a type that FITS has; empty strings get one blank, as columns need a width."""
+    if isinstance(value, str):
+        return np.array((value or " ").encode("latin-1", "replace"))
+    return np.asarray(value)

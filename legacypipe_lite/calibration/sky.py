@@ -1,0 +1,207 @@
+"""Sky models: reading them and evaluating them as images."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import CalibrationError
+from .rows import find_row
+
+__all__ = ["ConstantSky", "JumpSky", "SplineSky", "read_sky", "sky_from_row"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConstantSky:
+    """The same level everywhere.
+
+    Attributes
+    ----------
+    value : float
+        Counts, as the image.
+    """
+
+    value: float
+
+    def shifted(self, dx, dy):
+        """The same sky for pixels that are counted from (-dx, -dy)."""
+        return self
+
+    def image(self, x0, y0, width, height):
+        """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
+        return np.full((height, width), self.value, np.float32)
+
+
+@dataclass(frozen=True)
+class JumpSky:
+    """One level left, another right of a column.
+
+    Attributes
+    ----------
+    xbreak : int
+        First column, in the model's frame, that has the right level.
+    left, right : float
+        Counts.
+    x0 : int
+        Added to CCD columns to get those of the model's frame.
+    """
+
+    xbreak: int
+    left: float
+    right: float
+    x0: int = 0
+
+    def shifted(self, dx, dy):
+        """The same sky for pixels that are counted from (-dx, -dy)."""
+        return replace(self, x0=self.x0 + dx)
+
+    def image(self, x0, y0, width, height):
+        """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
+        x = np.arange(width) + (x0 + self.x0)
+        columns = np.where(x < self.xbreak, self.left, self.right).astype(np.float32)
+        return np.repeat(columns[np.newaxis], height, axis=0)
+
+
+@dataclass(frozen=True)
+class SplineSky:
+    """Interpolating tensor-product spline through values on a grid, with an optional step at a column.
+
+    Attributes
+    ----------
+    xgrid, ygrid : numpy.ndarray of int
+        Increasing grid positions, 0-based, in the model's frame.
+    values : numpy.ndarray of float32, shape (len(ygrid), len(xgrid))
+        Counts.
+    order : int
+        Spline degree in both directions.
+    x0, y0 : int
+        Added to CCD pixels to get those of the model's frame.
+    xbreak, xjump : int or None, float
+        The level rises by `xjump` from column `xbreak` (model's frame) on.
+    """
+
+    xgrid: np.ndarray
+    ygrid: np.ndarray
+    values: np.ndarray
+    order: int = 3
+    x0: int = 0
+    y0: int = 0
+    xbreak: int | None = None
+    xjump: float = 0.0
+
+    def shifted(self, dx, dy):
+        """The same sky for pixels that are counted from (-dx, -dy)."""
+        return replace(self, x0=self.x0 + dx, y0=self.y0 + dy)
+
+    def image(self, x0, y0, width, height):
+        """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width).
+
+        Outside the grid the value at its nearest edge holds.
+        """
+        from scipy.interpolate import RectBivariateSpline
+
+        spline = RectBivariateSpline(self.xgrid, self.ygrid, self.values.T, kx=self.order, ky=self.order)
+        x = np.arange(width) + (x0 + self.x0)
+        y = np.arange(height) + (y0 + self.y0)
+        sky = spline(np.clip(x, self.xgrid[0], self.xgrid[-1]), np.clip(y, self.ygrid[0], self.ygrid[-1])).T.astype(
+            np.float32, order="C"
+        )
+        if self.xbreak is not None:
+            sky[:, x >= self.xbreak] += np.float32(self.xjump)
+        return sky
+
+
+def read_sky(paths, identity, old_calibs_ok=False, template=None):
+    """The sky model of a CCD.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Where it may be, in the order of search.
+    identity : rows.ImageIdentity
+    old_calibs_ok : bool
+    template : sky_templates.SkyTemplate, optional
+        The template that is subtracted from the image; the model must have been fitted with the same one.
+
+    Returns
+    -------
+    sky : ConstantSky, JumpSky or SplineSky
+        In pixels of the whole CCD.
+    version : (str, str)
+        (legpipev, plver) of the calibration.
+
+    Raises
+    ------
+    CalibrationError
+        If there is none, or it is of another version of the image, or not usable.
+    """
+    row, path = find_row(paths, identity, old_calibs_ok)
+    if row is None:
+        names = ", ".join(str(p) for p in paths)
+        raise CalibrationError(f"no sky model of {identity.expnum} {identity.ccdname}: looked for {names}")
+    _check_template(row, path, template, old_calibs_ok)
+    return sky_from_row(row, path), (str(row.get("legpipev", "")), str(row.get("plver", "")))
+
+
+def sky_from_row(row, path):
+    """Sky model of a table row (dict of lower-case columns); `path` is for messages.
+
+    Raises
+    ------
+    CalibrationError
+        If the class of the model is unknown, or its numbers are unusable.
+    """
+    kind = str(row.get("skyclass", "")).rpartition(".")[2]
+    readers = {
+        "SplineSky": _spline,
+        "JumpSky": _spline,
+        "ConstantJumpSky": _constant_jump,
+        "ConstantSky": lambda row: ConstantSky(float(row["value"])),
+    }
+    if kind not in readers:
+        raise CalibrationError(f"{path}: sky model of class {row.get('skyclass')!r} is not known")
+    try:
+        sky = readers[kind](row)
+    except (KeyError, IndexError, ValueError) as e:
+        raise CalibrationError(f"{path}: not a {kind} sky model: {e.args[0] if e.args else e}") from None
+    return sky
+
+
+def _spline(row):
+    gridw, gridh, order = int(row["gridw"]), int(row["gridh"]), int(row["order"])
+    xgrid, ygrid = np.asarray(row["xgrid"])[:gridw], np.asarray(row["ygrid"])[:gridh]
+    values = np.asarray(row["gridvals"], np.float32)[:gridh, :gridw]
+    if values.shape != (gridh, gridw) or not np.all(np.isfinite(values)):
+        raise ValueError(f"gridvals must be {gridh} x {gridw} finite numbers")
+    if np.any(np.diff(xgrid) <= 0) or np.any(np.diff(ygrid) <= 0) or min(gridw, gridh) <= order:
+        raise ValueError(f"the {gridh} x {gridw} grid cannot hold a spline of degree {order}")
+    jump = {"xbreak": int(row["xbreak"]), "xjump": float(row["xjump"])} if "xjump" in row else {}
+    return SplineSky(xgrid, ygrid, values, order, int(row.get("x0", 0)), int(row.get("y0", 0)), **jump)
+
+
+def _constant_jump(row):
+    return JumpSky(int(row["xbreak"]), float(row["left"]), float(row["right"]), int(row.get("x0", 0)))
+
+
+def _check_template(row, path, template, old_calibs_ok):
+    """The sky was fitted to the image minus a template: it must be subtracted again, and no other."""
+    names = ("templ_ver", "templ_run", "templ_scale")
+    if template is None:
+        if int(row.get("templ_run", -1)) >= 0:
+            logger.warning("%s: fitted with a sky template, but there is none now: set $SKY_TEMPLATE_DIR", path)
+        return
+    if not any(name in row for name in names):
+        logger.warning("%s: does not say with which sky template it was fitted", path)
+        return
+    found = (int(row.get("templ_ver", -1)), int(row.get("templ_run", -1)), np.float32(row.get("templ_scale", 0)))
+    if found == (template.version, template.run, np.float32(template.scale)):
+        return
+    text = (
+        f"{path}: fitted with sky template version {found[0]}, run {found[1]}, scale {found[2]}, but the image has"
+        f" {template.version}, {template.run}, {template.scale}"
+    )
+    if not old_calibs_ok:
+        raise CalibrationError(f"{text} (--old-calibs-ok accepts it)")
+    logger.warning("%s; accepted (--old-calibs-ok)", text)

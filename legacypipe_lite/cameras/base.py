@@ -1,0 +1,441 @@
+"""From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..calibration import STANDARD_RECIPE, ImageIdentity
+from ..errors import InputError
+from ..models import CcdInfo, Tim, gaussian_psf
+from ..models.norms import galaxy_norm, psf_norm
+from ..models.psf import SIGMA_PER_FWHM
+from ..survey import image_base_name
+from ..units import utc_to_tai
+from ..wcs import wcs_from_header
+from . import dq as dq_maps
+from . import weights
+from .amplifiers import CORRECTIONS_FILE, amplifier_scales
+from .calibrations import load_psf, load_sky
+from .extent import Region, covering_region
+from .files import FitsImage, check_version
+
+__all__ = ["CcdImage", "RawImage", "UnusableImage"]
+
+logger = logging.getLogger(__name__)
+
+#: Cards of the primary header that coadd headers quote.
+QUOTED_CARDS = ("OBSERVAT", "TELESCOP", "OBS-LAT", "OBS-LONG", "OBS-ELEV", "INSTRUME", "FILTER")
+
+
+class UnusableImage(InputError):  # noqa: N818 - says what the image is
+    """A CCD gives no image for this target.
+
+    Attributes
+    ----------
+    expected : bool
+        True if nothing is wrong: the CCD does not reach into the target.
+    """
+
+    def __init__(self, reason, expected=False):
+        super().__init__(reason)
+        self.expected = expected
+
+
+@dataclass
+class RawImage:
+    """Pixels of a region of a CCD before calibration.
+
+    Attributes
+    ----------
+    image : numpy.ndarray of float32, shape (h, w)
+        Counts or counts/s, sky included; a sky template is subtracted.
+    dq : numpy.ndarray of uint16, shape (h, w)
+        Bits of `bits.DQ`.
+    invvar : numpy.ndarray of float32, shape (h, w)
+        In the units of the image; 0 = masked.
+    region : extent.Region
+        In the CCD.
+    primary_header, header : mapping
+        Of the image file.
+    """
+
+    image: np.ndarray
+    dq: np.ndarray
+    invvar: np.ndarray
+    region: Region
+    primary_header: dict
+    header: dict
+
+    def cut(self, y, x):
+        """Keep the slices `y`, `x` only."""
+        self.image, self.dq, self.invvar = self.image[y, x], self.dq[y, x], self.invvar[y, x]
+        r = self.region
+        self.region = Region(r.x0 + x.start, r.x0 + x.stop, r.y0 + y.start, r.y0 + y.stop)
+
+
+class CcdImage:
+    """The image of one CCD, and the rules of its camera.
+
+    Subclasses override single steps. A class of the user's own needs at least what differs from a camera whose
+    files are processed by the Community Pipeline, with images in counts per second.
+
+    Parameters
+    ----------
+    ccd : mapping
+        Row of the CCD table.
+    survey : survey.SurveyDirectory
+    options : options.RunOptions
+
+    Attributes
+    ----------
+    name : str
+        ``<image base name>-<ccdname>``.
+    camera, ccdname, band, image_filename, plver : str
+    expnum, hdu, width, height : int
+    exptime, mjd_obs, fwhm, pixscale, sig1 : float
+        From the CCD table; pixscale [arcsec] from its CD matrix, sig1 in nanomaggies.
+    identity : calibration.ImageIdentity
+    """
+
+    #: Data-quality codes that mean nothing for this camera.
+    ignored_codes = ()
+    #: Cards of the image header for the seeing [pixel], in the order of search.
+    fwhm_cards = ("FWHM", "SEEINGP1")
+    #: CCDs whose two halves may have different sky levels: band -> CCD names.
+    sky_jumps = {}
+    #: Settings of the programs that make a missing PSF model.
+    psf_recipe = STANDARD_RECIPE
+    #: Star halos are modelled and subtracted.
+    has_halos = False
+
+    def __init__(self, ccd, survey, options):
+        self.survey = survey
+        self.options = options
+        self.ccd = ccd
+        self.camera = str(ccd["camera"])
+        self.ccdname = str(ccd["ccdname"])
+        self.band = str(ccd["filter"])
+        self.image_filename = str(ccd["image_filename"])
+        self.plver = str(ccd["plver"])
+        self.expnum, self.hdu = int(ccd["expnum"]), int(ccd["image_hdu"])
+        self.width, self.height = int(ccd["width"]), int(ccd["height"])
+        self.exptime, self.mjd_obs = float(ccd["exptime"]), float(ccd["mjd_obs"])
+        self.fwhm, self.sig1 = float(ccd["fwhm"]), float(ccd["sig1"])
+        cd11, cd12, cd21, cd22 = (float(ccd[c]) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
+        self.pixscale = 3600.0 * abs(cd11 * cd22 - cd12 * cd21) ** 0.5
+        base = image_base_name(self.image_filename)
+        self.name = f"{base}-{self.ccdname}" if self.ccdname else base
+        self.identity = ImageIdentity(self.expnum, self.ccdname, self.plver, str(ccd["plprocid"]))
+
+    # --- the whole way
+
+    def read_tim(self, target_wcs=None, scene=None):
+        """The calibrated part of this CCD that covers a target image.
+
+        Parameters
+        ----------
+        target_wcs : wcs.TanWcs, optional
+            None: the whole CCD.
+        scene : callable, optional
+            ``scene(ccd_field) -> SkyScene``: what reference catalogues know about a field (`CcdField`), needed
+            if the sky model must be made.
+
+        Returns
+        -------
+        Tim
+
+        Raises
+        ------
+        UnusableImage
+            If there is no overlap, or no good pixels.
+        InputError
+            If a file is missing, damaged, or does not belong to the CCD.
+        CalibrationError
+            If the PSF or sky model is missing and cannot be made.
+        """
+        with self.open_image() as image_file:
+            wcs = self.read_wcs(image_file.header)
+            raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
+        raw.invvar = self.remap_weights(raw)
+        psf_fwhm = self.header_fwhm(raw.header)
+        dq_maps.mark_edges(raw.dq)
+        self.trim(raw)
+        psf, psfver = self.read_psf(wcs, psf_fwhm)
+        sky_model, skyver = self.read_sky(wcs, psf, scene)
+        midsky = self.subtract_sky(raw, sky_model)
+        zpscale = 10.0 ** ((self.zeropoint() - 22.5) / 2.5)
+        self.apply_flux_scale(raw, zpscale)
+        return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
+
+    def read_raw(self, image_file, region):
+        """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""
+        image = image_file.read(region).astype(np.float32, copy=False)
+        if not np.all(np.isfinite(image)):
+            raise InputError(f"{image_file.path}: HDU {self.hdu}: pixels that are not finite in {self.name}")
+        dq, dq_plver = self.read_dq(region)
+        invvar = self.read_weights(region, dq)
+        if not np.any(invvar > 0):
+            raise UnusableImage("all weights are zero")
+        self.flag_saturation(image, dq, invvar, dq_plver)
+        invvar[dq != 0] = 0
+        template = self.sky_template()
+        if template is not None:
+            image -= template.image(region.x0, region.y0, region.width, region.height)
+        return RawImage(image, dq, invvar, region, image_file.primary_header, image_file.header)
+
+    # --- files
+
+    @property
+    def image_path(self):
+        """Path of the image."""
+        return self.survey.image_file(self.image_filename)
+
+    def dq_filename(self):
+        """Name of the data-quality file, relative to the images folder."""
+        return self._sibling("_ood_")
+
+    def weight_filename(self):
+        """Name of the weight file, relative to the images folder."""
+        return self._sibling("_oow_")
+
+    def _sibling(self, tag):
+        for image_tag in ("_ooi_", "_oki_"):
+            if image_tag in self.image_filename:
+                return self.image_filename.replace(image_tag, tag)
+        raise InputError(f"{self.image_filename}: no _ooi_ or _oki_ in the name, so the {tag} file cannot be found")
+
+    def open_image(self):
+        """The image file, its version checked."""
+        image_file = self._open(self.image_filename)
+        extname = str(image_file.header.get("EXTNAME", "") or "").strip().upper()
+        if extname and extname != self.ccdname.upper():
+            logger.warning("%s: HDU %d is named %s, not %s", image_file.path, self.hdu, extname, self.ccdname)
+        return image_file
+
+    def _open(self, filename, shape=...):
+        shape = (self.height, self.width) if shape is ... else shape
+        image_file = FitsImage(self.survey.image_file(filename), self.hdu, shape)
+        check_version(image_file.path, image_file.primary_header, self.identity, self.options.old_calibs_ok)
+        return image_file
+
+    # --- geometry
+
+    def read_wcs(self, header):
+        """WCS of the whole CCD, with the astrometric correction of the CCD table."""
+        correction = (float(self.ccd["ccdraoff"]), float(self.ccd["ccddecoff"]))
+        wcs = wcs_from_header(header, self.image_path, correction)
+        return wcs.subimage(0, 0, self.width, self.height)
+
+    def good_region(self):
+        """The part of the CCD that is used; `Region`."""
+        return Region(0, self.width, 0, self.height)
+
+    def region_of(self, wcs, target_wcs):
+        """The region that covers the target.
+
+        Raises
+        ------
+        UnusableImage
+            If it is empty or tiny.
+        """
+        region = Region(0, self.width, 0, self.height) if target_wcs is None else covering_region(wcs, target_wcs)
+        if region is not None:
+            region = region.intersection(self.good_region())
+        if region is None or not region.is_usable:
+            raise UnusableImage("does not overlap the target", expected=True)
+        return region
+
+    # --- pixels
+
+    def read_dq(self, region):
+        """Data-quality bits of a region, and the PLVER of their file."""
+        with self._open(self.dq_filename()) as dq_file:
+            plver = _text(dq_file.primary_header, "PLVER") or self.plver
+            return self.remap_dq(dq_file.read(region), plver, region), plver
+
+    def read_dq_codes(self, region):
+        """Data-quality codes of a region, as they are in the file."""
+        with self._open(self.dq_filename()) as dq_file:
+            return dq_file.read(region)
+
+    def remap_dq(self, codes, plver, region):
+        """Bits from the codes of the data-quality file; uint16."""
+        return dq_maps.bits_from_codes(codes, self.ignored_codes)
+
+    def read_weights(self, region, dq):
+        """Cleaned weights of a region; float32."""
+        with self._open(self.weight_filename()) as weight_file:
+            invvar = weight_file.read(region).astype(np.float32, copy=False)
+            quantized = weight_file.quantization()
+        self.clean_weights(invvar, dq, quantized, region.y0)
+        return invvar
+
+    def clean_weights(self, invvar, dq, quantized, first_row):
+        """Repair a weight map in place, see `weights.clean_weights`."""
+        limit = None
+        if self.sig1 > 0:
+            limit = 1.0 / (self.sig1 * 10.0 ** ((self.zeropoint() - 22.5) / 2.5)) ** 2
+        weights.clean_weights(invvar, dq, quantized, first_row, limit, self.name)
+
+    def flag_saturation(self, image, dq, invvar, plver):
+        """Flag saturated pixels that the processing missed, in place (nothing to do for most CCDs)."""
+
+    def remap_weights(self, raw):
+        """Weights including whatever noise the weight map lacks; float32."""
+        return raw.invvar
+
+    def trim(self, raw):
+        """Cut off fully masked edges.
+
+        Raises
+        ------
+        UnusableImage
+        """
+        slices = dq_maps.trimmed(raw.invvar)
+        if slices is None:
+            raise UnusableImage("all weights are zero")
+        raw.cut(*slices)
+        if not raw.region.is_usable:
+            raise UnusableImage("less than 10 good rows or columns")
+
+    # --- calibration
+
+    def header_fwhm(self, header):
+        """Seeing FWHM [pixel] from the image header."""
+        for card in self.fwhm_cards:
+            try:
+                value = float(header[card])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if np.isfinite(value):
+                break
+        else:
+            raise InputError(f"{self.image_path}: HDU {self.hdu}: no seeing in {' or '.join(self.fwhm_cards)}")
+        if not value > 0:
+            raise InputError(f"{self.image_path}: HDU {self.hdu}: {card} is {value}, but must be positive")
+        return value
+
+    def read_psf(self, wcs, psf_fwhm):
+        """PSF model in pixels of the whole CCD, and its version."""
+        if self.options.gpsf:
+            return gaussian_psf(psf_fwhm * SIGMA_PER_FWHM), ("", "")
+        return load_psf(self)
+
+    def read_sky(self, wcs, psf, scene=None):
+        """Sky model in pixels of the whole CCD, and its version."""
+        return load_sky(self, wcs, psf, scene)
+
+    def sky_template(self):
+        """`calibration.SkyTemplate` that is subtracted before the sky model; None unless overridden."""
+        return None
+
+    def has_sky_jump(self):
+        """True if the two halves of the CCD may have different sky levels."""
+        return self.ccdname in self.sky_jumps.get(self.band, ())
+
+    def subtract_sky(self, raw, sky_model):
+        """Subtract the sky model in place; returns its median [counts]."""
+        r = raw.region
+        sky = sky_model.image(r.x0, r.y0, r.width, r.height)
+        raw.image -= sky
+        return float(np.median(sky))
+
+    def zeropoint(self):
+        """Magnitude of one count of the image."""
+        return float(self.ccd["ccdzpt"])
+
+    def apply_flux_scale(self, raw, zpscale):
+        """Counts to nanomaggies, in place; apodization and amplifier corrections."""
+        raw.image /= zpscale
+        raw.invvar *= zpscale**2
+        if self.options.apodize:
+            weights.apodize(raw.invvar)
+        for scale, (x0, x1, y0, y1) in self.amplifier_scales():
+            r = raw.region
+            part = r.intersection(Region(x0, x1, y0, y1))
+            if part.width > 0 and part.height > 0:
+                where = np.s_[part.y0 - r.y0 : part.y1 - r.y0, part.x0 - r.x0 : part.x1 - r.x0]
+                raw.image[where] *= scale
+                raw.invvar[where] /= scale**2
+
+    def amplifier_scales(self):
+        """Flux corrections of the amplifiers, see `amplifiers.amplifier_scales`; none unless overridden."""
+        return []
+
+    def tabulated_amplifier_scales(self):
+        """The corrections of the table for this CCD."""
+        path = self.survey.data_file(CORRECTIONS_FILE)
+        return amplifier_scales(self.camera, self.band, self.ccdname, self.mjd_obs, path)
+
+    # --- the result
+
+    def make_tim(self, raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver):
+        """The `Tim` of calibrated pixels.
+
+        Raises
+        ------
+        UnusableImage
+            If the PSF norms are not finite.
+        """
+        r = raw.region
+        psf = psf.subimage(r.x0, r.y0)
+        stamp = psf.stamp(r.width // 2, r.height // 2)
+        psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
+        if not (np.isfinite(psfnorm) and np.isfinite(galnorm)):
+            raise UnusableImage(f"PSF norms are not finite: psfnorm {psfnorm}, galnorm {galnorm}")
+        median = float(np.median(raw.image[raw.invvar > 0]))
+        if abs(median) > self.sig1:
+            logger.info("%s: median of the sky-subtracted image is %.2f sig1", self.name, median / self.sig1)
+        plver = _text(raw.primary_header, "PLVER")
+        for what, version in (("PSF", psfver), ("sky", skyver)):
+            if version[1] and version[1] != plver:
+                logger.warning("%s: PLVER is %s, but that of its %s model %s", self.name, plver, what, version[1])
+        return Tim(
+            name=self.name,
+            band=self.band,
+            image=np.ascontiguousarray(raw.image),
+            inverr=np.sqrt(raw.invvar),
+            dq=np.ascontiguousarray(raw.dq),
+            wcs=wcs.subimage(r.x0, r.y0, r.width, r.height),
+            psf=psf,
+            x0=r.x0,
+            y0=r.y0,
+            sig1=self.sig1,
+            psf_fwhm=psf_fwhm,
+            psf_sigma=psf_fwhm * SIGMA_PER_FWHM,
+            psfnorm=psfnorm,
+            galnorm=galnorm,
+            mjd_tai=utc_to_tai(self.mjd_obs),
+            zpscale=zpscale,
+            midsky=midsky,
+            ccd=self.info(raw.primary_header),
+            plver=plver,
+            plprocid=_text(raw.primary_header, "PLPROCID"),
+            procdate=_text(raw.primary_header, "DATE"),
+            skyver=skyver,
+            psfver=psfver,
+            primary_cards={card: raw.primary_header.get(card, "") for card in QUOTED_CARDS},
+        )
+
+    def info(self, primary_header):
+        """`CcdInfo` of this CCD."""
+        return CcdInfo(
+            camera=self.camera,
+            expnum=self.expnum,
+            ccdname=self.ccdname,
+            band=self.band,
+            image_filename=self.image_filename,
+            image_hdu=self.hdu,
+            exptime=self.exptime,
+            mjd_obs=self.mjd_obs,
+            fwhm=self.fwhm,
+            pixscale=self.pixscale,
+            width=self.width,
+            height=self.height,
+            propid=_text(primary_header, "PROPID"),
+        )
+
+
+def _text(header, card):
+    return str(header.get(card, "") or "").strip()

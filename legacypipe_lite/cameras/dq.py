@@ -1,0 +1,78 @@
+"""Data-quality maps: from the codes of the image processing to the bits used here."""
+
+import numpy as np
+from scipy.ndimage import binary_dilation, label
+
+from ..bits import DQ
+from . import dq_kernels as kernels
+
+__all__ = ["bits_from_codes", "clean_bleeds", "mark_edges", "trimmed"]
+
+#: Bits of each Community Pipeline code (each pixel has one code).
+_CODE_BITS = {
+    1: DQ["badpix"],
+    2: DQ["badpix"],
+    3: DQ["satur"],
+    4: DQ["bleed"],
+    5: DQ["cr"],
+    6: DQ["badpix"],
+    7: DQ["trans"],
+    8: DQ["trans"],
+}
+
+_EDGE_CAUSES = DQ["satur"] | DQ["bleed"]
+
+
+def bits_from_codes(codes, ignored=()):
+    """Data-quality bits of an image of Community Pipeline codes.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of int, shape (h, w)
+    ignored : sequence of int
+        Codes that mean nothing here.
+
+    Returns
+    -------
+    numpy.ndarray of uint16, shape (h, w)
+        Bits of `bits.DQ`.
+    """
+    table = np.zeros(max(_CODE_BITS) + 1, np.uint16)
+    for code, bit in _CODE_BITS.items():
+        if code not in ignored:
+            table[code] = bit
+    return kernels.remap_codes(np.ascontiguousarray(codes, np.int32), table)
+
+
+def clean_bleeds(dq):
+    """Clear, in place, bleed bits that do not belong to a saturated star.
+
+    Some versions of the DECam processing copied the large round masks of bright stars into the bleed code.
+    """
+    saturated = (dq & DQ["satur"]) != 0
+    near = binary_dilation(saturated, iterations=2) if np.any(saturated) else saturated
+    kernels.clean_bleeds(dq, near, DQ["satur"], DQ["bleed"])
+
+
+def mark_edges(dq):
+    """Turn saturated regions that touch the first or last column into edge, in place.
+
+    The processing marks the vertical edge bands of some CCDs as saturated.
+    """
+    marked = (dq & _EDGE_CAUSES) != 0
+    if not (np.any(marked[:, 0]) or np.any(marked[:, -1])):
+        return
+    regions, _ = label(marked)
+    touching = np.union1d(regions[:, 0], regions[:, -1])
+    dq[np.isin(regions, touching[touching > 0])] = DQ["edge"]
+
+
+def trimmed(invvar):
+    """Slices (y, x) without the leading and trailing rows, then columns, of zero weight; None if nothing is left."""
+    used = invvar > 0
+    rows = np.flatnonzero(np.any(used, axis=1))
+    if len(rows) == 0:
+        return None
+    y = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(np.any(used[y], axis=0))
+    return y, slice(int(columns[0]), int(columns[-1]) + 1)

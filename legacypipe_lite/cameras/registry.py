@@ -1,0 +1,121 @@
+"""Which class reads the images of which camera: built in, from installed packages, or registered by the user."""
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import sys
+from pathlib import Path
+
+from ..errors import InputError, UsageError
+from .bok import BokImage
+from .decam import DecamImage
+from .mosaic import MosaicImage
+
+__all__ = ["camera_class", "known_cameras", "load_camera_modules", "register_camera"]
+
+logger = logging.getLogger(__name__)
+
+_ENTRY_POINTS = "legacypipe_lite.cameras"
+
+_BUILT_IN = {
+    "decam": DecamImage,
+    "decam+noise": DecamImage,
+    "mosaic": MosaicImage,
+    "mosaic3": MosaicImage,
+    "90prime": BokImage,
+}
+
+_registered = {}
+
+
+def register_camera(name, cls):
+    """Use a class for the images of a camera.
+
+    Parameters
+    ----------
+    name : str
+        Value of the column ``camera`` of the CCD table. A name that is known already is replaced.
+    cls : type
+        Subclass of `CcdImage`, or another class with its `read_tim` method.
+
+    Raises
+    ------
+    TypeError
+        If the class has no method ``read_tim``.
+    """
+    if not callable(getattr(cls, "read_tim", None)):
+        raise TypeError(f"camera {name!r}: {cls!r} has no method read_tim; derive it from CcdImage")
+    _registered[name] = cls
+
+
+@functools.cache
+def _entry_points():
+    return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
+
+
+def known_cameras():
+    """Names of all cameras, sorted."""
+    return sorted({*_BUILT_IN, *_registered, *_entry_points()})
+
+
+def camera_class(name):
+    """The class for the images of a camera.
+
+    Raises
+    ------
+    InputError
+        If the camera is not known.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    if name in _entry_points():
+        try:
+            return _entry_points()[name].load()
+        except (ImportError, AttributeError) as e:
+            raise InputError(f"camera {name!r}: its class cannot be loaded: {e}") from None
+    raise InputError(
+        f"camera {name!r} of the CCD table is not known; there are {', '.join(known_cameras())}."
+        " --camera-module can add one"
+    )
+
+
+def load_camera_modules(modules):
+    """Import modules that register camera classes.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Importable names, or paths of .py files. Modules that were imported before are not imported again.
+
+    Raises
+    ------
+    UsageError
+        If a module cannot be imported.
+    """
+    for module in modules:
+        try:
+            _import(module)
+        except Exception as e:  # a user's module may fail in any way
+            raise UsageError(f"--camera-module {module}: {type(e).__name__}: {e}") from e
+
+
+def _import(module):
+    if not module.endswith(".py"):
+        importlib.import_module(module)
+        return
+    path = Path(module).resolve()
+    name = f"legacypipe_lite_camera_{path.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        del sys.modules[name]
+        raise

@@ -1,0 +1,155 @@
+"""Weight maps (inverse variances): undoing what lossy compression did to their zeros, and clipping glitches."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = ["Quantization", "quantization", "clean_weights", "add_source_noise", "apodize"]
+
+logger = logging.getLogger(__name__)
+
+_GLITCH_FACTOR = 1.3
+_FALLBACK_FRACTION = 0.1
+_APODIZED_PIXELS = 100
+
+
+class Quantization(NamedTuple):
+    """How a compressed image was quantised.
+
+    Attributes
+    ----------
+    kind : str
+        "exact": zeros are exact; "rows": zeros may have become half a step, per row; "unknown".
+    steps : numpy.ndarray of float64 or None
+        For "rows": the step of each row of the whole image.
+    reason : str
+        For "unknown": why.
+    """
+
+    kind: str
+    steps: np.ndarray | None = None
+    reason: str = ""
+
+
+def quantization(path, hdu, header):
+    """How the weight map of a CCD was quantised.
+
+    Parameters
+    ----------
+    path : str or Path
+    hdu : int
+    header : mapping
+        Of the compressed HDU (the cards of the binary table that holds it).
+
+    Returns
+    -------
+    Quantization
+    """
+    method = str(header.get("ZQUANTIZ", "") or "").strip()
+    if method in ("", "NONE", "SUBTRACTIVE_DITHER_2"):
+        return Quantization("exact")
+    if method != "SUBTRACTIVE_DITHER_1":
+        return Quantization("unknown", reason=f"quantisation {method}")
+    if header.get("ZTILE1") != header.get("ZNAXIS1") or header.get("ZTILE2") != 1:
+        return Quantization("unknown", reason="tiles are not rows")
+    scale, zero = _scale_columns(path, hdu)
+    if scale is None:
+        return Quantization("unknown", reason="no ZSCALE and ZZERO columns")
+    if np.any(zero != 0):
+        return Quantization("unknown", reason="ZZERO is not 0")
+    return Quantization("rows", scale)
+
+
+def _scale_columns(path, hdu):
+    """ZSCALE and ZZERO of each tile, from the binary table behind a compressed image."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, disable_image_compression=True, memmap=True) as f:
+            table = f[hdu].data
+            if not {"ZSCALE", "ZZERO"} <= set(table.names):
+                return None, None
+            return np.array(table["ZSCALE"], np.float64), np.array(table["ZZERO"], np.float64)
+    except (OSError, ValueError, TypeError) as e:
+        raise InputError(f"{path}: HDU {hdu}: cannot be read ({e})") from None
+
+
+def clean_weights(invvar, dq, quantized, first_row, limit, name):
+    """Repair a weight map, in place.
+
+    Parameters
+    ----------
+    invvar : numpy.ndarray of float32, shape (h, w)
+        1/counts^2.
+    dq : numpy.ndarray of uint16, shape (h, w)
+        Where not 0 the weight becomes 0.
+    quantized : Quantization
+    first_row : int
+        Row of the whole image that is row 0 of `invvar`.
+    limit : float or None
+        Weight of a pixel of typical noise; larger weights than 1.3 times this are glitches and are set to it.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If a weight is not finite.
+    """
+    if not np.all(np.isfinite(invvar)):
+        raise InputError(f"{name}: the weight map has values that are not finite")
+    invvar[dq != 0] = 0
+    if quantized.kind == "rows":
+        steps = quantized.steps[first_row : first_row + len(invvar)]
+        invvar[invvar <= 0.5 * steps[:, np.newaxis]] = 0
+    elif quantized.kind == "unknown" and np.any(invvar > 0):
+        logger.warning(
+            "%s: weight map: %s: setting weights below %g of their median to zero",
+            name,
+            quantized.reason,
+            _FALLBACK_FRACTION,
+        )
+        invvar[invvar < _FALLBACK_FRACTION * np.median(invvar[invvar > 0])] = 0
+    if limit is not None:
+        invvar[invvar > _GLITCH_FACTOR * limit] = limit
+    invvar[invvar < 0] = 0
+
+
+def add_source_noise(invvar, image, dq, sky, exptime):
+    """Weights with the photon noise of sources, for maps that hold that of the sky only.
+
+    Parameters
+    ----------
+    invvar, image : numpy.ndarray of float32, shape (h, w)
+        1/(counts/s)^2, counts/s.
+    dq : numpy.ndarray of uint16, shape (h, w)
+    sky : float
+        Sky level [counts/s].
+    exptime : float
+        Seconds.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (h, w)
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = 1.0 / (1.0 / invvar + np.abs(image - sky) / exptime)
+    weights[~np.isfinite(weights) | (dq != 0)] = 0
+    return weights
+
+
+def apodize(invvar):
+    """Taper a weight map to zero at its four edges, in place."""
+    h, w = invvar.shape
+    for axis, length in ((0, h), (1, w)):
+        n = min(length, _APODIZED_PIXELS)
+        ramp = np.arctan(np.linspace(-np.pi, np.pi, n))
+        ramp = ((ramp - ramp.min()) / (ramp.max() - ramp.min())).astype(np.float32)
+        ramp = ramp[:, np.newaxis] if axis == 0 else ramp[np.newaxis, :]
+        first = np.s_[:n] if axis == 0 else np.s_[:, :n]
+        last = np.s_[-n:] if axis == 0 else np.s_[:, -n:]
+        invvar[first] *= ramp
+        invvar[last] *= ramp[::-1, ::-1]
