@@ -157,15 +157,8 @@ def row_from_psfex_file(path):
     row = {card.lower(): convert(header[card]) for card, convert in PSFEX_CARDS.items() if card in header}
     stamps = table["psf_mask"][0]
     if row.get("polnaxis", 2) == 0:  # a constant PSF, for which PsfEx writes no polynomial
-        constant = {
-            "polgrp1": 1,
-            "polgrp2": 1,
-            "polname1": "X_IMAGE",
-            "polname2": "Y_IMAGE",
-            "poldeg1": 0,
-            "polngrp": 1,
-        }
-        row.update(constant, polzero1=0.0, polzero2=0.0, polscal1=1.0, polscal2=1.0)
+        row.update(polngrp=1, poldeg1=0, polgrp1=1, polgrp2=1, polname1="X_IMAGE", polname2="Y_IMAGE")
+        row.update(polzero1=0.0, polzero2=0.0, polscal1=1.0, polscal2=1.0)
     if stamps.ndim == 2:
         stamps = stamps[np.newaxis]
     row.setdefault("psfnaxis", 3)

@@ -1,7 +1,7 @@
 """Amplifier corrections: small differences in gain between the four amplifiers of 90Prime and Mosaic-3 CCDs.
 
-The figures are those of the Legacy Surveys' table `ampcorrections.fits`, rounded to 1e-5 mag; the table itself is used if
-it is in the data directory.
+The figures are those of the Legacy Surveys' table `ampcorrections.fits`, rounded to 1e-5 mag; the table
+itself is used if it is in the data directory.
 """
 
 import functools

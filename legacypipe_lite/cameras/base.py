@@ -328,7 +328,6 @@ class CcdImage:
 
     def sky_template(self):
         """`calibration.SkyTemplate` that is subtracted before the sky model; None unless overridden."""
-        return None
 
     def has_sky_jump(self):
         """True if the two halves of the CCD may have different sky levels."""

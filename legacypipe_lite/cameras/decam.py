@@ -88,9 +88,8 @@ class DecamImage(CcdImage):
         """Width of the frame around the weight map."""
         excess = (weight_file.shape[0] - self.height, weight_file.shape[1] - self.width)
         if excess not in ((0, 0), (2, 2)):
-            raise InputError(
-                f"{weight_file.path}: HDU {self.hdu}: shape is {weight_file.shape}, expected {(self.height, self.width)}"
-            )
+            expected = (self.height, self.width)
+            raise InputError(f"{weight_file.path}: HDU {self.hdu}: shape is {weight_file.shape}, expected {expected}")
         return excess[0] // 2
 
     def flag_saturation(self, image, dq, invvar, plver):
