@@ -1,5 +1,23 @@
-"""legacypipe_lite: the brick pipeline of the DESI Legacy Imaging Surveys, re-implemented."""
+"""The brick pipeline of the DESI Legacy Imaging Surveys, re-implemented.
 
-from . import kernel_cache as _kernel_cache
+>>> from legacypipe_lite import RunOptions, run_brick
+>>> run = run_brick(RunOptions(brick="1102p240", survey_dir="mysurvey"))  # doctest: +SKIP
+>>> run.tractor  # doctest: +SKIP
+"""
 
-_kernel_cache.refresh()
+__all__ = ["BrickRun", "RunOptions", "run_brick"]
+
+_HOMES = {"BrickRun": "pipeline", "RunOptions": "options", "run_brick": "pipeline"}
+
+
+def __getattr__(name):
+    # Imported on first use: the command line must answer --help without loading numpy and numba.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

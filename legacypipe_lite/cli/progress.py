@@ -1,0 +1,113 @@
+"""What a run shows while it works: a progress bar on a terminal, plain log lines elsewhere."""
+
+import logging
+import sys
+import time
+
+__all__ = ["PlainDisplay", "RichDisplay", "make_display"]
+
+_SECONDS_BETWEEN_LINES = 20.0
+_SECONDS_BETWEEN_FRAMES = 0.1
+
+
+def make_display(stream=None):
+    """The display that suits a stream: bars if it is a terminal."""
+    stream = sys.stdout if stream is None else stream
+    return RichDisplay() if stream.isatty() else PlainDisplay(stream)
+
+
+class PlainDisplay:
+    """Log lines ``[LEVEL logger seconds] message``, and now and then one that says how far the tasks are."""
+
+    def __init__(self, stream):
+        self._handler = logging.StreamHandler(stream)
+        self._handler.setFormatter(_Formatter())
+        self._last = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._handler.flush()
+
+    @property
+    def handler(self):
+        """The `logging.Handler` that shows log records."""
+        return self._handler
+
+    def progress(self, label, done, total):
+        """Say how far the tasks are, not too often."""
+        now = time.monotonic()
+        if done == 0:
+            self._last = now
+        elif now - self._last > _SECONDS_BETWEEN_LINES and done < total:
+            self._last = now
+            logging.getLogger("legacypipe_lite.progress").info("%s: %d of %d done", label, done, total)
+
+
+class RichDisplay:
+    """A progress bar below the log lines.
+
+    The bar is drawn when there is something new, not by a thread of its own: worker processes are forked while it
+    is shown, and a fork must not happen in the middle of what another thread does.
+    """
+
+    def __init__(self, console=None):
+        from rich.console import Console
+        from rich.logging import RichHandler
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console() if console is None else console
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            auto_refresh=False,
+        )
+        self._handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+        self._task = None
+        self._last = 0.0
+
+    def __enter__(self):
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._bars.stop()
+
+    @property
+    def handler(self):
+        """The `logging.Handler` that shows log records."""
+        return self._handler
+
+    def progress(self, label, done, total):
+        """Draw the bar."""
+        if self._task is None or done == 0:
+            self._forget()
+            self._task = self._bars.add_task(label, total=total)
+        self._bars.update(self._task, completed=done)
+        now = time.monotonic()
+        if done == total:
+            self._forget()
+            self._bars.refresh()
+        elif now - self._last > _SECONDS_BETWEEN_FRAMES:
+            self._last = now
+            self._bars.refresh()
+
+    def _forget(self):
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self):
+        super().__init__()
+        self._start = time.time()
+
+    def format(self, record):
+        message = super().format(record)
+        return f"[{record.levelname} {record.name} {record.created - self._start:.1f}] {message}"

@@ -1,0 +1,272 @@
+"""Command line of a brick run: ``runbrick --brick 1102p240 --survey-dir DIR --outdir OUT``."""
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import sys
+
+from ..errors import LegacypipeError, NothingToDo
+from ..options import RunOptions, option_infos
+
+__all__ = ["main", "make_parser", "parse_options"]
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTION = """\
+Turn the calibrated CCD images of one brick (a patch of sky) into coadds and a catalogue of stars and galaxies.
+"""
+
+_EPILOG = """\
+examples:
+  runbrick --brick 1102p240 --survey-dir mysurvey --outdir out
+  runbrick --radec 110.2 24.0 --width 500 --height 500 --survey-dir mysurvey --outdir out --no-wise
+
+environment variables:
+  LEGACY_SURVEY_DIR          survey directory, if --survey-dir is not given
+  LEGACYPIPE_DATA_DIR        survey-wide tables, if --data-dir is not given
+  GAIA_CAT_DIR, GAIA_CAT_VER (also _PREFIX, _SCHEME)   Gaia stars, unless --no-gaia
+  TYCHO2_KD_DIR, LARGEGALAXIES_CAT                     bright stars, large galaxies
+  DUST_DIR                   dust maps, in its folder maps/
+  UNWISE_COADDS_DIR, UNWISE_COADDS_TIMERESOLVED_DIR    unWISE images, unless --no-wise
+
+exit status: 0 done, or nothing to do; 255 no such brick, a worker process died, or --check-done found nothing;
+1 another error; 2 the command line cannot be understood.
+"""
+
+_METAVARS = {
+    "brick": "NAME",
+    "run": "NAME",
+    "bands": "B,B,...",
+    "force": "STAGE",
+    "pickle": "PATTERN",
+    "checkpoint": "FILE",
+    "blobid": "N,N,...",
+}
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = make_parser()
+    if not argv:
+        parser.print_help()
+        return 255
+    arguments = parser.parse_args(_protect_negative(argv))
+    options = parse_options(arguments)
+    if arguments.list_stages:
+        return _list_stages(options)
+    for variable in _ONE_THREAD:
+        # Libraries read this when they are loaded; processes are what this program parallelises over.
+        os.environ.setdefault(variable, "1")
+    return _run(options, "runbrick " + shlex.join(argv))
+
+
+def make_parser():
+    """The `argparse.ArgumentParser` of the command, built from the options' declarations."""
+    parser = argparse.ArgumentParser(
+        prog="runbrick",
+        usage="runbrick (--brick NAME | --radec RA DEC) [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    groups = {}
+    for info in option_infos():
+        if info.group not in groups:
+            groups[info.group] = parser.add_argument_group(info.group)
+        _add_argument(groups[info.group], info)
+    about = parser.add_argument_group("About this program")
+    about.add_argument("-h", "--help", action="help", help="show this text and exit")
+    about.add_argument("--version", action="version", version=_Version(), help="show the version and exit")
+    about.add_argument(
+        "--list-stages", action="store_true", help="show the stages, what each reads and makes, and exit"
+    )
+    return parser
+
+
+class _Version(str):
+    """The version text, looked up only when it is shown."""
+
+    def __mod__(self, values):
+        from ..survey.header import package_version
+
+        return f"legacypipe_lite {package_version()}"
+
+
+def _add_argument(group, info):
+    keywords = {"dest": info.name, "default": info.default, "help": _help(info)}
+    if info.kind == "flag":
+        keywords["action"] = "store_true"
+    elif info.kind == "count":
+        keywords["action"] = "count"
+    else:
+        keywords["type"] = _comma_list if info.kind == "bands" else info.convert
+        keywords["metavar"] = info.metavar or _metavar(info)
+        if info.choices:
+            keywords["choices"] = info.choices
+            keywords["metavar"] = None
+        if info.nargs:
+            keywords["nargs"] = info.nargs
+        if info.kind == "append":
+            keywords["action"] = "append"
+            keywords["default"] = None
+    group.add_argument(*info.flags, **keywords)
+
+
+def _metavar(info):
+    if info.kind in ("int", "float"):
+        return {"int": "N", "float": "X"}[info.kind]
+    return _METAVARS.get(info.name, info.name.upper().rsplit("_", 1)[-1])
+
+
+def _help(info):
+    if info.refused is not None:
+        return argparse.SUPPRESS
+    text = info.help
+    if info.default not in (None, False, (), 0) and "default" not in text:
+        shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
+        text += f" (default: {shown})".replace("%", "%%")
+    return text
+
+
+def _comma_list(text):
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _protect_negative(argv):
+    """Keep argparse from taking a negative sexagesimal declination for a flag: put a blank in front of it."""
+    result, wait = [], 0
+    for argument in argv:
+        if wait and argument[:1] == "-" and argument[1:2].isdigit():
+            argument = " " + argument
+        wait = 2 if argument in ("--radec", "--blobradec") else max(0, wait - 1)
+        result.append(argument)
+    return result
+
+
+def parse_options(arguments):
+    """`RunOptions` of parsed arguments.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+
+    Returns
+    -------
+    RunOptions
+        Not validated yet.
+    """
+    values = {}
+    for info in option_infos():
+        value = getattr(arguments, info.name)
+        if info.kind == "append":
+            value = () if value is None else tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        elif isinstance(value, list):
+            value = tuple(v.strip() if isinstance(v, str) else v for v in value)
+        values[info.name] = value
+    return RunOptions(**values)
+
+
+def _run(options, command):
+    from .progress import make_display
+
+    level = logging.DEBUG if options.verbose or options.debug else logging.INFO
+    with make_display() as display, _Logging(display.handler, level):
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            _log_ignored(options)
+            _run_and_summarise(options, command, display)
+        except NothingToDo as end:
+            logger.info("nothing to do: %s", end)
+            return end.exit_status
+        except LegacypipeError as error:
+            return _say(error, str(error), error.exit_status, options)
+        except KeyboardInterrupt:
+            return _say(None, "interrupted", 130, options)
+        except Exception as error:
+            text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            return _say(error, text, 1, options)
+    return 0
+
+
+def _run_and_summarise(options, command, display):
+    from ..pipeline import BrickRun, look_for_earlier_results
+    from .summary import summary_lines
+
+    look_for_earlier_results(options.validated())
+    run = BrickRun(options, progress=display.progress, command=command)
+    try:
+        run.run()
+    finally:
+        for line in summary_lines(run):
+            logger.info("%s", line)
+
+
+def _log_ignored(options):
+    for info in option_infos():
+        if info.ignored is not None and getattr(options, info.name) != info.default:
+            logger.warning("%s: %s", info.flags[-1], info.ignored)
+
+
+def _say(error, text, status, options):
+    if options.debug and error is not None:
+        logger.error("", exc_info=error)
+    print(f"runbrick: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def _terminate(number, frame):
+    raise SystemExit(128 + number)
+
+
+def _list_stages(options):
+    from ..stages import load_stage, stage_order
+
+    for name in stage_order(options):
+        stage = load_stage(name)
+        print(f"{name}: {stage.text}")
+        print(f"    reads: {', '.join(stage.reads) or '-'}")
+        print(f"    makes: {', '.join(stage.makes) or 'files only'}")
+    return 0
+
+
+class _Logging:
+    """Sends the package's log records, and Python warnings, to a handler; undone at the end."""
+
+    def __init__(self, handler, level):
+        self.handler, self.level = handler, level
+
+    def __enter__(self):
+        root = logging.getLogger()
+        self.before = root.level
+        root.addHandler(self.handler)
+        root.setLevel(logging.WARNING)
+        logging.getLogger("legacypipe_lite").setLevel(self.level)
+        logging.captureWarnings(True)
+
+    def __exit__(self, *exception):
+        root = logging.getLogger()
+        root.removeHandler(self.handler)
+        root.setLevel(self.before)
+        logging.captureWarnings(False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The summary at the end of a run."""
+
+from collections import Counter
+
+__all__ = ["summary_lines"]
+
+_TYPES = ("PSF", "REX", "EXP", "DEV", "SER", "DUP", "NUN")
+
+
+def summary_lines(run):
+    """What a run made of what, and what it took, as lines of text.
+
+    Parameters
+    ----------
+    run : pipeline.BrickRun
+
+    Returns
+    -------
+    list of str
+    """
+    lines = [f"Brick {run.brickname}"]
+    lines += _sources(run)
+    lines += _ccds(run)
+    lines += _stages(run.stages)
+    lines += _products(run.products)
+    if run.report.warnings:
+        lines.append(f"{len(run.report.warnings)} warnings, see above")
+    return lines
+
+
+def _sources(run):
+    lines = []
+    if run.tractor is not None:
+        types = Counter(str(kind).strip() for kind in run.tractor["type"])
+        by_type = ", ".join(f"{types[kind]} {kind}" for kind in _TYPES if types[kind])
+        lines.append(f"  sources: {len(run.tractor)}" + (f" ({by_type})" if by_type else ""))
+    lines += [f"  {name}: {value}" for name, value in run.report.counts.items()]
+    return lines
+
+
+def _ccds(run):
+    if "ccds" not in run.state:
+        return []
+    used, dropped = len(run.state["ccds"]), run.report.dropped_ccds
+    lines = [f"  CCDs: {used} used, {len(dropped)} dropped"]
+    return lines + [f"    dropped {name}: {reason}" for name, reason in dropped]
+
+
+def _stages(records):
+    if not records:
+        return []
+    lines = [f"  {'stage':<14}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'worker MB':>11}"]
+    for record in records:
+        usage = record.usage
+        workers = f"{usage.worker_memory / 1e6:.0f}" if usage.worker_memory else "-"
+        note = "  read back" if record.read else ""
+        lines.append(
+            f"  {record.name:<14}{usage.wall:>9.2f}{usage.cpu:>9.2f}{usage.peak_memory / 1e6:>9.0f}{workers:>11}{note}"
+        )
+    wall = sum(record.usage.wall for record in records)
+    cpu = sum(record.usage.cpu for record in records)
+    peak = max(record.usage.peak_memory for record in records)
+    return [*lines, f"  {'all':<14}{wall:>9.2f}{cpu:>9.2f}{peak / 1e6:>9.0f}"]
+
+
+def _products(products):
+    if not products.checksums:
+        return ["  no files written"]
+    lines = [f"  {len(products.checksums)} files below {products.outdir}"]
+    for name in ("tractor", "image-jpeg"):
+        if products.relative(name) in products.checksums:
+            lines.append(f"    {products.path(name)}")
+    return lines

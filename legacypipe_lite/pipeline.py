@@ -1,0 +1,433 @@
+"""A brick run: which stages are needed, which are forced, which are read back from their pickles."""
+
+import logging
+import os
+import uuid
+from dataclasses import dataclass, field, fields
+
+import fitsio
+
+from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
+from .parallel import run_tasks
+from .resources import Usage, measure
+from .stages import Report, Tools, load_stage, stage_order
+from .stages.provenance import prerequisites, stage_files, stage_identity
+from .state import load_state, save_state
+from .survey import OutputTree, SurveyDirectory, parse_radec
+from .survey.bricks import custom_brick_name
+from .survey.header import brick_cards, merge_cards, run_cards, stage_version_cards
+
+__all__ = ["BrickRun", "StageRecord", "run_brick", "brick_name", "look_for_earlier_results"]
+
+logger = logging.getLogger(__name__)
+
+_LAST = "writecat"
+
+
+@dataclass
+class StageRecord:
+    """How one stage of a run came about.
+
+    Attributes
+    ----------
+    name : str
+    read : bool
+        True if its result was read back from a pickle.
+    usage : Usage
+    digest : str or None
+        Identifies the result: the pickle's checksum; None if it was not saved.
+    made : tuple of str
+        State items that the stage made.
+    """
+
+    name: str
+    read: bool
+    usage: Usage = field(default_factory=Usage)
+    digest: str | None = None
+    made: tuple = ()
+
+
+def run_brick(options, *, progress=None, command=None):
+    """Run the stages that the options ask for: by default all, to the catalogue.
+
+    Parameters
+    ----------
+    options : RunOptions
+    progress : callable or None
+        ``progress(label, done, total)`` while tasks of a stage are worked on.
+    command : str or None
+        What the headers quote as the command line; by default a form of this call.
+
+    Returns
+    -------
+    BrickRun
+
+    Raises
+    ------
+    NothingToDo
+        If there are no images or no sources.
+    LegacypipeError
+        Everything else that the user can mend.
+
+    Examples
+    --------
+    >>> from legacypipe_lite import RunOptions, run_brick
+    >>> run = run_brick(RunOptions(brick="1102p240", survey_dir="mysurvey", no_gaia=True))  # doctest: +SKIP
+    >>> run.tractor["ra", "dec", "type"]  # doctest: +SKIP
+    """
+    options.validated()
+    look_for_earlier_results(options)
+    run = BrickRun(options, progress=progress, command=command)
+    run.run()
+    return run
+
+
+def look_for_earlier_results(options):
+    """End here if the options say so because a product exists (or, with --check-done, does not)."""
+    if not (options.skip or options.skip_coadd or options.check_done):
+        return
+    products = OutputTree(options.outdir, brick_name(options))
+    catalog, jpeg = products.path("tractor"), products.path("image-jpeg")
+    if options.check_done or options.skip:
+        problem = _unreadable(catalog)
+        if problem is None:
+            raise NothingToDo(f"{catalog} exists")
+        if options.check_done:
+            error = InputError(f"not done: {catalog} {problem}")
+            error.exit_status = 255
+            raise error
+        logger.info("%s %s: running the brick", catalog, problem)
+    if options.skip_coadd and jpeg.is_file():
+        raise NothingToDo(f"{jpeg} exists")
+
+
+def _unreadable(catalog):
+    """Why a catalogue cannot be read, or None."""
+    if not catalog.is_file():
+        return "does not exist"
+    try:
+        with fitsio.FITS(str(catalog)) as fits:
+            if fits["CATALOG"].get_nrows():
+                fits["CATALOG"][-1:]
+    except OSError as error:
+        return f"cannot be read: {' '.join(str(error).split())}"
+    return None
+
+
+def brick_name(options):
+    """Name of the brick of a run, without looking into the survey's table of bricks."""
+    if options.brick is not None:
+        return options.brick
+    return custom_brick_name(*parse_radec(*options.radec))
+
+
+class BrickRun:
+    """The stages of one brick, run on demand.
+
+    Parameters
+    ----------
+    options : RunOptions
+    progress : callable or None
+    command : str or None
+        See `run_brick`.
+
+    Attributes
+    ----------
+    options : RunOptions
+    survey : SurveyDirectory
+    products : OutputTree
+    report : Report
+    state : dict
+        What the stages have made so far.
+    stages : list of StageRecord
+        The stages so far, in order.
+
+    Raises
+    ------
+    UsageError
+        If options contradict each other.
+    InputError
+        If the survey directory does not exist.
+
+    Examples
+    --------
+    In a notebook, stage by stage:
+
+    >>> run = BrickRun(RunOptions(brick="1102p240"))  # doctest: +SKIP
+    >>> run.stage("srcs")["detections"]  # doctest: +SKIP
+    """
+
+    def __init__(self, options, *, progress=None, command=None):
+        self.options = options.validated()
+        self.survey = SurveyDirectory.from_options(options)
+        self.brickname = brick_name(options)
+        self.products = OutputTree(options.outdir, self.brickname)
+        self.report = Report()
+        self.state = {}
+        self.stages = []
+        self._order = stage_order(options)
+        self._progress = progress
+        self._command = command or _describe(options)
+        self._running = None
+        _pickle_path(options.pickle, self.brickname, _LAST)
+
+    @property
+    def tractor(self):
+        """The catalogue as `astropy.table.Table`, or None before stage writecat."""
+        return self.state.get("tractor")
+
+    def run(self):
+        """Run up to the last of the stages that the options name (``--stage``; default writecat)."""
+        named = self.options.stage or (_LAST,)
+        forced = {*named, *self.options.force}
+        if self.options.force_all:
+            forced = set(self._order)
+        last = max(named, key=self._order.index)
+        self._go_to(last, forced)
+
+    def stage(self, name, force=False):
+        """Run one stage, and those before it that have not run yet, or read them back.
+
+        Parameters
+        ----------
+        name : str
+        force : bool
+            Run the stage again even if it has run before or its pickle is good.
+
+        Returns
+        -------
+        dict
+            What the stage made.
+        """
+        if name not in self._order:
+            raise UsageError(f"no stage {name!r}; stages are {', '.join(self._order)}")
+        if force and self._record(name) is not None:
+            self._take_back(name)
+        self._go_to(name, set(self._order) if self.options.force_all else {name} if force else set())
+        return {item: self.state[item] for item in self._record(name).made}
+
+    def header(self, state=None):
+        """The version header as it stands: list of cards (keyword, value, comment)."""
+        state = self.state if state is None else state
+        release = self.survey.default_release if self.options.release is None else self.options.release
+        unwise = _unwise_dirs(self.options)
+        cards = [run_cards(self.survey.root, release, self._command, self.options.data_model, *unwise)]
+        if "brick" in state and "target" in state:
+            cards.append(brick_cards(state["brick"], state["target"]))
+        for name in self._order:
+            if name == self._running or self._record(name) is not None:
+                cards.append(state.get(f"header_{name}", stage_version_cards(name)))
+        return merge_cards(*cards)
+
+    # --- going from stage to stage
+
+    def _record(self, name):
+        return next((record for record in self.stages if record.name == name), None)
+
+    def _take_back(self, name):
+        """Forget the results of a stage and of those after it."""
+        later = self._order[self._order.index(name) :]
+        done = {record.name for record in self.stages}
+        if any(load_stage(stage).apply is not None for stage in later if stage in done):
+            # They changed the images in place; so start from the beginning.
+            later = self._order
+        for record in self.stages:
+            if record.name in later:
+                for item in record.made:
+                    self.state.pop(item, None)
+        self.stages = [record for record in self.stages if record.name not in later]
+
+    def _go_to(self, last, forced):
+        for name in self._order[: self._order.index(last) + 1]:
+            if self._record(name) is None:
+                self._running = name
+                try:
+                    self._one(name, name in forced)
+                finally:
+                    self._running = None
+
+    def _one(self, name, forced):
+        stage = load_stage(name)
+        path = _pickle_path(self.options.pickle, self.brickname, name)
+        record = None
+        refused = False
+        if not forced:
+            record, refused = self._read_back(stage, path)
+        if record is None:
+            record = self._execute(stage, path, changed=forced or refused)
+        self.stages.append(record)
+
+    def _read_back(self, stage, path):
+        """The record of a stage whose pickle is good, else None; and whether a pickle was refused."""
+        with measure() as usage:
+            try:
+                content, digest = load_state(path, self._identity(stage.name))
+            except FileNotFoundError:
+                return None, False
+            except StateError as error:
+                logger.warning("not using %s: it %s", path, error)
+                return None, True
+            reason = self._broken_link(content["links"])
+            if reason is not None:
+                logger.warning("not using %s: it %s", path, reason)
+                return None, True
+            logger.info("stage %s: reading %s", stage.name, path)
+            made = content["made"]
+            self.state.update(made)
+            if stage.apply is not None:
+                stage.apply(self.state, made)
+        lost = self.products.adopt(content["products"])
+        if lost:
+            logger.warning(
+                "stage %s was read back, but %d of its files are not in %s: --force %s writes them again",
+                stage.name,
+                len(lost),
+                self.products.outdir,
+                stage.name,
+            )
+        self.report.dropped_ccds.extend(tuple(entry) for entry in content["dropped_ccds"])
+        self.report.counts.update(content["counts"])
+        return StageRecord(stage.name, True, usage, digest, tuple(made)), False
+
+    def _execute(self, stage, path, changed):
+        missing = [item for item in stage.reads if item not in self.state]
+        if missing:
+            raise LegacypipeError(f"stage {stage.name} needs {', '.join(missing)}, which no earlier stage made")
+        logger.info("stage %s: running", stage.name)
+        before = _Before(self.products, self.report)
+        record = StageRecord(stage.name, False, digest=f"not saved: {uuid.uuid4()}" if changed else None)
+        with measure() as usage:
+            made = stage.run(self.state, self.options, self._tools())
+            lacking = [item for item in stage.makes if item not in made]
+            if lacking:
+                raise LegacypipeError(f"stage {stage.name} did not make {', '.join(lacking)}")
+            if self._writes(stage.name):
+                record.digest = self._save(stage, path, made, before) or record.digest
+            self.state.update(made)
+            if stage.apply is not None:
+                stage.apply(self.state, made)
+        record.usage, record.made = usage, tuple(made)
+        logger.info(
+            "stage %s: %.2f s (CPU %.2f s), peak memory %.0f MB",
+            stage.name,
+            usage.wall,
+            usage.cpu,
+            usage.peak_memory / 1e6,
+        )
+        return record
+
+    # --- pickles
+
+    def _writes(self, name):
+        if self.options.write_stage:
+            return name in self.options.write_stage
+        return not self.options.no_write
+
+    def _identity(self, name):
+        return stage_identity(name, self._order, self.options, self.survey, self.brickname)
+
+    def _links(self, name):
+        """Which results a stage is made from: stage -> digest."""
+        return {stage: self._record(stage).digest for stage in prerequisites(name, self._order)}
+
+    def _broken_link(self, links):
+        """Reason why a pickle does not belong to the results so far, or None."""
+        for stage, digest in links.items():
+            now = self._record(stage).digest
+            if digest is not None and now is not None and digest != now:
+                return f"was made from an earlier result of stage {stage}"
+        return None
+
+    def _save(self, stage, path, made, before):
+        content = {
+            "made": made,
+            "links": self._links(stage.name),
+            "products": before.new_products(self.products),
+            "dropped_ccds": [tuple(entry) for entry in self.report.dropped_ccds[before.dropped :]],
+            "counts": before.new_counts(self.report),
+        }
+        files = stage_files(stage.name, made, self.survey)
+        try:
+            digest = save_state(path, content, self._identity(stage.name), files)
+        except OutputError as error:
+            raise OutputError(f"{error} (stage pickles: choose another place with --pickle, or --no-write)") from error
+        except StateError as error:
+            logger.warning("the result of stage %s %s; no pickle is written", stage.name, error)
+            return None
+        logger.debug("stage %s: wrote %s", stage.name, path)
+        return digest
+
+    # --- what stages are handed
+
+    def _tools(self):
+        return Tools(survey=self.survey, products=self.products, map=self._map, header=self.header, report=self.report)
+
+    def _map(self, function, tasks, shared=None, label="", on_result=None):
+        """`parallel.run_tasks` with the run's number of threads.
+
+        A task that failed twice because its worker died ends the run, unless `on_result` is given, which is
+        then told of it.
+        """
+        results = run_tasks(
+            function,
+            tasks,
+            threads=self.options.threads,
+            shared=shared,
+            on_result=on_result,
+            label=label or (self._running or ""),
+            progress=self._progress,
+        )
+        if on_result is None:
+            for result in results:
+                if isinstance(result, WorkerError):
+                    raise result
+        return results
+
+
+class _Before:
+    """The products and the report before a stage, to tell what the stage added."""
+
+    def __init__(self, products, report):
+        self.products = dict(products.checksums)
+        self.dropped = len(report.dropped_ccds)
+        self.counts = dict(report.counts)
+
+    def new_products(self, products):
+        return {path: digest for path, digest in products.checksums.items() if self.products.get(path) != digest}
+
+    def new_counts(self, report):
+        return {key: value for key, value in report.counts.items() if self.counts.get(key) != value}
+
+
+def _pickle_path(pattern, brickname, stage):
+    """File name of a stage's pickle: the pattern is filled in twice, first with the brick, then with the stage."""
+    try:
+        path = pattern % {"brick": brickname} % {"stage": stage}
+        other = pattern % {"brick": brickname} % {"stage": stage + "x"}
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"--pickle {pattern}: needs %(brick)s and %%(stage)s, as in the default"
+            " pickles/runbrick-%(brick)s-%%(stage)s.pickle"
+        ) from error
+    if path == other:
+        raise UsageError(f"--pickle {pattern}: without %%(stage)s all stages would write the same file")
+    return path
+
+
+def _unwise_dirs(options):
+    if options.no_wise:
+        return (), None
+    named = options.unwise_dir or os.environ.get("UNWISE_COADDS_DIR") or ""
+    resolved = options.unwise_tr_dir or os.environ.get("UNWISE_COADDS_TIMERESOLVED_DIR")
+    return tuple(folder for folder in named.split(":") if folder), resolved
+
+
+def _describe(options):
+    """A run from Python, as the headers quote it."""
+    changed = []
+    for f in fields(options):
+        value = getattr(options, f.name)
+        default = f.default_factory() if callable(f.default_factory) else f.default
+        if value != default:
+            changed.append(f"{f.name}={value!r}")
+    return f"run_brick(RunOptions({', '.join(changed)}))"

@@ -1,0 +1,76 @@
+"""Time and memory that a piece of work takes, worker processes included."""
+
+import resource
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .parallel import take_worker_peak_memory
+
+__all__ = ["Usage", "measure"]
+
+
+@dataclass
+class Usage:
+    """What a piece of work took.
+
+    Attributes
+    ----------
+    wall, cpu : float
+        Seconds; CPU time of this process and of the worker processes that ended meanwhile.
+    peak_memory : int
+        Bytes that were resident in this process at most.
+    worker_memory : int
+        The same of the largest worker process, images shared with this one included; 0 if there were none.
+    """
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    peak_memory: int = 0
+    worker_memory: int = 0
+
+
+@contextmanager
+def measure():
+    """Context manager that gives a `Usage`, filled in at the end also if an exception ends the work."""
+    usage = Usage()
+    take_worker_peak_memory()
+    _reset_peak_memory()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    try:
+        yield usage
+    finally:
+        usage.wall = time.perf_counter() - wall
+        usage.cpu = _cpu_seconds() - cpu
+        usage.peak_memory = _peak_memory()
+        usage.worker_memory = take_worker_peak_memory()
+
+
+def _cpu_seconds():
+    total = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        total += used.ru_utime + used.ru_stime
+    return total
+
+
+def _reset_peak_memory():
+    """Let the kernel's peak count start anew (Linux); elsewhere peaks are those of the whole run so far."""
+    try:
+        with open("/proc/self/clear_refs", "w") as stream:
+            stream.write("5")
+    except OSError:
+        return
+
+
+def _peak_memory():
+    try:
+        with open("/proc/self/status") as stream:
+            for line in stream:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,0 +1,125 @@
+"""What the result of a stage depends on: options, environment variables and input files.
+
+A stage's pickle records this; if any of it has changed, the pickle is not used.
+"""
+
+import os
+from pathlib import Path
+
+from ..options import option_infos
+from ..state import file_stamp
+from ..survey.header import package_version
+
+__all__ = ["prerequisites", "stage_identity", "stage_files"]
+
+#: Stages that only write products; later stages do not depend on them.
+_PRODUCTS_ONLY = ("image_coadds",)
+
+_ENVIRONMENT = {
+    "tims": ("SKY_TEMPLATE_DIR",),
+    "refs": (
+        "GAIA_CAT_DIR",
+        "GAIA_CAT_PREFIX",
+        "GAIA_CAT_SCHEME",
+        "GAIA_CAT_VER",
+        "TYCHO2_KD_DIR",
+        "LARGEGALAXIES_CAT",
+        "LARGEGALAXIES_PREBURN",
+    ),
+    "wise_forced": ("UNWISE_COADDS_DIR", "UNWISE_COADDS_TIMERESOLVED_DIR", "UNWISE_MODEL_SKY_DIR"),
+    "writecat": ("DUST_DIR",),
+}
+
+
+def prerequisites(name, order):
+    """Stages whose results a stage may use, in order.
+
+    Parameters
+    ----------
+    name : str
+    order : list of str
+        All stages of the run.
+
+    Returns
+    -------
+    list of str
+    """
+    return [stage for stage in order[: order.index(name)] if stage not in _PRODUCTS_ONLY]
+
+
+def stage_identity(name, order, options, survey, brickname):
+    """What a stage's result is made from, as far as it is known before the stage runs.
+
+    Parameters
+    ----------
+    name : str
+    order : list of str
+    options : RunOptions
+    survey : SurveyDirectory
+    brickname : str
+
+    Returns
+    -------
+    dict
+        JSON types only.
+    """
+    chain = [*prerequisites(name, order), name]
+    flags = {info.name: info.flags[-1] for info in option_infos()}
+    values = {}
+    for stage in chain:
+        for option, value in options.for_stage(stage).items():
+            values[flags[option]] = _resolved(option, value, survey)
+    environment = {v: os.environ.get(v) for stage in chain for v in _ENVIRONMENT.get(stage, ())}
+    return {
+        "brick": brickname,
+        "stage": name,
+        "version of legacypipe_lite": package_version(),
+        "stages": chain,
+        "options": values,
+        "environment variables": environment,
+        "input files": {str(path): file_stamp(path) for stage in chain for path in _tables(stage, survey)},
+    }
+
+
+def _resolved(option, value, survey):
+    """Options that name folders count as what they lead to."""
+    if option == "survey_dir":
+        return str(survey.root.resolve())
+    if option == "data_dir":
+        return None if survey.data_dir is None else str(survey.data_dir.resolve())
+    return value
+
+
+def _tables(stage, survey):
+    """Tables that a stage reads whatever the brick is."""
+    paths = []
+    if stage == "tims":
+        paths = [survey.bricks_file(), *survey.ccd_files()]
+    elif stage == "refs":
+        paths = [survey.tycho2_file(), survey.large_galaxies_file(), survey.data_file("NGC-star-clusters.fits")]
+    return [path for path in paths if path is not None]
+
+
+def stage_files(name, made, survey):
+    """Input files that a stage has used or looked for; those that do not exist count, too.
+
+    Parameters
+    ----------
+    name : str
+    made : dict
+        What the stage made.
+    survey : SurveyDirectory
+
+    Returns
+    -------
+    list of str
+    """
+    files = {}
+    if name == "tims":
+        for row in made["ccds"]:
+            image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
+            candidates = [survey.image_file(image)]
+            for kind in ("psf", "sky"):
+                candidates += survey.calibration_files(kind, image, ccdname)
+            files.update(dict.fromkeys(str(Path(path)) for path in candidates))
+    return list(files)
