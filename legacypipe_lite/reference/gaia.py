@@ -173,6 +173,8 @@ def _reference_columns(raw, bands, ref_cat):
     for name, dtype in _KEPT.items():
         if name in raw.colnames:
             column = _is_variable(raw[name]) if name == "phot_variable_flag" else np.asarray(raw[name])
+            if column.dtype.kind == "f" and dtype != "f4":
+                column = _finite(column)
             table[name] = column.astype(dtype)
     for band in dict.fromkeys(("g", "r", "i", "z", *bands)):
         if band in BANDS:

@@ -186,12 +186,12 @@ def _adopt_gaia_rows(galaxies, sources, gaia):
 
     The joined row stays in the galaxy table with all of Gaia's columns, and its source moves as the star does.
     """
+    companions = [i for i, ref_cat in enumerate(galaxies["ref_cat"]) if str(ref_cat).startswith("G")]
+    if not companions:
+        return galaxies, gaia
     by_id = {int(ref_id): row for row, ref_id in enumerate(gaia["ref_id"])}
-    pairs = [
-        (i, by_id[int(ref_id)])
-        for i, (ref_cat, ref_id) in enumerate(zip(galaxies["ref_cat"], galaxies["ref_id"]))
-        if str(ref_cat).startswith("G") and int(ref_id) in by_id
-    ]
+    ref_ids = [int(galaxies["ref_id"][i]) for i in companions]
+    pairs = [(i, by_id[ref_id]) for i, ref_id in zip(companions, ref_ids) if ref_id in by_id]
     if not pairs:
         return galaxies, gaia
     i, j = np.array(pairs).T

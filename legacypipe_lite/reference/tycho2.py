@@ -84,8 +84,9 @@ def _finite(values):
 
 
 def _inverse_square(values):
+    """1/x^2 as float32, 0 where that is not finite."""
     with np.errstate(divide="ignore", over="ignore"):
-        return (1.0 / np.asarray(values, np.float64) ** 2).astype(np.float32)
+        return _finite((1.0 / np.asarray(values, np.float64) ** 2).astype(np.float32))
 
 
 def _reference_columns(raw, mag, mask_mag):
@@ -130,5 +131,4 @@ def _add_astrometry(table, raw):
     table["parallax"] = np.zeros(len(raw), np.float32)
     for name in ("ra", "dec"):
         table[name + "_ivar"] = _inverse_square(raw["sigma_" + name])
-        sigma_pm = 1000.0 * np.asarray(raw["sigma_pm_" + name], np.float64)
-        table[f"pm{name}_ivar"] = _finite(_inverse_square(sigma_pm))
+        table[f"pm{name}_ivar"] = _inverse_square(1000.0 * np.asarray(raw["sigma_pm_" + name], np.float64))
