@@ -1,7 +1,33 @@
 """Stacks of images and models on the target grid, and what is measured on them."""
 
 from .accumulate import BandAccumulator, BandCoadd, DateMaps, coadd_band, coadd_bands, sky_levels
+from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
+from .copsf import coadd_psf
+from .depth import depth_counts, depth_table
+from .fiberflux import fiber_fluxes
+from .headers import (
+    PRODUCT_TYPES,
+    band_cards,
+    outlier_mask_cards,
+    target_wcs_cards,
+    type_cards,
+)
+from .maskbits import maskbits_map
+from .nea import noise_equivalent_areas
+from .outliers import (
+    OUTLIER_NEG,
+    OUTLIER_POS,
+    BandOutliers,
+    find_outliers,
+    masked_pixel_means,
+    patch_values,
+    star_veto,
+    with_outliers_masked,
+)
 from .patch import dilate_cross, patch_masked
+from .rgb import rgb, with_outlines
+from .samples import pixel_of, sample_coadd
+from .tim_models import Footprints, TimModels, tim_models
 
 __all__ = [
     "BandAccumulator",
@@ -10,6 +36,35 @@ __all__ = [
     "coadd_band",
     "coadd_bands",
     "sky_levels",
-    "patch_masked",
+    "APERTURE_RADII",
+    "AperturePhotometry",
+    "aperture_photometry",
+    "coadd_psf",
+    "depth_counts",
+    "depth_table",
+    "fiber_fluxes",
+    "PRODUCT_TYPES",
+    "band_cards",
+    "outlier_mask_cards",
+    "target_wcs_cards",
+    "type_cards",
+    "maskbits_map",
+    "noise_equivalent_areas",
+    "OUTLIER_POS",
+    "OUTLIER_NEG",
+    "BandOutliers",
+    "find_outliers",
+    "masked_pixel_means",
+    "patch_values",
+    "star_veto",
+    "with_outliers_masked",
     "dilate_cross",
+    "patch_masked",
+    "rgb",
+    "with_outlines",
+    "pixel_of",
+    "sample_coadd",
+    "Footprints",
+    "TimModels",
+    "tim_models",
 ]

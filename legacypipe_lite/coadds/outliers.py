@@ -20,6 +20,7 @@ __all__ = [
     "OUTLIER_NEG",
     "BandOutliers",
     "find_outliers",
+    "masked_pixel_means",
     "patch_values",
     "patched_image",
     "star_veto",
@@ -61,7 +62,7 @@ class BandOutliers:
     negative: np.ndarray | None = None
 
 
-def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, lanczos=True, threads=1, mapper=None):
+def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads=1, mapper=None):
     """Search the images of one band for outliers.
 
     Parameters
@@ -76,8 +77,6 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, lanczos
         With five or more exposures, compare each image with the clipped mean of the others proper. By default an
         image that is itself the smallest or largest is subtracted twice from the clipped sum, as in the published
         masks, so that its difference comes out larger by (n - 2) / (n - 3) for n equal exposures.
-    lanczos : bool
-        Of the stack that fills masked pixels.
     threads : int
     mapper : callable, optional
         ``mapper(function, tasks, shared=..., label=...)``, see `stages.base.Tools.map`.
@@ -88,26 +87,31 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, lanczos
     """
     mapper = mapper or _serial_map
     members = [i for i, tim in enumerate(tims) if tim.band == band]
-    precoadd = coadd_band(
-        tims, band, target, detail="image", surface_brightness=False, lanczos=lanczos, threads=threads
-    ).image
+    precoadd = coadd_band(tims, band, target, detail="image", surface_brightness=False, threads=threads).image
     result = BandOutliers(precoadd=precoadd)
-    result.positive, result.negative = np.zeros(target.shape, np.float32), np.zeros(target.shape, np.float32)
+    means = _MaskedMeans(target.shape)
     for i in members:
         result.patches[i] = patch_values(tims[i], precoadd, target)
         result.masks[i] = np.zeros(tims[i].shape, np.uint8)
-    if len(members) < 2:
-        return result
+    if len(members) > 1:
+        for i, found in _compare_with_others(tims, members, target, result.patches, veto, leave_one_out, mapper, band):
+            result.masks[i] = found[0]
+            means.add(*found[1:])
+    result.positive, result.negative = means.finish()
+    return result
+
+
+def _compare_with_others(tims, members, target, patches, veto, leave_one_out, mapper, band):
+    """Pairs of image number and what `_compare` found in it, for images with outliers."""
 
     sigmas = [tims[i].psf_sigma for i in members]
     common = max(sigmas) + _EXTRA_BLUR
     blurs = {i: math.sqrt(common**2 - sigma**2) for i, sigma in zip(members, sigmas)}
-    shared = _Shared(tims, target, blurs, result.patches)
+    shared = _Shared(tims, target, blurs, patches)
     shared.blurred = dict(zip(members, mapper(_blur, members, shared=shared, label=f"blur {band}")))
     shared.collect_statistics(members, veto, leave_one_out)
     found = mapper(_compare, members, shared=shared, label=f"outliers {band}")
-    _collect_masked_values(result, members, found)
-    return result
+    return [(i, outliers) for i, outliers in zip(members, found) if outliers is not None]
 
 
 def patch_values(tim, coadd, target):
@@ -184,6 +188,39 @@ def star_veto(target, ra, dec):
         dx, dy = np.arange(xlo, xhi + 1) - x, np.arange(ylo, yhi + 1) - y
         veto[ylo : yhi + 1, xlo : xhi + 1] |= dx[np.newaxis, :] ** 2 + dy[:, np.newaxis] ** 2 < r
     return veto
+
+
+def masked_pixel_means(tims, band, target, masks, patches):
+    """Mean of the masked pixels on the target grid, for masks that were read back from a file.
+
+    Parameters
+    ----------
+    tims : list of Tim
+        All images; those of other bands are skipped.
+    band : str
+    target : TanWcs
+    masks : sequence
+        Outlier mask of each tim, or None.
+    patches : sequence
+        `patch_values` of each tim.
+
+    Returns
+    -------
+    positive, negative : numpy.ndarray of float32, shape (H, W)
+        0 where nothing is masked.
+    """
+    means = _MaskedMeans(target.shape)
+    for tim, mask, patch in zip(tims, masks, patches):
+        if tim.band != band or mask is None or not mask.any():
+            continue
+        pixel_map = PixelMap.build(target, tim.wcs)
+        if pixel_map is not None:
+            on_target = pixel_map.nearest(mask)
+            means.add(
+                _masked_values(tim, patch, pixel_map, on_target & OUTLIER_POS > 0),
+                _masked_values(tim, patch, pixel_map, on_target & OUTLIER_NEG > 0),
+            )
+    return means.finish()
 
 
 class _Shared:
@@ -330,15 +367,18 @@ def _masked_values(tim, patch, pixel_map, region):
     return y + pixel_map.y0, x + pixel_map.x0, values
 
 
-def _collect_masked_values(result, members, found):
-    """Put the masks of the images in their place, and average the masked values over the images."""
-    counts = np.zeros((2, *result.positive.shape), np.int16)
-    for i, outliers in zip(members, found):
-        if outliers is None:
-            continue
-        result.masks[i] = outliers[0]
-        for image, count, (y, x, values) in zip((result.positive, result.negative), counts, outliers[1:]):
-            image[y, x] += values
+class _MaskedMeans:
+    """Averages masked values over images: positive and negative ones."""
+
+    def __init__(self, shape):
+        self.sums = np.zeros((2, *shape), np.float32)
+        self.counts = np.zeros((2, *shape), np.int16)
+
+    def add(self, *parts):
+        for total, count, (y, x, values) in zip(self.sums, self.counts, parts):
+            total[y, x] += values
             count[y, x] += 1
-    result.positive /= np.maximum(counts[0], 1)
-    result.negative /= np.maximum(counts[1], 1)
+
+    def finish(self):
+        self.sums /= np.maximum(self.counts, 1)
+        return self.sums[0], self.sums[1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["PsfModel", "gaussian_psf", "SIGMA_PER_FWHM"]
+__all__ = ["PsfModel", "gaussian_psf", "resample_stamp", "SIGMA_PER_FWHM"]
 
 #: The Legacy Surveys convention: sigma = FWHM / 2.35 (not 2.3548).
 SIGMA_PER_FWHM = 1.0 / 2.35
@@ -83,7 +83,7 @@ class PsfModel:
         for t, b in zip(terms, self.basis):
             stamp += np.float32(t) * b
         if self.sampling != 1.0:
-            stamp = _resampled(stamp, self.sampling)
+            stamp = resample_stamp(stamp, self.sampling)
         if self.normalize:
             total = stamp.sum()
             if total != 0:
@@ -135,7 +135,7 @@ def _lanczos3(t):
     return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)
 
 
-def _resampled(stamp, sampling):
+def resample_stamp(stamp, sampling):
     """Stamp on image pixels from a stamp whose pixels have `sampling` times their size (Lanczos-3)."""
 
     def axis_matrix(n_in):

@@ -1,0 +1,50 @@
+"""Values of the stacked maps at the positions of the sources."""
+
+import numpy as np
+
+__all__ = ["pixel_of", "sample_coadd"]
+
+#: Catalogue column -> map of `BandCoadd`.
+_SAMPLED = {
+    "nobs": "nobs",
+    "ngood": "nexp",
+    "anymask": "ormask",
+    "allmask": "andmask",
+    "psfsize": "psfsize",
+    "psfdepth": "depth",
+    "galdepth": "galdepth",
+}
+
+
+def pixel_of(x, y, shape):
+    """Nearest pixel of positions, moved onto the image where they lie off it.
+
+    Parameters
+    ----------
+    x, y : array_like of float
+    shape : (int, int)
+
+    Returns
+    -------
+    ix, iy : numpy.ndarray of int
+        Rounded half to even; 0 for positions that are not finite.
+    """
+    height, width = shape
+    ix, iy = (np.rint(np.nan_to_num(np.asarray(a, np.float64))).astype(np.int64) for a in (x, y))
+    return np.clip(ix, 0, width - 1), np.clip(iy, 0, height - 1)
+
+
+def sample_coadd(coadd, ix, iy):
+    """Values of a band's maps at pixels.
+
+    Parameters
+    ----------
+    coadd : BandCoadd
+    ix, iy : numpy.ndarray of int
+
+    Returns
+    -------
+    dict of str -> numpy.ndarray
+        nobs, ngood, anymask, allmask (int16), psfsize, psfdepth, galdepth (float32).
+    """
+    return {name: getattr(coadd, attribute)[iy, ix].copy() for name, attribute in _SAMPLED.items()}

@@ -1,0 +1,136 @@
+"""Model images of a tim from the catalogue, and the footprint of every source in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..wcs import PixelMap
+from .models_kernels import add_patch
+
+__all__ = ["TimModels", "Footprints", "tim_models"]
+
+
+@dataclass
+class Footprints:
+    """Size of the sources in one image; arrays of float64, one value per catalogue row, 0 where not rendered.
+
+    Attributes
+    ----------
+    nea : numpy.ndarray
+        Noise-equivalent area (sum p)^2 / sum p^2 of the rendered patch p [pixels of the image].
+    blob_nea : numpy.ndarray
+        flux^2 / sum p^2 over the pixels of the source's own blob [pixels of the image].
+    fraction_in : numpy.ndarray
+        sum p / flux.
+    """
+
+    nea: np.ndarray
+    blob_nea: np.ndarray
+    fraction_in: np.ndarray
+
+
+@dataclass
+class TimModels:
+    """Model images of one tim (float32, its shape; nanomaggies per pixel) and the sources' footprints.
+
+    `blobmodel` holds each source only on pixels of its own blob.
+    """
+
+    model: np.ndarray
+    blobmodel: np.ndarray
+    footprints: Footprints
+
+
+def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=()):
+    """Draw all sources of the catalogue into one image.
+
+    Parameters
+    ----------
+    tim : Tim
+    target : TanWcs
+    blobmap : numpy.ndarray of int32, shape (H, W)
+        On the target; -1 outside blobs.
+    sources : list of Source or None
+        Row by row; None for rows that are not drawn.
+    blobs : array_like of int
+        Blob of each row, -1 for none.
+    fluxes : array_like of float
+        Flux of each row in the image's band.
+    render : callable
+        ``render(source)`` gives (x0, y0, float32 patch at the source's flux), or None if nothing of it is seen.
+    frozen : sequence of (Source, sequence of int)
+        Galaxies that are not fitted and reach into blobs they do not belong to, with these blobs. They are drawn
+        first; sources at the same position are then left out.
+
+    Returns
+    -------
+    TimModels
+    """
+    n_rows = len(sources)
+    models = TimModels(
+        np.zeros(tim.shape, np.float32),
+        np.zeros(tim.shape, np.float32),
+        Footprints(np.zeros(n_rows), np.zeros(n_rows), np.zeros(n_rows)),
+    )
+    tim_blobs = _blobs_of_image(tim, target, blobmap)
+    drawn = _draw_frozen(models, tim_blobs, target, blobmap, frozen, render)
+    for row, source in enumerate(sources):
+        if source is None or (source.ra, source.dec) in drawn:
+            continue
+        rendered = render(source)
+        if rendered is None:
+            continue
+        x0, y0, patch = rendered
+        total, square, blob_square = add_patch(
+            patch, x0, y0, tim_blobs, int(blobs[row]), models.model, models.blobmodel
+        )
+        if total != 0:
+            models.footprints.nea[row] = total**2 / square
+            if blob_square != 0:
+                models.footprints.blob_nea[row] = float(fluxes[row]) ** 2 / blob_square
+        models.footprints.fraction_in[row] = total / float(fluxes[row])
+    return models
+
+
+def _blobs_of_image(tim, target, blobmap):
+    """Blob of every pixel of the image: that of the nearest target pixel, -1 off the target."""
+    tim_blobs = np.full(tim.shape, -1, np.int32)
+    pixel_map = PixelMap.build(tim.wcs, target)
+    if pixel_map is not None:
+        tim_blobs[pixel_map.box] = pixel_map.nearest(blobmap.astype(np.int32, copy=False), fill=-1)
+    return tim_blobs
+
+
+def _draw_frozen(models, tim_blobs, target, blobmap, frozen, render):
+    """Draw the frozen galaxies that reach into blobs of this image; returns their positions."""
+    drawn = set()
+    if not frozen:
+        return drawn
+    present = set(np.unique(tim_blobs).tolist())
+    scratch = np.zeros_like(models.model)
+    for galaxy, blobs in frozen:
+        touched = present & ({int(b) for b in blobs} | _own_blob(galaxy, target, blobmap))
+        if not touched:
+            continue
+        drawn.add((galaxy.ra, galaxy.dec))
+        rendered = render(galaxy)
+        if rendered is None:
+            continue
+        x0, y0, patch = rendered
+        scratch[:] = 0.0
+        add_patch(patch, x0, y0, tim_blobs, -2, models.model, models.blobmodel)
+        add_patch(patch, x0, y0, tim_blobs, -2, scratch, models.blobmodel)
+        inside = np.isin(tim_blobs, list(touched))
+        models.blobmodel[inside] += scratch[inside]
+    return drawn
+
+
+def _own_blob(galaxy, target, blobmap):
+    """The blob at the galaxy's own pixel, as a set (empty off the target and outside blobs)."""
+    x, y = target.sky_to_pixel(galaxy.ra, galaxy.dec)
+    if not (np.isfinite(x) and np.isfinite(y)):
+        return set()
+    ix, iy = int(x), int(y)
+    if not (0 <= ix < target.width and 0 <= iy < target.height) or blobmap[iy, ix] < 0:
+        return set()
+    return {int(blobmap[iy, ix])}

@@ -1,0 +1,201 @@
+"""Stage coadds: stacks of images and models, what they say about every source, mask bits and pictures."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.table import Table
+
+from .. import coadds
+from ..bits import FITBITS, maskbits_for_bands
+from ..models.render import TimRenderer
+from ..survey.header import bit_cards, merge_cards
+from .base import Stage, version_card
+from .coadd_products import CoaddProducts, maskbits_of_state
+
+__all__ = ["STAGE"]
+
+logger = logging.getLogger(__name__)
+
+_PRODUCTS = ("image", "invvar", "nexp", "depth", "galdepth", "psfsize", "model", "chi2", "blobmodel")
+_PICTURES = ("image", "model", "blobmodel", "resid")
+_PER_BAND = ("nobs", "ngood", "anymask", "allmask", "psfsize", "psfdepth", "galdepth")
+_APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
+
+#: Model images of so many tims per worker are made before they are stacked and dropped.
+_TIMS_PER_WORKER = 4
+
+
+@dataclass
+class _Catalogue:
+    """The fitted catalogue as the workers need it."""
+
+    tims: list
+    bands: list
+    target: object
+    blobmap: np.ndarray
+    sources: list
+    blobs: np.ndarray
+    shape_jacobian: str
+    frozen: list
+
+
+@dataclass
+class _Measurements:
+    """Columns of the coadd table, collected band by band."""
+
+    per_band: dict = field(default_factory=lambda: {name: [] for name in (*_PER_BAND, *_APERTURES)})
+    areas: dict = field(default_factory=dict)
+
+
+def run_coadds(state, options, tools):
+    """Stack the images and the models band by band, measure on the stacks, and write them."""
+    target, bands, table = state["target"], state["bands"], state["fit_table"]
+    version = version_card("VER_COAD")
+    products = CoaddProducts(state, options, tools, merge_cards(tools.header(state), [version]))
+    products.write_ccds()
+    catalogue = _catalogue(state, options)
+    dates = coadds.DateMaps(state["tims"], target.shape)
+    measured = _Measurements()
+    for band in bands:
+        coadd, footprints = _coadd_band(catalogue, band, dates, options, tools)
+        _measure(measured, coadd, footprints, state)
+        products.add_band(coadd, _PRODUCTS, _PICTURES)
+        if options.save_coadd_psf:
+            _write_coadd_psf(band, state, tools, products)
+    products.write_depth_table()
+    for name in _PICTURES:
+        products.write_picture(name)
+    bits = maskbits_for_bands((*options.bands, *options.forced_bands))
+    return {
+        "coadd_table": _coadd_table(measured, dates, table, bands, target),
+        "maskbits": maskbits_of_state(state, options, products, state["refmap"]),
+        "header_coadds": [version, *bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")],
+    }
+
+
+def _catalogue(state, options):
+    table = state["fit_table"]
+    regular = np.asarray(table["regular"], bool)
+    return _Catalogue(
+        tims=state["tims"],
+        bands=list(state["bands"]),
+        target=state["target"],
+        blobmap=state["fit_blobmap"],
+        sources=[source if keep else None for source, keep in zip(state["fit_sources"], regular)],
+        blobs=np.asarray(table["blob"]),
+        shape_jacobian=options.shape_jacobian,
+        frozen=state.get("frozen_galaxies") or [],
+    )
+
+
+def _coadd_band(catalogue, band, dates, options, tools):
+    """Stacks of one band, and (tim, footprints) of its images."""
+    accumulator = coadds.BandAccumulator(
+        band,
+        catalogue.target,
+        dates,
+        detail="models",
+        local_area=options.local_pixel_area,
+        lanczos=not options.no_lanczos,
+        threads=options.threads,
+    )
+    members = [i for i, tim in enumerate(catalogue.tims) if tim.band == band]
+    footprints = []
+    step = _TIMS_PER_WORKER * max(1, options.threads)
+    for start in range(0, len(members), step):
+        chunk = members[start : start + step]
+        models = tools.map(_models_of_tim, chunk, shared=catalogue, label=f"models {band}")
+        for i, drawn in zip(chunk, models):
+            accumulator.add(catalogue.tims[i], i, drawn.model, drawn.blobmodel)
+            footprints.append((catalogue.tims[i], drawn.footprints))
+    return accumulator.finish(), footprints
+
+
+def _models_of_tim(catalogue, index):
+    """Model images of one tim."""
+    tim = catalogue.tims[index]
+    band_index = catalogue.bands.index(tim.band)
+    return coadds.tim_models(
+        tim,
+        catalogue.target,
+        catalogue.blobmap,
+        catalogue.sources,
+        catalogue.blobs,
+        [0.0 if source is None else source.flux[band_index] for source in catalogue.sources],
+        TimRenderer(tim, band_index, catalogue.shape_jacobian).patch,
+        catalogue.frozen,
+    )
+
+
+def _measure(measured, coadd, footprints, state):
+    """Sample the maps of a band at the sources, and measure areas and apertures."""
+    table, target = state["fit_table"], state["target"]
+    x, y = np.asarray(table["bx"]), np.asarray(table["by"])
+    samples = coadds.sample_coadd(coadd, *coadds.pixel_of(x, y, target.shape))
+    for name in _PER_BAND:
+        measured.per_band[name].append(samples[name])
+    apertures = coadds.aperture_photometry(
+        coadd.image,
+        coadd.invvar,
+        x,
+        y,
+        np.array(coadds.APERTURE_RADII) / target.pixel_scale,
+        (coadd.resid, coadd.blobresid),
+    )
+    for name, values in zip(_APERTURES, (apertures.flux, apertures.ivar, apertures.masked, *apertures.residuals)):
+        measured.per_band[name].append(values)
+    measured.areas[coadd.band] = coadds.noise_equivalent_areas(
+        [tim for tim, _ in footprints],
+        [footprint for _, footprint in footprints],
+        samples["psfdepth"],
+        samples["psfsize"],
+    )
+
+
+def _coadd_table(measured, dates, fit_table, bands, target):
+    """The measurements as a table, row by row of the fitted catalogue; band columns are 2-d or 3-d arrays."""
+    table = Table()
+    for name in _PER_BAND:
+        table[name] = np.stack(measured.per_band[name], axis=1)
+    table["mjd_min"], table["mjd_max"] = dates.at(*coadds.pixel_of(fit_table["bx"], fit_table["by"], target.shape))
+    for band in bands:
+        table["nea_" + band], table["blob_nea_" + band] = measured.areas[band]
+    for name in _APERTURES:
+        table[name] = np.stack(measured.per_band[name], axis=1)
+    return table
+
+
+def _write_coadd_psf(band, state, tools, products):
+    """Write the mean PSF of a band."""
+    tims = [tim for tim in state["tims"] if tim.band == band]
+    cards = [
+        *products.header,
+        *coadds.band_cards(tims, band),
+        ("IMTYPE", "coaddpsf", "LegacySurveys image type"),
+        ("PIXSCALE", state["target"].pixel_scale, "[arcsec] pixel scale"),
+    ]
+    tools.products.write_image("copsf", coadds.coadd_psf(tims, state["target"]), cards, band=band)
+
+
+STAGE = Stage(
+    name="coadds",
+    text="stack images and models, measure on the stacks, make the mask bits",
+    reads=(
+        "brick",
+        "tims",
+        "bands",
+        "target",
+        "ccds",
+        "co_sky",
+        "saturated_maps",
+        "fit_table",
+        "fit_sources",
+        "fit_blobmap",
+        "refmap",
+        "bailout_mask",
+        "sub_blob_mask",
+    ),
+    makes=("coadd_table", "maskbits"),
+    run=run_coadds,
+)
