@@ -261,22 +261,19 @@ class BrickRun:
         """The record of a stage whose pickle is good, else None; and whether a pickle was refused."""
         with measure() as usage:
             try:
-                content, digest = load_state(path, self._identity(stage.name))
+                made, digest, notes = load_state(
+                    path, self._identity(stage.name), lambda notes: self._broken_link(notes["links"])
+                )
             except FileNotFoundError:
                 return None, False
             except StateError as error:
                 logger.warning("not using %s: it %s", path, error)
                 return None, True
-            reason = self._broken_link(content["links"])
-            if reason is not None:
-                logger.warning("not using %s: it %s", path, reason)
-                return None, True
             logger.info("stage %s: reading %s", stage.name, path)
-            made = content["made"]
             self.state.update(made)
             if stage.apply is not None:
                 stage.apply(self.state, made)
-        lost = self.products.adopt(content["products"])
+        lost = self.products.adopt(notes["products"])
         if lost:
             logger.warning(
                 "stage %s was read back, but %d of its files are not in %s: --force %s writes them again",
@@ -285,8 +282,8 @@ class BrickRun:
                 self.products.outdir,
                 stage.name,
             )
-        self.report.dropped_ccds.extend(tuple(entry) for entry in content["dropped_ccds"])
-        self.report.counts.update(content["counts"])
+        self.report.dropped_ccds.extend(tuple(entry) for entry in notes["dropped_ccds"])
+        self.report.counts.update(notes["counts"])
         return StageRecord(stage.name, True, usage, digest, tuple(made)), False
 
     def _execute(self, stage, path, changed):
@@ -339,16 +336,15 @@ class BrickRun:
         return None
 
     def _save(self, stage, path, made, before):
-        content = {
-            "made": made,
+        notes = {
             "links": self._links(stage.name),
             "products": before.new_products(self.products),
-            "dropped_ccds": [tuple(entry) for entry in self.report.dropped_ccds[before.dropped :]],
+            "dropped_ccds": self.report.dropped_ccds[before.dropped :],
             "counts": before.new_counts(self.report),
         }
         files = stage_files(stage.name, made, self.survey)
         try:
-            digest = save_state(path, content, self._identity(stage.name), files)
+            digest = save_state(path, made, self._identity(stage.name), files, notes)
         except OutputError as error:
             raise OutputError(f"{error} (stage pickles: choose another place with --pickle, or --no-write)") from error
         except StateError as error:

@@ -17,12 +17,13 @@ import os
 import pickle
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from .errors import OutputError, StateError
 
-__all__ = ["save_state", "load_state", "dump_value", "load_value", "file_stamp"]
+__all__ = ["Loaded", "save_state", "load_state", "dump_value", "load_value", "file_stamp"]
 
 #: Changes whenever files of older versions cannot be read any more.
 FORMAT = 1
@@ -52,7 +53,24 @@ _PLAIN_CLASSES = {
 _REBUILDERS = {__name__: {"_array", "_scalar", "_table"}}
 
 
-def save_state(path, payload, identity, files=()):
+class Loaded(NamedTuple):
+    """Content of a state file.
+
+    Attributes
+    ----------
+    payload : object
+    digest : str
+        SHA-256 of the pickled payload.
+    notes : dict
+        What else the writer noted.
+    """
+
+    payload: object
+    digest: str
+    notes: dict
+
+
+def save_state(path, payload, identity, files=(), notes=None):
     """Write a state file: under a temporary name in the same folder, then renamed.
 
     Parameters
@@ -64,6 +82,8 @@ def save_state(path, payload, identity, files=()):
         What the payload was made from; JSON types only. A reader must present an equal one.
     files : iterable of str or Path
         Input files that the payload depends on; a reader checks that they have not changed.
+    notes : dict or None
+        Handed to the reader as they are; JSON types only.
 
     Returns
     -------
@@ -90,10 +110,11 @@ def save_state(path, payload, identity, files=()):
                     "format": FORMAT,
                     "identity": identity,
                     "files": {str(f): file_stamp(f) for f in files},
+                    "notes": notes or {},
                     "size": writer.size,
                     "sha256": writer.hash.hexdigest(),
                 }
-                text = json.dumps(header).encode()
+                text = json.dumps(header, default=_plain_number).encode()
                 stream.write(text + _LENGTH.pack(len(text)) + _END)
             os.replace(temporary, path)
         except BaseException:
@@ -104,19 +125,19 @@ def save_state(path, payload, identity, files=()):
     return writer.hash.hexdigest()
 
 
-def load_state(path, identity):
+def load_state(path, identity, objection=None):
     """Read a state file, if it is whole, was made from `identity`, and its input files are unchanged.
 
     Parameters
     ----------
     path : str or Path
     identity : dict
+    objection : callable or None
+        ``objection(notes)`` gives the reason why the file cannot be used, or None.
 
     Returns
     -------
-    payload : object
-    digest : str
-        SHA-256 of the pickled payload.
+    Loaded
 
     Raises
     ------
@@ -125,18 +146,27 @@ def load_state(path, identity):
     StateError
         With the reason why it cannot be used, as a clause that follows "it".
     """
-    with open(path, "rb") as stream:
-        header = _read_header(stream)
-        reason = _difference(header["identity"], json.loads(json.dumps(identity)))
-        if reason is None:
-            reason = _stale_file(header["files"])
-        if reason is not None:
-            raise StateError(reason)
-        stream.seek(len(_MAGIC))
-        if _digest(stream, header["size"]) != header["sha256"]:
-            raise StateError("is damaged: its checksum is wrong")
-        stream.seek(len(_MAGIC))
-        return _unpickle(stream), header["sha256"]
+    try:
+        with open(path, "rb") as stream:
+            return _load(stream, identity, objection)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StateError(f"cannot be read: {error.strerror or error}") from error
+
+
+def _load(stream, identity, objection):
+    header = _read_header(stream)
+    reason = _difference(header["identity"], json.loads(json.dumps(identity))) or _stale_file(header["files"])
+    if reason is None and objection is not None:
+        reason = objection(header["notes"])
+    if reason is not None:
+        raise StateError(reason)
+    stream.seek(len(_MAGIC))
+    if _digest(stream, header["size"]) != header["sha256"]:
+        raise StateError("is damaged: its checksum is wrong")
+    stream.seek(len(_MAGIC))
+    return Loaded(_unpickle(stream), header["sha256"], header["notes"])
 
 
 def dump_value(value):
@@ -264,6 +294,12 @@ class _HashingWriter:
         self.hash.update(data)
         self.size += memoryview(data).nbytes
         return self.stream.write(data)
+
+
+def _plain_number(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in the description of a state file")
 
 
 class _Pickler(pickle.Pickler):

@@ -104,14 +104,23 @@ def test_nothing_else_is_stored(value):
 
 def test_save_and_load(path):
     digest = save_state(path, {"a": np.arange(4)}, IDENTITY)
-    payload, read = load_state(path, IDENTITY)
+    payload, read, notes = load_state(path, IDENTITY)
     np.testing.assert_array_equal(payload["a"], np.arange(4))
-    assert read == digest
+    assert read == digest and notes == {}
     assert os.listdir(path.parent) == ["srcs.pickle"]
 
 
 def test_same_payload_same_digest(path):
     assert save_state(path, {"a": np.arange(4)}, IDENTITY) == save_state(path, {"a": np.arange(4)}, dict(IDENTITY, q=1))
+
+
+def test_notes_and_objection(path):
+    save_state(path, [1], IDENTITY, notes={"products": {"a": "1"}, "n": np.int64(3)})
+    assert load_state(path, IDENTITY, lambda notes: None).notes == {"products": {"a": "1"}, "n": 3}
+    with pytest.raises(StateError, match="has one product"):
+        load_state(path, IDENTITY, lambda notes: f"has {'one' if len(notes['products']) == 1 else 'no'} product")
+    with pytest.raises(TypeError, match="object in the description"):
+        save_state(path, [1], IDENTITY, notes={"x": object()})
 
 
 def test_no_file(path):
@@ -162,6 +171,12 @@ def test_stale_input_file(path, tmp_path):
         load_state(path, IDENTITY)
     image.unlink()
     with pytest.raises(StateError, match="image.fits is gone"):
+        load_state(path, IDENTITY)
+
+
+def test_unreadable_file(path):
+    path.mkdir(parents=True)
+    with pytest.raises(StateError, match="cannot be read: Is a directory"):
         load_state(path, IDENTITY)
 
 
