@@ -46,6 +46,9 @@ def ellipticity(ba, pa):
 def make_sources(models, bands):
     """Sources of large galaxies.
 
+    Galaxies that are ignored in the fit are exponential disks of the size of their mask; the Magellanic Clouds, which
+    are no more than areas, have no flux.
+
     Parameters
     ----------
     models : Table
@@ -56,7 +59,7 @@ def make_sources(models, bands):
     Returns
     -------
     list of Source
-        Row by row. Galaxies that are ignored in the fit are exponential disks of the size of their mask.
+        Row by row.
     """
     fitted = "sersic" in models.colnames and "type" in models.colnames
     sources = []
@@ -84,7 +87,7 @@ def _catalog_flux(row):
 
 
 def _disk_of_mask_size(row, bands, fitted):
-    flux = 0.0 if fitted else _catalog_flux(row)
+    flux = 0.0 if fitted or row["ismcloud"] else _catalog_flux(row)
     e1, e2 = ellipticity(float(row["ba"]), float(row["pa"]))
     return Source(
         "EXP",

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..survey.header import package_version
+
 __all__ = ["Stage", "Tools", "Report", "version_card"]
 
 
@@ -91,10 +93,4 @@ class Tools:
 
 def version_card(keyword):
     """Header card (keyword, version of this package, comment) that a stage leaves, e.g. VER_REFS."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        value = version("legacypipe-lite")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        value = "unknown"
-    return keyword, value, ""
+    return keyword, package_version(), ""

@@ -1,14 +1,13 @@
 import fitsio
 import numpy as np
 import pytest
+from reference_columns import GAIA_DEFAULTS
 
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.reference import RefCatalogs
 from legacypipe_lite.reference.gaia import chunk_files, gaia_stars, healpix_pixels
 from legacypipe_lite.reference.geometry import grown_tangent_wcs
 from legacypipe_lite.wcs import target_wcs
-
-from conftest import GAIA_DEFAULTS  # isort: skip
 
 
 @pytest.mark.parametrize(

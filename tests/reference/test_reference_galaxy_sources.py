@@ -19,6 +19,7 @@ def row(**changes):
         "ignore_source": False,
         "freezeparams": False,
         "issgafit": False,
+        "ismcloud": False,
     }
     return Table([{**base, **changes}])
 
@@ -112,6 +113,8 @@ def test_ignored_galaxies_are_disks_of_the_mask_size():
     assert source.flux.tolist() == [0, 0] and source.max_log_re is None
     (parent,) = make_sources(row(ignore_source=True), ["g"])
     assert parent.ignore and parent.shape_r == pytest.approx(20) and parent.flux[0] == pytest.approx(1000)
+    (cloud,) = make_sources(row(ignore_source=True, freezeparams=True, ismcloud=True), ["g"])
+    assert cloud.ignore and cloud.flux.tolist() == [0]
 
 
 def test_row_without_a_fit_in_an_ellipse_catalogue():
