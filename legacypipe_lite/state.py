@@ -41,6 +41,8 @@ _VALUE_CLASSES = {
     "legacypipe_lite.models.psf": {"PsfModel"},
     "legacypipe_lite.models.tim": {"Tim", "CcdInfo"},
     "legacypipe_lite.models.sources": {"Source", "Motion"},
+    "legacypipe_lite.fitting.tasks": {"BlobTask", "BlobResult", "SourceResult"},
+    "legacypipe_lite.fitting.optimizer": {"FittedModel"},
 }
 
 #: Harmless types of the standard library.

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..models import frames_kernels
-from ..models.frames import PsfSpectra, galaxy_chunks
-from ..models.render import profile_of, shape_tensor_with_derivatives
-from ..models.render_kernels import BORDER, PAD, natural_patches, point_source_patches
-from ..models.profiles import EXTENT_IN_RE
 from ..models.ellipse import soft_from_hard
+from ..models.frames import PsfSpectra, galaxy_chunks
+from ..models.profiles import EXTENT_IN_RE
+from ..models.render import profile_of, shape_tensor_with_derivatives
+from ..models.render_kernels import BORDER, natural_patches, point_source_patches
 from ..wcs import PixelMap
 from . import windows_kernels as kernels
 

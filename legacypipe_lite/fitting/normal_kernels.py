@@ -1,8 +1,8 @@
 """Kernels: products of residual and model derivatives, normal equations with fluxes and skies eliminated, box solver.
 
-The columns of an image's product matrix ("gram") are: 0 residual, 1 model of unit flux, then (if the position is free)
-d/dpx, d/dpy, then the shape derivatives [ln r_e [, eps1, eps2 [, n]]], then (if the background is fitted) a constant; all
-multiplied by the inverse errors. Derivatives are those of the unit-flux model.
+The columns of an image's product matrix ("gram") are: 0 residual, 1 model of unit flux, then (if the position is
+free) d/dpx, d/dpy, then the shape derivatives [ln r_e [, eps1, eps2 [, n]]], then (if the background is fitted) a
+constant; all multiplied by the inverse errors. Derivatives are those of the unit-flux model.
 """
 
 import math
@@ -240,7 +240,21 @@ def _sky_position(m, ncol, cinv):
 
 @njit(cache=True)
 def assemble(
-    index, gram, ncol, band, cinv, position, background, flux, chi2, flux_ivar, hessian, gradient, response, information
+    index,
+    gram,
+    ncol,
+    band,
+    cinv,
+    position,
+    background,
+    flux,
+    chi2,
+    flux_ivar,
+    hessian,
+    gradient,
+    response,
+    information,
+    solve_flux=True,
 ):
     """Normal equations of the non-linear parameters, with the fluxes (and skies) at their optimum.
 
@@ -268,6 +282,8 @@ def assemble(
         Out: of -ln L and ln L with respect to East, North [arcsec], shape parameters.
     response : float64 (nband, npar)
         Out: change of the optimal fluxes per unit parameter step, to first order.
+    solve_flux : bool
+        False: keep the fluxes as given (then hessian and gradient are not those of a maximum).
     information : float64 (npar, npar)
         Out: sum over pixels of the products of the derivatives (nothing eliminated).
     """
@@ -311,7 +327,7 @@ def assemble(
             response[b, a] = 0.0
         if gg <= 0.0:
             continue
-        step = t[0, 1] / gg
+        step = t[0, 1] / gg if solve_flux else 0.0
         flux[b] += step
         chi2[b] -= step * t[0, 1]
         f = flux[b]

@@ -1,8 +1,9 @@
 """Fit one source model to its windows: Levenberg-Marquardt with exactly solved fluxes.
 
-Fluxes (one per band) and, if the background is fitted, one sky level per image are linear and take their least-squares
-values at every evaluation (variable projection; Golub & Pereyra 1973). The remaining parameters - position, ln r_e, soft
-ellipticity, Sersic index - are moved by damped Gauss-Newton steps in a box, with an active set for the bounds.
+Fluxes (one per band) and, if the background is fitted, one sky level per image are linear and take their
+least-squares values at every evaluation (variable projection; Golub & Pereyra 1973). The remaining parameters -
+position, ln r_e, soft ellipticity, Sersic index - are moved by damped Gauss-Newton steps in a box, with an active set
+for the bounds.
 """
 
 import math
@@ -16,7 +17,16 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from .normal_kernels import assemble, gram_galaxy, gram_point_source, solve_in_box
 
-__all__ = ["FitSettings", "FittedModel", "fit_model", "LOG_RE_MIN", "LOG_RE_MAX", "LOG_RE_MAX_REX"]
+__all__ = [
+    "FitSettings",
+    "FittedModel",
+    "fit_model",
+    "start_model",
+    "information",
+    "LOG_RE_MIN",
+    "LOG_RE_MAX",
+    "LOG_RE_MAX_REX",
+]
 
 LOG_RE_MIN = math.log(0.01)
 LOG_RE_MAX = math.log(30.0)
@@ -232,7 +242,7 @@ class _Problem:
         du, dv = p[0] - self._u, p[1] - self._v
         return px + cinv[:, 0] * du + cinv[:, 1] * dv, py + cinv[:, 2] * du + cinv[:, 3] * dv, cinv
 
-    def evaluate(self, p, flux, source):
+    def evaluate(self, p, flux, source, solve_flux=True):
         """Render model and derivatives, and make the normal equations at their optimal fluxes."""
         images, w = self.images, self.windows
         px, py, cinv = self._pixels(p, source)
@@ -244,7 +254,7 @@ class _Problem:
             )  # fmt: skip
         else:
             self._evaluate_galaxy(p, px, py, cinv, image_flux)
-        return self._normal_equations(p, flux, cinv)
+        return self._normal_equations(p, flux, cinv, solve_flux)
 
     def _evaluate_galaxy(self, p, px, py, cinv, image_flux):
         images, w = self.images, self.windows
@@ -269,7 +279,7 @@ class _Problem:
         eps1, eps2 = (p[k + 1], p[k + 2]) if self.nshape == 3 else (0.0, 0.0)
         return p[k], eps1, eps2, (p[-1] if self.with_n else 0.0)
 
-    def _normal_equations(self, p, flux, cinv):
+    def _normal_equations(self, p, flux, cinv, solve_flux):
         e = _Evaluation()
         n, nb = self.npar, len(flux)
         e.flux, e.chi2, e.flux_ivar = flux.copy(), np.zeros(nb), np.zeros(nb)
@@ -278,7 +288,7 @@ class _Problem:
         e.cinv = cinv
         assemble(
             self.windows.index, self.gram, self.ncol, self.images.band, cinv, self.position, self.settings.background,
-            e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information,
+            e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information, solve_flux,
         )  # fmt: skip
         e.inside = self.inside.copy()
         e.log_p = -0.5 * e.chi2.sum()
@@ -328,6 +338,17 @@ def fit_model(images, windows, model, source, settings):
     _set_flags(problem, p, result)
     _set_uncertainties(problem, p, best, result)
     return result
+
+
+def information(images, windows, model, source, settings):
+    """Diagonal inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
+
+    Parameters are as `fit_model`; returns float64 (2 + nbands + 4,), see `FittedModel.ivar`.
+    """
+    problem = _Problem(images, windows, model, settings)
+    p = problem.start(model)
+    e = problem.evaluate(p, model.flux, source, solve_flux=False)
+    return catalogue_ivars(problem, p, e)
 
 
 def _levenberg_marquardt(problem, p, best, source, result):
@@ -391,7 +412,17 @@ def _set_flags(problem, p, result):
 
 
 def _set_uncertainties(problem, p, e, result):
-    """Diagonal inverse variances in catalogue parameters, and the fraction of flux inside the windows."""
+    """Inverse variances, and the fraction of flux inside the windows."""
+    result.ivar = catalogue_ivars(problem, p, e)
+    nb = len(e.flux)
+    used = problem.windows.index
+    band = problem.images.band[used]
+    counts = np.bincount(band, minlength=nb)
+    result.inside = np.bincount(band, weights=e.inside[used], minlength=nb) / np.maximum(counts, 1)
+
+
+def catalogue_ivars(problem, p, e):
+    """Diagonal inverse variances in catalogue parameters, see `FittedModel.ivar`."""
     nb = len(e.flux)
     ivar = np.zeros(2 + nb + 4)
     if problem.position:
@@ -399,12 +430,7 @@ def _set_uncertainties(problem, p, e, result):
     ivar[2 : 2 + nb] = e.flux_ivar
     if problem.nshape:
         ivar[2 + nb :] = hard_shape_ivars(problem, p, e)
-    result.ivar = ivar
-    counts = np.bincount(problem.images.band[problem.windows.index], minlength=nb)
-    sums = np.bincount(
-        problem.images.band[problem.windows.index], weights=e.inside[problem.windows.index], minlength=nb
-    )
-    result.inside = sums / np.maximum(counts, 1)
+    return ivar
 
 
 def hard_shape_ivars(problem, p, e):

@@ -1,0 +1,223 @@
+"""Model selection of one source: fit the candidate models on its segment and choose."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models.ellipse import soft_from_hard
+from ..models.sources import TYPES
+from .optimizer import LOG_RE_MAX, LOG_RE_MAX_REX, FitSettings, FittedModel, fit_model
+from .selection import select_model, wants_galaxy_models
+
+__all__ = ["Choice", "choose_model"]
+
+logger = logging.getLogger(__name__)
+
+#: Start of ln(r_e/arcsec) for a source that arrives as a point source.
+START_LOG_RE = -1.0
+#: A galaxy may not be larger than this fraction of the region it is fitted on.
+MAX_RE_FRACTION = 0.8
+#: Bands with less of the flux than this inside the fitted pixels have no measurement.
+MIN_INSIDE = 1e-6
+
+
+@dataclass
+class Choice:
+    """Outcome of a model selection.
+
+    Attributes
+    ----------
+    winner : FittedModel or None
+        None: the source is dropped.
+    models : dict of str to FittedModel
+    dchisq : numpy.ndarray of float64, shape (5,)
+    width, height, npix, nimages : int
+        Region that was fitted.
+    """
+
+    winner: FittedModel | None
+    models: dict
+    dchisq: np.ndarray
+    width: int = 0
+    height: int = 0
+    npix: int = 0
+    nimages: int = 0
+
+
+_DROPPED = (None, {}, np.zeros(5))
+
+
+def choose_model(images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False):
+    """Fit all plausible models to a source and select one.
+
+    Parameters
+    ----------
+    images : BlobImages
+        With all other sources subtracted.
+    source : Source
+        As it is after the first round.
+    rectangles : numpy.ndarray of int32, shape (n, 4)
+        The source's model boxes.
+    segments : numpy.ndarray of int32 or None
+        Segmentation map of the blob.
+    pixscale : float
+        Of the blob grid [arcsec].
+    forced_pointsource, background : bool
+        What the reference masks at the source's position ask for.
+
+    Returns
+    -------
+    Choice
+    """
+    region = _Region(images, source, rectangles, segments)
+    if region.windows is None or (region.ordinary and not region.contains(source.ra, source.dec)):
+        return Choice(*_DROPPED)
+    selection = _Selection(images, source, region, pixscale, background)
+    selection.run(forced_pointsource or source.forced_pointsource or source.sga_fit)
+    winner = select_model(selection.gains)
+    dchisq = np.array([selection.gains.get(t, 0.0) for t in TYPES])
+    if winner is not None and selection.gains[winner] == 0.0:
+        winner = None
+    return Choice(
+        selection.models[winner] if winner is not None else None, selection.models, dchisq, region.width, region.height,
+        int(region.windows.npix.sum()), len(region.windows.index),
+    )  # fmt: skip
+
+
+class _Region:
+    """Pixels on which a source is fitted, and where in the blob it may move."""
+
+    def __init__(self, images, source, rectangles, segments):
+        self.images, self.windows = images, None
+        self.ordinary = not (source.from_galaxy_catalog or source.fixed_position or source.sga_fit)
+        boxes = _boxes_with_data(images, rectangles)
+        if not boxes[:, 2].any():
+            return
+        self._extent(boxes)
+        label = -1
+        if segments is not None:
+            label = self._label(source, segments)
+        windows = images.windows(boxes, segments if label >= 0 else None, label)
+        if len(windows.index):
+            self.windows = windows
+
+    def _extent(self, boxes):
+        """Bounding rectangle of the boxes in the blob, half-open."""
+        x, y = [], []
+        for i in np.flatnonzero(boxes[:, 2]):
+            x0, y0, w, h = (int(v) for v in boxes[i])
+            cx, cy = self.images.cutouts[i].wcs.map_to(
+                self.images.blob_wcs, [x0, x0 + w - 1, x0 + w - 1, x0], [y0, y0, y0 + h - 1, y0 + h - 1]
+            )
+            x.append(cx)
+            y.append(cy)
+        x, y = np.concatenate(x), np.concatenate(y)
+        h, w = self.images.mask.shape
+        self.x0, self.x1 = int(np.clip(np.floor(x.min()), 0, w)), int(np.clip(np.ceil(x.max()) + 1, 0, w))
+        self.y0, self.y1 = int(np.clip(np.floor(y.min()), 0, h)), int(np.clip(np.ceil(y.max()) + 1, 0, h))
+        self.width, self.height = self.x1 - self.x0, self.y1 - self.y0
+
+    def _label(self, source, segments):
+        x, y = self.images.blob_wcs.sky_to_pixel(source.ra, source.dec)
+        if self.width < 1 or self.height < 1:
+            return -1
+        ix = int(np.clip(np.rint(x), self.x0, self.x1 - 1))
+        iy = int(np.clip(np.rint(y), self.y0, self.y1 - 1))
+        return int(segments[iy, ix])
+
+    def contains(self, ra, dec):
+        """True if the pixel (truncated) of a position is in the extent and in the blob."""
+        x, y = self.images.blob_wcs.sky_to_pixel(ra, dec)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return False
+        ix, iy = int(x), int(y)
+        return self.x0 <= ix < self.x1 and self.y0 <= iy < self.y1 and bool(self.images.mask[iy, ix])
+
+
+def _boxes_with_data(images, rectangles):
+    """The boxes, with w = 0 where a box has no unmasked pixel."""
+    boxes = rectangles.copy()
+    for i in np.flatnonzero(boxes[:, 2]):
+        x0, y0, w, h = (int(v) for v in boxes[i])
+        if not images.view(images.inverr, i)[y0 : y0 + h, x0 : x0 + w].any():
+            boxes[i] = 0
+    return boxes
+
+
+class _Selection:
+    """The candidate models of one source, fitted one after the other."""
+
+    def __init__(self, images, source, region, pixscale, background):
+        self.images, self.source, self.region = images, source, region
+        self.background = background
+        self.chi2_none = images.chi2_without_source(region.windows, background)
+        self.models, self.gains = {}, {}
+        self.catalog_limit = None
+        if source.from_galaxy_catalog:
+            self.catalog_limit = math.log(2.0 * max(source.shape_r, 0.005))
+        self.size_limit = math.log(max(MAX_RE_FRACTION * max(region.width, region.height) * pixscale, 0.01))
+
+    def run(self, point_source_only):
+        galaxy = self.source.type != "PSF"
+        self.fit("PSF")
+        if point_source_only and not galaxy:
+            return
+        self.fit("REX")
+        if not galaxy and not wants_galaxy_models(self.gains):
+            return
+        self.fit("DEV")
+        self.fit("EXP")
+        so_far = select_model(self.gains)
+        if so_far in ("DEV", "EXP"):
+            self.fit("SER", self.models[so_far])
+
+    def fit(self, source_type, start_from=None):
+        """Fit one candidate; it is left out if it wanders off the blob."""
+        began = time.process_time()
+        model = fit_model(
+            self.images,
+            self.region.windows,
+            self._start(source_type, start_from),
+            self.source,
+            self._settings(source_type),
+        )
+        may_leave = self.source.from_galaxy_catalog or self.source.is_reference
+        if not may_leave and not self.region.contains(model.ra, model.dec):
+            return
+        nothing = (model.inside < MIN_INSIDE) | (model.ivar[2 : 2 + self.images.nbands] == 0)
+        model.flux = np.where(nothing, 0.0, model.flux)
+        model.cpu = time.process_time() - began
+        self.models[source_type] = model
+        gain = self.chi2_none - model.chi2
+        self.gains[source_type] = float(np.sum(np.where(model.flux > 0, gain, -np.abs(gain)) * (model.flux != 0)))
+
+    def _settings(self, source_type):
+        if self.catalog_limit is not None:
+            limit = self.catalog_limit
+        else:
+            limit = min(LOG_RE_MAX_REX if source_type == "REX" else LOG_RE_MAX, self.size_limit)
+        return FitSettings(
+            background=self.background,
+            fixed_position=self.source.fixed_position or self.source.sga_fit,
+            max_log_re=limit,
+            is_inside=self.region.contains if self.region.ordinary else None,
+        )
+
+    def _start(self, source_type, start_from):
+        s = self.source
+        model = FittedModel(source_type, s.ra, s.dec, s.flux.copy())
+        if source_type == "PSF":
+            return model
+        if start_from is not None:
+            model.flux = start_from.flux.copy()
+            model.ra, model.dec = start_from.ra, start_from.dec
+            model.log_re, model.eps1, model.eps2 = start_from.log_re, start_from.eps1, start_from.eps2
+            model.sersic = 4.0 if start_from.type == "DEV" else 1.0
+            return model
+        model.log_re = START_LOG_RE if s.type == "PSF" else math.log(max(s.shape_r, 0.01))
+        if source_type in ("DEV", "EXP") and s.type not in ("PSF", "REX"):
+            model.eps1, model.eps2 = soft_from_hard(s.shape_e1, s.shape_e2)
+        return model

@@ -1,0 +1,44 @@
+"""Initial fluxes of sources whose starting values cannot be trusted (saturated stars, large galaxies)."""
+
+import numpy as np
+
+from . import metrics_kernels as kernels
+
+__all__ = ["fit_initial_fluxes"]
+
+
+def fit_initial_fluxes(images, sources):
+    """Least-squares fluxes of some sources together, band by band, all others ignored.
+
+    Changes the sources' fluxes and clears `needs_initial_flux`. A band without information keeps its flux.
+
+    Parameters
+    ----------
+    images : BlobImages
+    sources : list of Source
+    """
+    unit = [s.copy(flux=np.ones(images.nbands)) for s in sources]
+    models = []
+    for source in unit:
+        patches = images.render(source)
+        model = np.zeros_like(images.data)
+        kernels.add_everywhere(patches.rectangles, patches.offset, patches.values, images.offset, images.width, model)
+        models.append(model * images.inverr)
+    models = np.array(models)
+    weighted = images.data * images.inverr
+    for band in range(images.nbands):
+        used = np.concatenate(
+            [np.arange(images.offset[i], images.offset[i] + images.height[i] * images.width[i])
+             for i in np.flatnonzero(images.band == band)]
+            or [np.zeros(0, int)]
+        )  # fmt: skip
+        a = models[:, used].astype(np.float64)
+        matrix = a @ a.T
+        good = np.diag(matrix) > 0
+        if not good.any():
+            continue
+        fluxes = np.linalg.lstsq(matrix[np.ix_(good, good)], a[good] @ weighted[used].astype(np.float64), rcond=None)[0]
+        for k, flux in zip(np.flatnonzero(good), fluxes):
+            sources[k].flux[band] = flux
+    for source in sources:
+        source.needs_initial_flux = False

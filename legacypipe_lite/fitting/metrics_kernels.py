@@ -1,0 +1,52 @@
+"""Kernels: sums over the patches of a source that its quality measures are made of."""
+
+from numba import njit
+
+
+@njit(cache=True)
+def add_everywhere(rectangles, patch_offset, patches, offset, width, total):
+    """Add a rendered source to flat images, also in masked pixels."""
+    for i in range(rectangles.shape[0]):
+        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+        for y in range(h):
+            start = offset[i] + (y0 + y) * width[i] + x0
+            p = patch_offset[i] + y * w
+            for x in range(w):
+                total[start + x] += patches[p + x]
+
+
+@njit(cache=True)
+def patch_sums(rectangles, patch_offset, patches, offset, width, data, inverr, total, sums):
+    """Sums over the pixels of a source's patch in each image.
+
+    Parameters
+    ----------
+    rectangles, patch_offset, patches
+        The source rendered at its flux.
+    data, inverr, total : float32
+        Flat images: data, inverse errors, and the sum of all sources' models.
+    sums : float64 (n, 6)
+        Out, with P the patch and M the sum of models: sum P, sum (M - P)|P|, sum P^2, sum P [ie = 0],
+        sum ((data - M) ie)^2 P, number of pixels with P != 0.
+    """
+    for i in range(rectangles.shape[0]):
+        for k in range(6):
+            sums[i, k] = 0.0
+        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+        for y in range(h):
+            start = offset[i] + (y0 + y) * width[i] + x0
+            first = patch_offset[i] + y * w
+            for x in range(w):
+                p = float(patches[first + x])
+                if p == 0.0:
+                    continue
+                m = float(total[start + x])
+                e = float(inverr[start + x])
+                sums[i, 0] += p
+                sums[i, 1] += (m - p) * abs(p)
+                sums[i, 2] += p * p
+                if e == 0.0:
+                    sums[i, 3] += p
+                chi = (float(data[start + x]) - m) * e
+                sums[i, 4] += chi * chi * p
+                sums[i, 5] += 1.0

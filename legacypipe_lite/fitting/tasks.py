@@ -1,0 +1,179 @@
+"""What the fit of one blob needs and gives: plain data."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["BlobTask", "BlobContext", "Detector", "FitOptions", "SourceResult", "BlobResult"]
+
+
+class Detector(NamedTuple):
+    """The detection room's functions that the fit uses (see `legacypipe_lite.detection`)."""
+
+    detection_maps: object
+    sed_list: object
+    detect_sources: object
+    segmentation_map: object
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of the run that change the fit of a blob.
+
+    Attributes
+    ----------
+    iterative : bool
+        Detect and fit sources in the residuals.
+    iterative_nsigma : float
+    segmentation : bool
+        Fit each source on its own segment.
+    less_masking : bool
+        No background fits near medium-bright stars.
+    galaxy_forces_psf : bool
+        Sources inside large galaxies are point sources.
+    shape_jacobian : {"local", "header"}
+    hybrid_psf : bool
+    reoptimize : bool
+        Fit all sources once more after the iterative detection.
+    """
+
+    iterative: bool = True
+    iterative_nsigma: float = 6.0
+    segmentation: bool = True
+    less_masking: bool = False
+    galaxy_forces_psf: bool = True
+    shape_jacobian: str = "local"
+    hybrid_psf: bool = True
+    reoptimize: bool = False
+
+
+@dataclass
+class BlobContext:
+    """What all blobs share: reaches worker processes without being pickled.
+
+    Attributes
+    ----------
+    tims : list of Tim
+    bands : list of str
+    target : TanWcs
+    sources : list of Source
+        All sources of the run.
+    refmap : numpy.ndarray of uint8, shape (H, W)
+    blobmap : numpy.ndarray of int32, shape (H, W)
+    detector : Detector
+    options : FitOptions
+    """
+
+    tims: list
+    bands: list
+    target: object
+    sources: list
+    refmap: np.ndarray
+    blobmap: np.ndarray
+    detector: Detector
+    options: FitOptions
+
+
+@dataclass(frozen=True)
+class BlobTask:
+    """One blob (or piece of one) to fit.
+
+    Attributes
+    ----------
+    name : str
+        For messages: rank by size, "rank-piece" for pieces.
+    blob : int
+        Number in the blob map.
+    piece : int
+        Number of the piece of a divided blob, -1 for a whole one.
+    box : (x0, y0, w, h)
+        Bounding box in the brick.
+    rows : tuple of int
+        The blob's sources.
+    npix : int
+        Pixels of the blob within the box.
+    frozen : tuple of int
+        Rows of frozen galaxies that reach into this blob and are subtracted before the fit.
+    """
+
+    name: str
+    blob: int
+    piece: int
+    box: tuple
+    rows: tuple
+    npix: int
+    frozen: tuple = ()
+
+
+@dataclass
+class SourceResult:
+    """One source after its blob was fitted.
+
+    Attributes
+    ----------
+    row : int
+        Row of the source list; -1 for a source detected in the residuals.
+    source : Source
+    ivar : numpy.ndarray of float64, shape (2 + nbands + 4,)
+        East, North [1/deg^2], fluxes, r_e, e1, e2, Sersic index.
+    models : dict of str to FittedModel
+        All models that were fitted.
+    dchisq : numpy.ndarray of float64, shape (5,)
+        Gains over "no source" in the order of `models.sources.TYPES`; 0 = not fitted.
+    x0, y0 : float
+        Initial position in the brick [pixel].
+    cpu : float
+        Seconds.
+    symm_width, symm_height, symm_npix, symm_nimages : int
+        Extent, good pixels and images of the model selection.
+    fracflux, fracin, fracmasked, rchisq : numpy.ndarray of float64, shape (nbands,)
+    """
+
+    row: int
+    source: object
+    x0: float
+    y0: float
+    ivar: np.ndarray = None
+    models: dict = field(default_factory=dict)
+    dchisq: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    started_in_blob: bool = False
+    finished_in_blob: bool = False
+    hit_limit: bool = False
+    hit_r_limit: bool = False
+    hit_ser_limit: bool = False
+    force_keep: bool = False
+    fit_background: bool = False
+    forced_pointsource: bool = False
+    cpu: float = 0.0
+    symm_width: int = 0
+    symm_height: int = 0
+    symm_npix: int = 0
+    symm_nimages: int = 0
+    fracflux: np.ndarray = None
+    fracin: np.ndarray = None
+    fracmasked: np.ndarray = None
+    rchisq: np.ndarray = None
+
+
+@dataclass
+class BlobResult:
+    """The fitted sources of a blob.
+
+    Attributes
+    ----------
+    task : BlobTask
+    sources : list of SourceResult
+        Those that survived.
+    nimages : int
+    total_pixels : int
+        Unmasked pixels of all images.
+    cpu : float
+        Seconds of CPU for the whole blob.
+    """
+
+    task: BlobTask
+    sources: list
+    nimages: int = 0
+    total_pixels: int = 0
+    cpu: float = 0.0
