@@ -1,0 +1,188 @@
+"""Outlier search: thresholds of synthetic cases, and the published masks of real fields."""
+
+import fitsio
+import numpy as np
+import pytest
+from coadds_realdata import FIELDS, Field
+from coadds_synthetic import make_target, make_tim
+
+from legacypipe_lite.bits import DQ
+from legacypipe_lite.coadds import (
+    OUTLIER_NEG,
+    OUTLIER_POS,
+    find_outliers,
+    masked_pixel_means,
+    patch_values,
+    star_veto,
+    with_outliers_masked,
+)
+from legacypipe_lite.wcs import target_wcs
+
+CENTER = (30, 30)
+
+#: Number of images -> smallest central value that is masked, masked pixels at 100 and at 1000.
+THRESHOLDS = {
+    2: (18.7993, 141, 217),
+    3: (16.2807, 165, 241),
+    4: (15.3496, 165, 241),
+    5: (10.8538, 169, 249),
+    6: (11.5122, 169, 249),
+    10: (12.4346, 169, 241),
+}
+
+
+def spiked(n, value, which=0):
+    """n empty images on one grid; one has a value in the central pixel."""
+    target = make_target()
+    tims = [make_tim(target, index=i) for i in range(n)]
+    tims[which].image[CENTER] = value
+    return tims, target
+
+
+def n_masked(n, value, **options):
+    tims, target = spiked(n, value)
+    masks = find_outliers(tims, "r", target, **options).masks
+    assert all(not masks[i].any() for i in range(1, n))
+    return int(np.count_nonzero(masks[0]))
+
+
+@pytest.mark.parametrize("n", THRESHOLDS)
+def test_thresholds(n):
+    threshold, at_100, at_1000 = THRESHOLDS[n]
+    assert n_masked(n, threshold * 0.9999) == 0
+    assert n_masked(n, threshold * 1.0001) > 0
+    assert n_masked(n, 100.0) == at_100
+    assert n_masked(n, 1000.0) == at_1000
+
+
+def test_single_image_is_never_masked():
+    assert n_masked(1, 1e6) == 0
+
+
+@pytest.mark.parametrize("n", [5, 6, 10])
+def test_leave_one_out_threshold(n):
+    # The clipped mean of the others has weight n - 2 (the spiked image is the largest, another one the smallest).
+    kernel_peak, sigma = 0.0707370, 0.18806
+    threshold = 5 * sigma * np.sqrt(1 + 1 / (n - 2)) / kernel_peak
+    assert n_masked(n, threshold * 0.999, leave_one_out=True) == 0
+    assert n_masked(n, threshold * 1.001, leave_one_out=True) > 0
+
+
+def test_image_number_does_not_matter():
+    tims, target = spiked(6, 100.0, which=4)
+    masks = find_outliers(tims, "r", target).masks
+    assert [int(np.count_nonzero(masks[i])) for i in range(6)] == [0, 0, 0, 0, 169, 0]
+    assert set(np.unique(masks[4])) == {0, OUTLIER_POS}
+
+
+def test_negative_outlier():
+    target = make_target()
+    tims = [make_tim(target, np.full(target.shape, 10.0), index=i) for i in range(3)]
+    tims[1].image[CENTER] = -1000.0
+    found = find_outliers(tims, "r", target)
+    assert set(np.unique(found.masks[1])) == {0, OUTLIER_NEG}
+    assert found.negative[CENTER] == -1000.0
+
+
+def test_masked_values_are_averaged_over_images():
+    target = make_target()
+    tims = [make_tim(target, index=i) for i in range(6)]
+    tims[0].image[CENTER], tims[3].image[CENTER] = 100.0, 300.0
+    found = find_outliers(tims, "r", target)
+    assert found.positive[CENTER] == 200.0
+    masks, patches = ([d[i] for i in range(6)] for d in (found.masks, found.patches))
+    positive, negative = masked_pixel_means(tims, "r", target, masks, patches)
+    assert np.array_equal(positive, found.positive) and not negative.any()
+    assert not masked_pixel_means(tims, "g", target, masks, patches)[0].any()
+
+
+@pytest.mark.parametrize("flag", ["satur", "bleed"])
+def test_no_outliers_near_saturated_pixels(flag):
+    tims, target = spiked(3, 100.0)
+    reach = {"satur": 10, "bleed": 3}[flag]
+    tims[1].dq[CENTER[0], CENTER[1] + reach] = DQ[flag]
+    seeds = find_outliers(tims, "r", target).masks[0]
+    tims[1].dq[CENTER[0], CENTER[1] + reach] = 0
+    assert 0 <= np.count_nonzero(seeds) < np.count_nonzero(find_outliers(tims, "r", target).masks[0])
+
+
+def test_veto_keeps_seeds_out():
+    tims, target = spiked(3, 100.0)
+    veto = np.ones(target.shape, bool)
+    assert not find_outliers(tims, "r", target, veto=veto).masks[0].any()
+
+
+def test_images_without_weight_or_off_the_target():
+    target = make_target()
+    tims = [make_tim(target, index=0), make_tim(target, inverr=np.zeros(target.shape), index=1)]
+    tims.append(make_tim(target_wcs(151.0, 20.0, 40, 40, 0.262), index=2))
+    tims[0].image[CENTER] = 1000.0
+    found = find_outliers(tims, "r", target)
+    assert not any(mask.any() for mask in found.masks.values())
+    assert found.patches[0] is None and found.patches[2] is None
+    assert len(found.patches[1]) == target.height * target.width
+
+
+def test_patch_values_are_those_of_the_stack():
+    target = make_target(61, 61)
+    wcs = target.subimage(-5, 3, 50, 40)
+    tim = make_tim(wcs, np.full(wcs.shape, -3.0))
+    tim.inverr[7, :20] = 0
+    stack = np.arange(61 * 61, dtype=np.float32).reshape(61, 61)
+    values = patch_values(tim, stack, target)
+    # Columns 0-4 are off the target; column 4 falls to the target's pixel 0 because positions are truncated.
+    assert np.array_equal(values[:4], np.full(4, -3.0))
+    assert values[4] == stack[10, 0]
+    assert np.array_equal(values[5:], stack[10, :15])
+
+
+def test_masking_returns_a_changed_copy():
+    target = make_target()
+    tim = make_tim(target)
+    tim.inverr[3, 4] = 0
+    mask = np.zeros(tim.shape, np.uint8)
+    mask[10:12, 5] = OUTLIER_POS
+    new = with_outliers_masked(tim, mask, np.array([7.0], np.float32))
+    assert new.image[3, 4] == 7.0 and tim.image[3, 4] == 0.0
+    assert np.all(new.inverr[10:12, 5] == 0) and np.all(new.dq[10:12, 5] == DQ["outlier"])
+    assert tim.inverr[10, 5] == 1 and tim.dq[10, 5] == 0 and new.dq.dtype == tim.dq.dtype
+
+
+def test_star_veto_disc():
+    target = make_target()
+    ra, dec = target.pixel_to_sky(np.array([20.0, 300.0]), np.array([25.0, 25.0]))
+    veto = star_veto(target, [*ra, 330.0], [*dec, -20.0])
+    y, x = np.nonzero(veto)
+    assert len(x) == 9 and np.all((x - 20) ** 2 + (y - 25) ** 2 < 1 / 0.262)
+
+
+def field_veto(field):
+    refs = field.references()
+    if refs is None:
+        return None
+    gaia = refs["isgaia"]
+    return star_veto(field.target, refs["ra"][gaia], refs["dec"][gaia])
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"), [("mzlsbass2", 36), ("testcase9", 13), ("testcase6", 13), ("testcase12", 0)]
+)
+def test_star_veto_of_fields(testdata, name, pixels):
+    assert np.count_nonzero(field_veto(Field(testdata, name))) == pixels
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_masks_equal_published_ones(testdata, name):
+    field = Field(testdata, name)
+    veto = field_veto(field)
+    counts = {}
+    with fitsio.FITS(str(field.product("metrics", "outlier-mask-{}.fits.fz"))) as fits:
+        published = {hdu.get_extname(): hdu.read() for hdu in fits[1:]}
+    for band in field.bands:
+        for i, mask in find_outliers(field.tims, band, field.target, veto=veto).masks.items():
+            ccd = field.tims[i].ccd
+            assert np.array_equal(mask, published.pop(f"MASK-{ccd.camera}-{ccd.expnum}-{ccd.ccdname}"))
+            counts[band, ccd.ccdname] = np.count_nonzero(mask)
+    assert not published
+    expected = {("r", "S4"): 272, ("z", "S9"): 228} if name == "testcase6" else {}
+    assert {key: n for key, n in counts.items() if n} == expected
