@@ -8,8 +8,8 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
-from ..errors import CalibrationError, InputError, OutputError
-from ..survey.tables import open_fits, read_columns
+from ..errors import CalibrationError, OutputError
+from ..survey.tables import column_names, open_fits, read_columns
 from .versions import texts_agree
 
 __all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
@@ -73,7 +73,7 @@ def find_row(paths, identity, old_calibs_ok=False):
 
 
 def _matching_row(fits, path, identity):
-    names = _column_names(fits, path)
+    names = column_names(fits, path)
     if "expnum" not in names or "ccdname" not in names:
         return None
     keys = read_columns(fits, path, columns=["expnum", "ccdname"])
@@ -83,13 +83,6 @@ def _matching_row(fits, path, identity):
         return None
     table = read_columns(fits, path, rows=rows)
     return {name: _plain(table[name][0]) for name in table.dtype.names}
-
-
-def _column_names(fits, path):
-    try:
-        return fits[1].get_colnames()
-    except (OSError, AttributeError):
-        raise InputError(f"{path}: HDU 1 is not a table, so it is no calibration") from None
 
 
 def _plain(value):
@@ -102,7 +95,7 @@ def _plain(value):
 def _check_versions(fits, path, identity, old_calibs_ok):
     """All rows of the file must be of the image's exposure and processing."""
     problems = []
-    names = _column_names(fits, path)
+    names = column_names(fits, path)
     wanted = {"expnum": identity.expnum, "plver": identity.plver, "plprocid": identity.plprocid}
     columns = [c for c in wanted if c in names]
     table = read_columns(fits, path, columns=columns)

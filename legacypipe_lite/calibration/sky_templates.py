@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import open_fits, read_columns, short_message
+from ..survey.tables import column_names, open_fits, read_columns, short_message
 from .versions import texts_agree
 
 __all__ = ["SkyTemplate", "find_sky_template"]
@@ -101,7 +101,7 @@ def find_sky_template(folder, identity, band, old_calibs_ok=False):
 
 
 def _scale_row(fits, path, identity):
-    keys = ["expnum"] + [c for c in ("ccdname",) if c in fits[1].get_colnames()]
+    keys = ["expnum"] + [c for c in ("ccdname",) if c in column_names(fits, path)]
     table = read_columns(fits, path, columns=keys)
     match = table["expnum"] == identity.expnum
     if "ccdname" in keys:

@@ -126,6 +126,8 @@ class CcdImage:
         self.pixscale = 3600.0 * abs(cd11 * cd22 - cd12 * cd21) ** 0.5
         base = image_base_name(self.image_filename)
         self.name = f"{base}-{self.ccdname}" if self.ccdname else base
+        if not self.sig1 > 0:
+            raise InputError(f"{self.name}: sig1 is {self.sig1} in the CCD table, but must be positive")
         self.identity = ImageIdentity(self.expnum, self.ccdname, self.plver, str(ccd["plprocid"]))
 
     # --- the whole way
@@ -164,7 +166,7 @@ class CcdImage:
         psf, psfver = self.read_psf(wcs, psf_fwhm)
         sky_model, skyver = self.read_sky(wcs, psf, scene)
         midsky = self.subtract_sky(raw, sky_model)
-        zpscale = 10.0 ** ((self.zeropoint() - 22.5) / 2.5)
+        zpscale = self.flux_scale()
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
 
@@ -273,9 +275,7 @@ class CcdImage:
 
     def clean_weights(self, invvar, dq, quantized, first_row):
         """Repair a weight map in place, see `weights.clean_weights`."""
-        limit = None
-        if self.sig1 > 0:
-            limit = 1.0 / (self.sig1 * 10.0 ** ((self.zeropoint() - 22.5) / 2.5)) ** 2
+        limit = 1.0 / (self.sig1 * self.flux_scale()) ** 2
         weights.clean_weights(invvar, dq, quantized, first_row, limit, self.name)
 
     def flag_saturation(self, image, dq, invvar, plver):
@@ -343,6 +343,19 @@ class CcdImage:
     def zeropoint(self):
         """Magnitude of one count of the image."""
         return float(self.ccd["ccdzpt"])
+
+    def flux_scale(self):
+        """Counts per nanomaggy.
+
+        Raises
+        ------
+        InputError
+            If the CCD table has no usable zero point.
+        """
+        zpscale = 10.0 ** ((self.zeropoint() - 22.5) / 2.5)
+        if not (np.isfinite(zpscale) and zpscale > 0):
+            raise InputError(f"{self.name}: no zero point from ccdzpt {self.ccd['ccdzpt']}, exptime {self.exptime}")
+        return zpscale
 
     def apply_flux_scale(self, raw, zpscale):
         """Counts to nanomaggies, in place; apodization and amplifier corrections."""

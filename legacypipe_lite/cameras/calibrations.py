@@ -147,15 +147,14 @@ def _make_sky(ccd, wcs, psf, scene, template):
     with ccd.open_image() as image_file:
         raw = ccd.read_raw(image_file, region)
     found = scene(_field(ccd, wcs, psf, region, raw.primary_header))
-    zeropoint = ccd.zeropoint()
     image = raw.image
     if found.light is not None:
-        image = image - np.float32(10.0 ** ((zeropoint - 22.5) / 2.5)) * found.light
+        image = image - np.float32(ccd.flux_scale()) * found.light
     options = ccd.options
     box = box_size(ccd.height, ccd.width, options.sky_box_size)
     fitted = fit_sky(image, raw.invvar, found, box, spline=not options.no_splinesky, jump=ccd.has_sky_jump())
     identity = _identity(ccd, raw.primary_header, raw.header)
-    row = sky_row(fitted, (region.x0, region.y0), found, zeropoint, template, identity)
+    row = sky_row(fitted, (region.x0, region.y0), found, ccd.zeropoint(), template, identity)
     return fitted.sky.shifted(-region.x0, -region.y0), row
 
 

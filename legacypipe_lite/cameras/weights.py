@@ -89,7 +89,7 @@ def clean_weights(invvar, dq, quantized, first_row, limit, name):
     quantized : Quantization
     first_row : int
         Row of the whole image that is row 0 of `invvar`.
-    limit : float or None
+    limit : float
         Weight of a pixel of typical noise; larger weights than 1.3 times this are glitches and are set to it.
     name : str
         For messages.
@@ -113,8 +113,7 @@ def clean_weights(invvar, dq, quantized, first_row, limit, name):
             _FALLBACK_FRACTION,
         )
         invvar[invvar < _FALLBACK_FRACTION * np.median(invvar[invvar > 0])] = 0
-    if limit is not None:
-        invvar[invvar > _GLITCH_FACTOR * limit] = limit
+    invvar[invvar > _GLITCH_FACTOR * limit] = limit
     invvar[invvar < 0] = 0
 
 

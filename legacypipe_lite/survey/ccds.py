@@ -82,12 +82,19 @@ def read_ccds(paths, target_wcs):
     merged = Table(_concatenated(tables, paths), copy=False)
     for name in _STRIPPED:
         if name in merged.colnames:
-            merged[name] = np.char.strip(np.asarray(merged[name]))
+            merged[name] = _stripped(merged[name])
     for name, dtype in OPTIONAL_COLUMNS.items():
         if name not in merged.colnames:
             logger.warning("%s: no column %s; using %s", _listed(paths), name, "zeros" if dtype != "U1" else "blanks")
             merged[name] = np.zeros(len(merged), dtype)
     return merged
+
+
+def _stripped(column):
+    """Strings without blanks around them, in a column just wide enough."""
+    texts = np.char.strip(np.asarray(column))
+    width = int(np.char.str_len(texts).max()) if len(texts) else 1
+    return texts.astype(f"U{max(width, 1)}")
 
 
 def _read_near(path, target_wcs):

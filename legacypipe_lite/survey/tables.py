@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["native_array", "read_table", "read_columns", "open_fits", "short_message"]
+__all__ = ["column_names", "native_array", "open_fits", "read_columns", "read_table", "short_message"]
 
 
 def native_array(array):
@@ -32,7 +32,8 @@ def native_array(array):
             native[name] = column
         return native
     if array.dtype.kind == "S":
-        return np.char.decode(array, "latin-1") if array.size else array.astype(f"U{array.dtype.itemsize}")
+        wide = f"U{array.dtype.itemsize}"
+        return np.char.decode(array, "latin-1").astype(wide) if array.size else array.astype(wide)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -79,16 +80,31 @@ def read_columns(fits, path, hdu=1, columns=None, rows=None):
     """As `read_table`, from an open file; `path` is for messages."""
     try:
         table = fits[hdu]
-        names = table.get_colnames()
+        names = {name.lower(): name for name in table.get_colnames()}
         if columns is not None:
             missing = [c for c in columns if c not in names]
             if missing:
                 raise InputError(f"{path}: no column {', '.join(missing)} in HDU {hdu}")
+            columns = [names[c] for c in columns]
         if rows is not None and len(rows) == 0:  # fitsio would read all rows
             return native_array(table.read(rows=[0][: table.get_nrows()], columns=columns))[:0]
         return native_array(table.read(rows=rows, columns=columns))
     except (OSError, ValueError, AttributeError) as e:
         raise InputError(f"{path}: table in HDU {hdu} cannot be read ({short_message(e)})") from None
+
+
+def column_names(fits, path, hdu=1):
+    """Names of the columns of a table, in lower case, from an open file.
+
+    Raises
+    ------
+    InputError
+        If the HDU is not a table.
+    """
+    try:
+        return [name.lower() for name in fits[hdu].get_colnames()]
+    except (OSError, AttributeError):
+        raise InputError(f"{path}: HDU {hdu} is not a table") from None
 
 
 def short_message(error):
