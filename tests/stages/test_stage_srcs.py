@@ -4,11 +4,11 @@ import fitsio
 import numpy as np
 import pytest
 from astropy.table import Table
+from real_fields import FIELDS, brick_run
 
 from legacypipe_lite.errors import NothingToDo
 from legacypipe_lite.models import CcdInfo, Source, Tim, gaussian_psf
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.pipeline import BrickRun
 from legacypipe_lite.reference.tables import empty_references
 from legacypipe_lite.stages.base import Tools
 from legacypipe_lite.stages.srcs import STAGE
@@ -211,16 +211,6 @@ def test_only_reference_sources(state, run):
 
 # ---- the real fields
 
-FIELDS = {
-    "testcase3": {"brick": "2447p120", "zoom": (1020, 1070, 2775, 2815)},
-    "testcase4": {"brick": "1867p255", "zoom": (2050, 2300, 1150, 1400)},
-    "testcase6": {"brick": "1102p240", "zoom": (500, 600, 650, 750)},
-    "testcase9": {"radec": ("9.1228", "3.3975"), "width": 100, "height": 100},
-    "testcase12": {"radec": ("346.684", "12.791"), "width": 100, "height": 100},
-    "mzlsbass2": {"brick": "1773p595", "zoom": (1300, 1500, 700, 900)},
-    "simA": {"brick": "1102p240", "zoom": (1500, 2100, 1000, 1600)},
-}
-
 CO_SKY = {
     "testcase3": {"g": 1.7708e-4, "r": 4.3234e-4, "z": 1.51326e-3},
     "testcase4": {"z": -3.32216e-4},
@@ -233,25 +223,6 @@ CO_SKY = {
 
 #: Plateaus of equal pixels, of which the reference picks one by chance: (x, y) of ours -> of the reference.
 PLATEAUS = {"mzlsbass2": {(15, 118): (16, 118)}}
-
-
-def brick_run(case, testdata, tmp_path, monkeypatch, **options):
-    """A run of a real field, up to now without any stage."""
-    survey = testdata / "sim" / case if case == "simA" else testdata / "realdata" / case
-    environment = {
-        "TYCHO2_KD_DIR": survey,
-        "GAIA_CAT_DIR": survey / "gaia",
-        "GAIA_CAT_VER": "2",
-        "GAIA_CAT_PREFIX": "chunk",
-        "GAIA_CAT_SCHEME": "ring",
-        "LEGACYPIPE_DATA_DIR": testdata / "refdata",
-    }
-    monkeypatch.delenv("LARGEGALAXIES_CAT", raising=False)
-    if case == "testcase9":
-        environment["LARGEGALAXIES_CAT"] = survey / "sga-sub.kd.fits"
-    for name, value in environment.items():
-        monkeypatch.setenv(name, str(value))
-    return BrickRun(RunOptions(survey_dir=str(survey), outdir=str(tmp_path), no_write=True, **FIELDS[case], **options))
 
 
 def only(folder, pattern):
