@@ -37,7 +37,7 @@ _REACH_PER_MASK_RADIUS = 8.0
 _MAX_REACH = 400.0  # arcsec
 _INNER_RADIUS = 7.0  # arcsec: nothing inside
 _INNER_TAPER = 1.0  # arcsec
-_TABLE_STEP = 1.0 / 16.0  # pixel; linear interpolation is good to 1e-5 there
+_STEPS_PER_ARCSEC = 64  # of the table of profiles; linear interpolation is then good to 1e-5
 
 
 def has_halo_model(camera, band):
@@ -132,18 +132,18 @@ def halo_image(refs, wcs, shape, band, camera, ccdname, pixscale_ccd, mjd_tai, m
         mag_to_nanomaggies(stars[column][near]),
         reach,
         (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1),
-        _profile_tables(reach.max(), band, ccdname, pixscale_ccd, moffat),
+        _profile_tables(reach.max() * pixscale_ccd, band, ccdname, pixscale_ccd, moffat),
         _INNER_RADIUS / pixscale_ccd,
-        _TABLE_STEP,
-        _INNER_TAPER / pixscale_ccd,
+        1.0 / (_STEPS_PER_ARCSEC * pixscale_ccd),
+        round(_INNER_TAPER * _STEPS_PER_ARCSEC),
     )
     return image if touched else None
 
 
 def _profile_tables(last, band, ccdname, pixscale, moffat):
-    """Profiles per pixel at the kernel's radii, up to `last` [pixel]: for stars off and on the image."""
-    first = _INNER_RADIUS / pixscale
-    r = pixscale * (first + _TABLE_STEP * np.arange(int((last - first) / _TABLE_STEP) + 3))
+    """Profiles per pixel at the kernel's radii, up to `last` [arcsec]: for stars off and on the image."""
+    n = int(max(last - _INNER_RADIUS, 0.0) * _STEPS_PER_ARCSEC) + 3
+    r = _INNER_RADIUS + np.arange(n) / _STEPS_PER_ARCSEC
     return np.array([halo_profile(r, band, ccdname, on, moffat) * pixscale**2 for on in (False, True)])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..survey.tables import open_fits, read_columns
+from ..survey.tables import column_names, open_fits, read_columns
 
 __all__ = [
     "BOOLEAN_COLUMNS",
@@ -78,13 +78,11 @@ class CatalogFile:
         self.path = path
         self._fits = open_fits(path)
         try:
-            table = self._fits[1]
-            self._names = {name.lower(): name for name in table.get_colnames()}
-            self.nrows = table.get_nrows()
-        except (OSError, IndexError, AttributeError):
+            self.columns = frozenset(column_names(self._fits, path))
+        except InputError:
             self._fits.close()
-            raise InputError(f"{path}: no table in HDU 1") from None
-        self.columns = frozenset(self._names)
+            raise
+        self.nrows = self._fits[1].get_nrows()
         for name in required:
             self.need(name)
 
@@ -117,7 +115,7 @@ class CatalogFile:
         Table
         """
         if columns is not None:
-            columns = [self._names[name] for name in columns if name in self.columns]
+            columns = [name for name in columns if name in self.columns]
             if not columns:
                 return Table()
         data = read_columns(self._fits, self.path, columns=columns, rows=rows)
