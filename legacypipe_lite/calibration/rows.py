@@ -177,7 +177,8 @@ def write_row(path, row):
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except OSError as e:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
         raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from None
 
 
