@@ -97,7 +97,7 @@ def large_galaxies(wcs, path):
     table : Table
         Columns of the reference table.
     models : Table
-        Row-aligned: all columns of the file, lower case; the input of `galaxy_sources.make_source`.
+        Row-aligned: all columns of the file, lower case; the input of `galaxy_sources.make_sources`.
 
     Raises
     ------
