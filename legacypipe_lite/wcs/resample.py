@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from . import projection_kernels
 from . import resample_kernels as kernels
 
 __all__ = ["PixelMap"]
@@ -68,32 +67,20 @@ class PixelMap:
             return None
         nx = math.ceil((xhi - xlo) / GRID_STEP) + 1
         ny = math.ceil((yhi - ylo) / GRID_STEP) + 1
-        if nx > 3 and ny > 3:
-            fx, fy = cls._interpolated(out_wcs, in_wcs, xlo, xhi, nx, ylo, yhi, ny)
-        else:
+        dtype = np.float32
+        if nx <= 3 or ny <= 3:
+            # Small boxes have no margin, and positions are not rounded to float32. A grid, padded so that it has an
+            # extent, gives them to 1e-9 pixel.
+            dtype = np.float64
             xlo, xhi = max(0, x0), min(out_wcs.width - 1, x1)
             ylo, yhi = max(0, y0), min(out_wcs.height - 1, y1)
             if xlo > xhi or ylo > yhi:
                 return None
-            gx, gy = np.meshgrid(np.arange(xlo, xhi + 1.0), np.arange(ylo, yhi + 1.0))
-            fx, fy = out_wcs.map_to(in_wcs, gx, gy)
-        return cls(xlo, ylo, fx, fy, in_wcs.shape)
-
-    @staticmethod
-    def _interpolated(out_wcs, in_wcs, xlo, xhi, nx, ylo, yhi, ny):
-        gx, gy = np.meshgrid(np.linspace(xlo, xhi, nx), np.linspace(ylo, yhi, ny))
-        node_x, node_y = np.empty(gx.size), np.empty(gx.size)
-        projection_kernels.pixels_to_pixels(out_wcs.pack(), in_wcs.pack(), gx.ravel(), gy.ravel(), node_x, node_y)
         shape = (yhi - ylo + 1, xhi - xlo + 1)
-        axes = []
-        for n_out, lo, hi, n in ((shape[0], ylo, yhi, ny), (shape[1], xlo, xhi, nx)):
-            index, weights = np.empty(n_out, np.int64), np.empty((n_out, 4))
-            kernels.lagrange_weights(n_out, float(lo), (hi - lo) / (n - 1), lo, n, index, weights)
-            axes.append((index, weights))
-        (iy, wy), (ix, wx) = axes
-        fx, fy = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        kernels.interpolate_map(node_x.reshape(ny, nx), node_y.reshape(ny, nx), iy, wy, ix, wx, fx, fy)
-        return fx, fy
+        fx, fy = np.empty(shape, dtype), np.empty(shape, dtype)
+        grid = (*_nodes(xlo, xhi, dtype), *_nodes(ylo, yhi, dtype))
+        kernels.interpolated_positions(out_wcs.pack(), in_wcs.pack(), *grid, xlo, ylo, fx, fy)
+        return cls(xlo, ylo, fx, fy, in_wcs.shape)
 
     @property
     def box(self):
@@ -131,3 +118,12 @@ class PixelMap:
             out,
         )
         return out
+
+
+def _nodes(lo, hi, dtype):
+    """First node, spacing and number of nodes of a grid over the pixels lo ... hi."""
+    first, last = float(lo), float(hi)
+    if dtype == np.float64:
+        first, last = first - 2.0, last + 2.0
+    n = max(math.ceil((last - first) / GRID_STEP) + 1, 4)
+    return first, (last - first) / (n - 1), n

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .projection_kernels import packed_pixel_to_sky, packed_sky_to_pixel
+
 LANCZOS_BINS = 1024
 
 
@@ -53,10 +55,33 @@ def lagrange_weights(n_out, lo, step, first, n_nodes, index, weights):
 
 
 @njit(cache=True)
-def interpolate_map(node_x, node_y, iy, wy, ix, wx, out_x, out_y):
-    """Tensor-product interpolation of two node grids (ny, nx) to float32 maps (h, w)."""
+def interpolated_positions(packed_out, packed_in, lo_x, step_x, nx, lo_y, step_y, ny, first_x, first_y, out_x, out_y):
+    """Positions on the input image of a rectangle of output pixels, by interpolation of a grid of exact ones.
+
+    Parameters
+    ----------
+    packed_out, packed_in : float64
+        Packed WCS of output and input image.
+    lo_x, step_x, nx, lo_y, step_y, ny
+        Grid nodes on the output image; at least 4 along each axis.
+    first_x, first_y : int
+        First pixel of the rectangle.
+    out_x, out_y : float32 or float64 (h, w)
+        Out.
+    """
     h, w = out_x.shape
-    nx = node_x.shape[1]
+    node_x = np.empty((ny, nx))
+    node_y = np.empty((ny, nx))
+    for i in range(ny):
+        for j in range(nx):
+            ra, dec = packed_pixel_to_sky(packed_out, lo_x + j * step_x, lo_y + i * step_y)
+            node_x[i, j], node_y[i, j] = packed_sky_to_pixel(packed_in, ra, dec)
+    ix = np.empty(w, np.int64)
+    wx = np.empty((w, 4))
+    iy = np.empty(h, np.int64)
+    wy = np.empty((h, 4))
+    lagrange_weights(w, lo_x, step_x, first_x, nx, ix, wx)
+    lagrange_weights(h, lo_y, step_y, first_y, ny, iy, wy)
     row_x = np.empty(nx)
     row_y = np.empty(nx)
     for i in range(h):
