@@ -12,7 +12,7 @@ from ..options import RunOptions, option_infos
 
 __all__ = ["main", "make_parser", "parse_options"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("legacypipe_lite.cli.runbrick")
 
 _DESCRIPTION = """\
 Turn the calibrated CCD images of one brick (a patch of sky) into coadds and a catalogue of stars and galaxies.
@@ -215,8 +215,7 @@ def _run_and_summarise(options, command, display):
     try:
         run.run()
     finally:
-        for line in summary_lines(run):
-            logger.info("%s", line)
+        logger.info("%s", "\n".join(summary_lines(run)))
 
 
 def _log_ignored(options):

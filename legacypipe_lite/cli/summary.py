@@ -28,22 +28,33 @@ def summary_lines(run):
     return lines
 
 
+#: Counts of the report that are shown in another form.
+_SHOWN_OTHERWISE = ("CCDs", "sources", "types")
+
+
 def _sources(run):
     lines = []
     if run.tractor is not None:
-        types = Counter(str(kind).strip() for kind in run.tractor["type"])
+        types = Counter(str(kind).strip() for kind in run.tractor["type"].astype(str))
         by_type = ", ".join(f"{types[kind]} {kind}" for kind in _TYPES if types[kind])
         lines.append(f"  sources: {len(run.tractor)}" + (f" ({by_type})" if by_type else ""))
-    lines += [f"  {name}: {value}" for name, value in run.report.counts.items()]
-    return lines
+    counts = {name: value for name, value in run.report.counts.items() if name not in _SHOWN_OTHERWISE}
+    return lines + [f"  {name}: {_text(value)}" for name, value in counts.items()]
+
+
+def _text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number}" for key, number in value.items())
+    return str(value)
 
 
 def _ccds(run):
     if "ccds" not in run.state:
         return []
-    used, dropped = len(run.state["ccds"]), run.report.dropped_ccds
-    lines = [f"  CCDs: {used} used, {len(dropped)} dropped"]
-    return lines + [f"    dropped {name}: {reason}" for name, reason in dropped]
+    bands = run.report.counts.get("CCDs")
+    used = f"{len(run.state['ccds'])} used" + (f" ({_text(bands)})" if bands else "")
+    lines = [f"  CCDs: {used}, {len(run.report.dropped_ccds)} dropped"]
+    return lines + [f"    dropped {name}: {reason}" for name, reason in run.report.dropped_ccds]
 
 
 def _stages(records):

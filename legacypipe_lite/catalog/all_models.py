@@ -1,0 +1,86 @@
+"""The all-models table: what each of the five models gave for each source."""
+
+import numpy as np
+from astropy.table import Table
+
+from .columns import all_models_columns, column_suffix
+from .derived import flag, source_types
+
+__all__ = ["all_models_table"]
+
+_MODELS = ("psf", "rex", "dev", "exp", "ser")
+_NOT_TRIED = -1
+
+
+def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None):
+    """Format the fitted models of all sources.
+
+    Parameters
+    ----------
+    fit_table : Table
+        The fitted catalogue.
+    fit_models : list of dict
+        Row by row: model type -> fitted model with ra, dec, flux, shape_r, hard_ellipticity, sersic, ivar (ra, dec,
+        fluxes, shape_r, shape_e1, shape_e2, sersic), cpu, hit_limit, hit_r_limit, steps. Models that were not tried
+        are absent.
+    bands : sequence of str
+        Order of the fluxes.
+    all_bands : sequence of str, optional
+        Bands of the table; `bands` by default.
+    sources : list of Source or None, optional
+        Row by row, for the column type (otherwise that of `fit_table`).
+
+    Returns
+    -------
+    Table
+        Sorted by objid.
+    """
+    all_bands = bands if all_bands is None else all_bands
+    longest = max((len(str(name)) for name in fit_table["brickname"]), default=0)
+    columns = all_models_columns(all_bands, brickname_length=max(8, longest))
+    n = len(fit_table)
+    values = {c.name: np.zeros((n, *c.shape), bool if c.dtype == "bool" else np.dtype(c.dtype)) for c in columns}
+    for name in fit_table.colnames:
+        if name in values:
+            column = np.asarray(fit_table[name])
+            values[name][...] = np.char.encode(column, "ascii") if column.dtype.kind == "U" else column
+    if sources is not None:
+        values["type"][...] = np.char.encode(source_types(sources, flag(fit_table, "dup")), "ascii")
+    regular = np.asarray(fit_table["regular"], bool)
+    keep = np.asarray(fit_table["force_keep_source"], bool)
+    for row, models in enumerate(fit_models):
+        for model in _MODELS:
+            record = (models or {}).get(model.upper())
+            if record is not None:
+                _fill(values, row, model, record, bands, keep[row])
+            elif regular[row]:
+                values[f"{model}_opt_steps"][row] = _NOT_TRIED
+    order = np.argsort(np.asarray(fit_table["objid"]), kind="stable")
+    return Table({c.name: values[c.name][order] for c in columns}, copy=False)
+
+
+def _fill(values, row, model, record, bands, keep):
+    """Write one model of one source into the columns."""
+
+    def put(name, value):
+        column = values.get(f"{model}_{name}")
+        if column is not None:
+            column[row] = value
+
+    ivar = np.where(np.isfinite(record.ivar), record.ivar, 0.0)
+    put("ra", record.ra)
+    put("dec", record.dec)
+    put("ra_ivar", ivar[0])
+    put("dec_ivar", ivar[1])
+    shape = (record.shape_r, *record.hard_ellipticity, record.sersic)
+    for i, (name, value) in enumerate(zip(("shape_r", "shape_e1", "shape_e2", "sersic"), shape)):
+        put(name, value)
+        put(f"{name}_ivar", ivar[2 + len(bands) + i])
+    for i, band in enumerate(bands):
+        flux_ivar = ivar[2 + i]
+        put(f"flux_{column_suffix(band)}", record.flux[i] if flux_ivar != 0 or keep else 0.0)
+        put(f"flux_ivar_{column_suffix(band)}", flux_ivar)
+    put("cpu", record.cpu)
+    put("hit_limit", record.hit_limit)
+    put("hit_r_limit", record.hit_r_limit)
+    put("opt_steps", record.steps)

@@ -1,0 +1,161 @@
+"""The intermediate catalogue (tractor-i): everything known about the sources, bands as array columns."""
+
+import numpy as np
+from astropy.table import Table
+
+from .columns import column_suffix
+from .derived import fitbits, flag, source_types
+
+__all__ = ["intermediate_table", "apply_measured_limits", "file_form"]
+
+_MIN_FRACIN = 1e-3
+
+_SHAPES = ("sersic", "shape_r", "shape_e1", "shape_e2")
+
+#: Shape parameters that a model type has.
+_SHAPES_OF = {
+    "PSF": (),
+    "REX": ("shape_r",),
+    "DEV": ("shape_r", "shape_e1", "shape_e2"),
+    "EXP": ("shape_r", "shape_e1", "shape_e2"),
+    "SER": _SHAPES,
+}
+
+_FIXED_SERSIC = {"DEV": 4.0, "EXP": 1.0, "REX": 1.0}
+
+_APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
+
+
+def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands):
+    """Put together what the fit and the coadds say about each source.
+
+    Parameters
+    ----------
+    fit_table : Table
+        The fitted catalogue; its reference columns hold the catalogues' positions and their variances.
+    sources : list of Source or None
+        Row by row.
+    ivars : numpy.ndarray, shape (rows, 2 + bands + 4)
+        Inverse variances of ra, dec (as angles on the sky), fluxes, shape_r, shape_e1, shape_e2, sersic.
+    coadd_table : Table
+        Measurements on the coadds, row by row.
+    bands : sequence of str
+        Bands with images: the order of fluxes.
+    all_bands : sequence of str
+        Bands of the catalogue.
+
+    Returns
+    -------
+    Table
+        Columns of `fit_table` and `coadd_table`, with type, position, fluxes, shapes and their inverse variances.
+    """
+    table = fit_table.copy()
+    _add_coadd_columns(table, coadd_table, all_bands)
+    ivars = np.asarray(ivars, np.float64).reshape(len(sources), 2 + len(bands) + 4)
+    ivars = np.where(np.isfinite(ivars), ivars, 0.0)
+    _set_positions(table, sources, ivars)
+    _set_fluxes(table, sources, ivars, len(bands))
+    table["type"] = source_types(sources, flag(table, "dup"))
+    _set_shapes(table, sources, ivars[:, -4:])
+    return table
+
+
+def _add_coadd_columns(table, coadd_table, all_bands):
+    for name in coadd_table.colnames:
+        if not name.startswith(("nea_", "blob_nea_", *_APERTURES)):
+            table[name] = coadd_table[name]
+    for band in all_bands:
+        for name in ("nea", "blob_nea"):
+            measured = f"{name}_{band}"
+            empty = np.zeros(len(table), np.float32)
+            table[f"{name}_{column_suffix(band)}"] = (
+                coadd_table[measured] if measured in coadd_table.colnames else empty
+            )
+    for name in _APERTURES:
+        table[name] = coadd_table[name]
+
+
+def _set_positions(table, sources, ivars):
+    """Positions; those of reference stars keep the uncertainty that their catalogue states."""
+    stars = flag(table, "isgaia") | flag(table, "istycho")
+    for i, name in enumerate(("ra", "dec")):
+        values = [row[name] if source is None else getattr(source, name) for row, source in zip(table, sources)]
+        table[name] = np.array(values, np.float64)
+        ivar = ivars[:, i].astype(np.float32)
+        if f"{name}_ivar" in table.colnames:
+            ivar[stars] = np.asarray(table[f"{name}_ivar"], np.float32)[stars]
+        table[f"{name}_ivar"] = np.where(np.isfinite(ivar), ivar, np.float32(0))
+    table["ra"] = np.mod(table["ra"], 360.0)
+
+
+def _set_fluxes(table, sources, ivars, nbands):
+    flux = np.array([np.zeros(nbands) if source is None else source.flux for source in sources], np.float64)
+    flux, flux_ivar = flux.reshape(-1, nbands).astype(np.float32), ivars[:, 2 : 2 + nbands].astype(np.float32)
+    # A flux that nothing constrains is not a measurement.
+    flux[(flux_ivar == 0) & ~flag(table, "force_keep_source")[:, np.newaxis]] = 0
+    table["flux"], table["flux_ivar"] = flux, flux_ivar
+
+
+def _set_shapes(table, sources, shape_ivars):
+    columns = {name: np.zeros(len(sources), np.float32) for name in (*_SHAPES, *(f"{s}_ivar" for s in _SHAPES))}
+    ivar_index = {"shape_r": 0, "shape_e1": 1, "shape_e2": 2, "sersic": 3}
+    for row, source in enumerate(sources):
+        if source is None:
+            continue
+        columns["sersic"][row] = _FIXED_SERSIC.get(source.type, 0.0)
+        for name in _SHAPES_OF[source.type]:
+            columns[name][row] = getattr(source, name)
+            columns[f"{name}_ivar"][row] = shape_ivars[row, ivar_index[name]]
+    for name, values in columns.items():
+        table[name] = values
+
+
+def apply_measured_limits(table, brick, pixscale, maskbits):
+    """Last columns of the intermediate catalogue, which need the fibre fluxes to have been measured before.
+
+    Fluxes of bands in which nearly nothing of the source is inside its blob are set to zero.
+
+    Parameters
+    ----------
+    table : Table
+        Changed in place.
+    brick : Brick
+    pixscale : float
+        arcsec per pixel of bx, by.
+    maskbits : numpy.ndarray of int32, shape (rows,)
+        Of the pixels at the sources.
+    """
+    special = ~np.asarray(table["regular"], bool)
+    for name in ("bx", "by"):
+        table[name + "0"][special] = table[name][special]
+    outside = _two_dimensional(table["fracin"], table["flux"].shape) < _MIN_FRACIN
+    table["flux"][outside] = 0
+    table["flux_ivar"][outside] = 0
+    table["brick_primary"] = brick.contains(np.asarray(table["ra"]), np.asarray(table["dec"]))
+    table["maskbits"] = np.asarray(maskbits, np.int32)
+    table["fitbits"] = fitbits(table, pixscale)
+
+
+def _two_dimensional(column, shape):
+    return np.asarray(column).reshape(shape)
+
+
+def file_form(table):
+    """The intermediate catalogue as it is written: sorted by objid, with plain columns if there is one band.
+
+    Parameters
+    ----------
+    table : Table
+
+    Returns
+    -------
+    Table
+    """
+    rows = table[np.argsort(table["objid"], kind="stable")]
+    result = Table()
+    for name in rows.colnames:
+        values = np.asarray(rows[name])
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        result[name] = values
+    return result

@@ -1,0 +1,128 @@
+"""Stage writecat: the catalogues, the mask bits and the list of checksums."""
+
+import logging
+import os
+
+import numpy as np
+
+from .. import catalog, coadds
+from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix
+from ..survey.header import bit_cards, dq_bit_cards, merge_cards
+from .base import Stage, version_card
+
+__all__ = ["STAGE"]
+
+logger = logging.getLogger(__name__)
+
+_WISE_APERTURE_RADII = (3.0, 5.0, 7.0, 9.0, 11.0)  # arcsec
+_WISE_VEGA_TO_AB = (2.699, 3.339, 5.174, 6.620)  # mag, W1 to W4
+
+
+def run_writecat(state, options, tools):
+    """Write maskbits, tractor-i, tractor and the checksums."""
+    bands, target = list(state["bands"]), state["target"]
+    all_bands = (*options.bands, *options.forced_bands)
+    release = tools.survey.default_release if options.release is None else options.release
+    own = [version_card("VER_WCAT"), *bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
+    header = merge_cards(tools.header(state), own)
+    maskbits = _write_maskbits(state, header, tools)
+
+    table = catalog.intermediate_table(
+        state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, all_bands
+    )
+    table["fiberflux"], table["fibertotflux"] = coadds.fiber_fluxes(
+        state["fit_sources"],
+        target,
+        table["bx"],
+        table["by"],
+        np.asarray(table["flux"]),
+        np.asarray(table["flux_ivar"]),
+    )
+    ix, iy = coadds.pixel_of(table["bx"], table["by"], target.shape)
+    catalog.apply_measured_limits(table, state["brick"], target.pixel_scale, maskbits[iy, ix])
+
+    primary = merge_cards(header, _catalog_cards(state))
+    tools.products.write_table("tractor-i", _with_wise(catalog.file_form(table), table, state), primary_cards=primary)
+    tractor = catalog.tractor_table(
+        table,
+        _reddening(table, tools),
+        bands,
+        all_bands,
+        release,
+        data_model=options.data_model,
+        gaia=not options.no_gaia,
+        wise=state["wise_table"],
+    )
+    tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
+    tools.products.write_checksums()
+    return {"tractor": tractor, "header_writecat": own}
+
+
+def _write_maskbits(state, header, tools):
+    """Add the WISE bits to the mask bits of the brick, and write them."""
+    maskbits = state["maskbits"].copy()
+    masks = state["wise_masks"] or [np.zeros(maskbits.shape, np.uint8) for _ in range(2)]
+    values = {bit.name: bit.value for bit in MASKBITS_FIXED}
+    for name, mask in zip(("WISEM1", "WISEM2"), masks):
+        maskbits[mask != 0] |= values[name]
+    cards = [*header, *coadds.target_wcs_cards(state["target"]), ("IMTYPE", "maskbits", "LegacySurveys image type")]
+    wise = [(mask, name, ()) for name, mask in zip(("WISEM1", "WISEM2"), masks)]
+    tools.products.write_images("maskbits", [(maskbits, "MASKBITS", cards), *wise])
+    return maskbits
+
+
+def _catalog_cards(state):
+    cards = [("PRODTYPE", "catalog", "NOIRLab data product type")]
+    for band in state["bands"]:
+        level = state["co_sky"].get(band)
+        if level is not None:
+            cards.append((f"COSKY_{band_suffix(band)}", float(level), "Sky level estimated (+subtracted) from coadd"))
+    for i, radius in enumerate(coadds.APERTURE_RADII):
+        cards.append((f"APRAD{i}", float(radius), "(optical) Aperture radius, in arcsec"))
+    if state["wise_table"] is not None:
+        for i, radius in enumerate(_WISE_APERTURE_RADII):
+            cards.append((f"WAPRAD{i}", radius, "(unWISE) Aperture radius, in arcsec"))
+        for i, value in enumerate(_WISE_VEGA_TO_AB, 1):
+            cards.append((f"WISEAB{i}", value, f"WISE Vega to AB conv for band {i}"))
+    return cards
+
+
+def _with_wise(rows, table, state):
+    """Append the WISE columns to the intermediate catalogue."""
+    if state["wise_table"] is not None:
+        order = np.argsort(table["objid"], kind="stable")
+        for name in state["wise_table"].colnames:
+            rows[name] = np.asarray(state["wise_table"][name])[order]
+    return rows
+
+
+def _reddening(table, tools):
+    """E(B-V) of all rows; zeros, with one warning, if there are no dust maps."""
+    folder = os.environ.get("DUST_DIR")
+    if not folder:
+        tools.report.warn_once(
+            logger, "DUST_DIR is not set: ebv is 0 and mw_transmission is 1 (DUST_DIR/maps holds the SFD dust maps)"
+        )
+        return np.zeros(len(table), np.float32)
+    return catalog.reddening(table["ra"], table["dec"], folder)
+
+
+STAGE = Stage(
+    name="writecat",
+    text="write the catalogues, the mask bits and the checksums",
+    reads=(
+        "brick",
+        "target",
+        "bands",
+        "co_sky",
+        "fit_table",
+        "fit_sources",
+        "fit_ivars",
+        "coadd_table",
+        "maskbits",
+        "wise_table",
+        "wise_masks",
+    ),
+    makes=("tractor",),
+    run=run_writecat,
+)
