@@ -142,7 +142,7 @@ _PSFEX_COMMON = {
 }
 
 
-def make_psf(image, dq, recipe=STANDARD_RECIPE, catalog=None):
+def make_psf(image, dq, recipe=STANDARD_RECIPE, catalog=None, header=None):
     """PSF model of a CCD from its stars.
 
     Parameters
@@ -154,6 +154,8 @@ def make_psf(image, dq, recipe=STANDARD_RECIPE, catalog=None):
     recipe : PsfRecipe
     catalog : Path, optional
         SExtractor catalogue of the CCD, used if it exists.
+    header : mapping, optional
+        Of the image: gain and saturation level are taken from it where the recipe names their cards.
 
     Returns
     -------
@@ -169,7 +171,7 @@ def make_psf(image, dq, recipe=STANDARD_RECIPE, catalog=None):
     with tempfile.TemporaryDirectory(prefix="legacypipe-psf-") as folder:
         folder = Path(folder)
         if catalog is None or not Path(catalog).is_file():
-            catalog = _run_sextractor(folder, image, dq, recipe)
+            catalog = _run_sextractor(folder, image, dq, recipe, header or {})
         settings = {
             **_PSFEX_COMMON,
             **recipe.psfex,
@@ -200,10 +202,11 @@ def _program(names):
     )
 
 
-def _run_sextractor(folder, image, dq, recipe):
+def _run_sextractor(folder, image, dq, recipe, header):
     """Detect sources; returns the path of the catalogue."""
     program = _program(("source-extractor", "sex", "sextractor"))
-    fitsio.write(str(folder / "image.fits"), np.asarray(image, np.float32), clobber=True)
+    cards = {key: header[key] for key in (recipe.sextractor[k] for k in ("GAIN_KEY", "SATUR_KEY")) if key in header}
+    fitsio.write(str(folder / "image.fits"), np.asarray(image, np.float32), header=cards, clobber=True)
     fitsio.write(str(folder / "dq.fits"), np.asarray(dq, np.int32), clobber=True)
     columns = (*_CATALOG_COLUMNS, f"VIGNET({recipe.size},{recipe.size})")
     (folder / "default.param").write_text("\n".join(columns) + "\n")

@@ -94,7 +94,7 @@ def load_psf(ccd):
         primary_header, header = image_file.primary_header, image_file.header
         image = image_file.read(region)
     try:
-        row = make_psf(image, ccd.read_dq_codes(region), ccd.psf_recipe, catalog)
+        row = make_psf(image, ccd.read_dq_codes(region), ccd.psf_recipe, catalog, header)
     except CalibrationError as e:
         raise CalibrationError(f"{reason}; {e}") from None
     row |= _identity(ccd, primary_header, header)

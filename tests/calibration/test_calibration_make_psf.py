@@ -15,6 +15,9 @@ import pathlib, sys, fitsio, numpy as np
 settings = dict(line.split(None, 1) for line in pathlib.Path(sys.argv[2]).read_text().splitlines())
 assert sys.argv[1] == "-c" and settings["CATALOG_TYPE"] == "FITS_LDAC"
 image, dq = fitsio.read(sys.argv[3]), fitsio.read(settings["FLAG_IMAGE"])
+header = fitsio.read_header(sys.argv[3])
+assert settings["GAIN_KEY"].strip() == "NONE" or header["GAIN"] == 1.7
+assert "UNRELATED" not in header
 assert image.shape == dq.shape and image.dtype == np.float32
 columns = pathlib.Path(settings["PARAMETERS_NAME"]).read_text().split()
 kernel = pathlib.Path(settings["FILTER_NAME"]).read_text().splitlines()
@@ -32,7 +35,7 @@ g = np.exp(-0.5 * (r / 2.0) ** 2)
 table = np.zeros(1, [("PSF_MASK", "f4", (3, n, n))])
 table["PSF_MASK"][0, 0] = np.outer(g, g)
 header = dict(POLNAXIS=2, POLNGRP=1, POLGRP1=1, POLGRP2=1, POLNAME1="X_IMAGE", POLNAME2="Y_IMAGE", POLZERO1=50.0,
-    POLZERO2=60.0, POLSCAL1=100.0, POLSCAL2=120.0, POLDEG1=1, PSF_SAMP=1.0, PSF_FWHM=4.7, LOADED=9, ACCEPTED=8, CHI2=1.1)
+    POLZERO2=60.0, POLSCAL1=100.0, POLSCAL2=120.0, POLDEG1=1, PSF_SAMP=1.0, PSF_FWHM=4.7, LOADED=9, ACCEPTED=8)
 path = pathlib.Path(settings["PSF_DIR"].strip()) / (catalog.stem + settings["PSF_SUFFIX"].strip())
 fitsio.write(str(path), table, header=header)
 """
@@ -62,9 +65,9 @@ DQ = np.zeros((120, 100), np.int32)
 
 @pytest.mark.parametrize("name", ["source_extractor", "sex"])
 @pytest.mark.parametrize("recipe, size, deblend", [(STANDARD_RECIPE, 63, 64), (BOK_RECIPE, 31, 32)])
-def test_both_programs(programs, name, recipe, size, deblend, tmp_path, monkeypatch):
+def test_both_programs(programs, name, recipe, size, deblend, tmp_path):
     programs(**{name: SEXTRACTOR, "psfex": PSFEX})
-    row = make_psf(IMAGE, DQ, recipe)
+    row = make_psf(IMAGE, DQ, recipe, header={"GAIN": 1.7, "UNRELATED": 3})
     assert row["psf_mask"].shape == (3, size, size) and row["poldeg1"] == 1 and row["accepted"] == 8
     psf = psf_from_row(row, "x")
     assert psf.gaussian_sigma == pytest.approx(2.0) and psf.stamp(0, 0).sum() == pytest.approx(1, abs=1e-6)
