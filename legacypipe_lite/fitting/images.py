@@ -5,11 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..models import frames_kernels
-from ..models.ellipse import soft_from_hard
-from ..models.frames import PsfSpectra, galaxy_chunks
-from ..models.profiles import EXTENT_IN_RE
-from ..models.render import profile_of, shape_tensor_with_derivatives
-from ..models.render_kernels import BORDER, natural_patches, point_source_patches
+from ..models.frames import PsfSpectra
+from ..models.render import Patches, render_patches
 from ..wcs import PixelMap
 from . import windows_kernels as kernels
 
@@ -52,24 +49,6 @@ class Cutout:
     sig1: float
     psf_sigma: float
     mjd_tai: float
-
-
-@dataclass
-class Patches:
-    """A source rendered in its natural patches in all images.
-
-    Attributes
-    ----------
-    rectangles : numpy.ndarray of int32, shape (n, 4)
-        x0, y0, w, h per image, clipped to it; w = 0 where there is none. These are also the source's model boxes.
-    offset : numpy.ndarray of int64, shape (n,)
-    values : numpy.ndarray of float32
-        Model at the source's flux.
-    """
-
-    rectangles: np.ndarray
-    offset: np.ndarray
-    values: np.ndarray
 
 
 @dataclass
@@ -249,32 +228,17 @@ class BlobImages:
         Patches
         """
         px, py, cinv = self.locate(source)
-        flux = source.flux[self.band].astype(np.float32).astype(np.float64)
-        rectangles = np.zeros((self.n, 4), np.int32)
-        point = source.type == "PSF"
-        natural_patches(
-            point, px, py, cinv, 0.0 if point else EXTENT_IN_RE[source.type] * source.shape_r, self.constant_psf.ph,
-            self.constant_psf.pw, self.height, self.width, flux, rectangles,
-        )  # fmt: skip
-        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-        offset = np.concatenate([[0], np.cumsum(sizes)])
-        patches = Patches(rectangles, offset[: self.n].astype(np.int64), np.empty(int(offset[-1]), np.float32))
-        index = np.flatnonzero(rectangles[:, 2] > 0)
-        if len(index) == 0:
-            return patches
-        psf = self.psf_at(index, px, py)
-        if point:
-            point_source_patches(
-                index, psf.padded, psf.ph, psf.pw, px, py, rectangles, patches.offset, flux, patches.values
-            )
-            return patches
-        eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
-        tensor, dtensor = shape_tensor_with_derivatives(np.log(max(source.shape_r, 1e-6)), eps1, eps2)
-        profile = profile_of(source.type, source.sersic)
-        chunks = galaxy_chunks(psf, index, px, py, self.shape_cinv(cinv), rectangles, profile, tensor, dtensor)
-        for chunk, planes in chunks:
-            kernels.copy_frames(chunk, planes, BORDER, rectangles, patches.offset, flux, patches.values)
-        return patches
+        return render_patches(
+            source,
+            source.flux[self.band],
+            px,
+            py,
+            cinv,
+            self.shape_cinv(cinv),
+            (self.constant_psf.ph, self.constant_psf.pw),
+            (self.height, self.width),
+            lambda index: self.psf_at(index, px, py),
+        )
 
     def add(self, patches, sign=1.0, data=None):
         """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels."""

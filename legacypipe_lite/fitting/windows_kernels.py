@@ -133,16 +133,3 @@ def add_patches(rectangles, patch_offset, patches, sign, offset, width, inverr, 
             for x in range(w):
                 if inverr[start + x] > np.float32(0.0):
                     data[start + x] += s * patches[p + x]
-
-
-@njit(cache=True)
-def copy_frames(chunk, planes, border, rectangles, patch_offset, flux, patches):
-    """Copy the windows of rendered frames, times the flux, into the flat patch array."""
-    for k in range(chunk.size):
-        i = chunk[k]
-        w, h = rectangles[i, 2], rectangles[i, 3]
-        f = np.float32(flux[i])
-        for y in range(h):
-            p = patch_offset[i] + y * w
-            for x in range(w):
-                patches[p + x] = f * planes[k, 0, y + border, x + border]

@@ -282,3 +282,16 @@ def fill_gaussians(
             max_mahalanobis2,
             planes[k],
         )
+
+
+@njit(cache=True)
+def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
+    """Copy the windows of rendered frames, times the flux, into the flat patch array."""
+    for k in range(chunk.size):
+        i = chunk[k]
+        w, h = rectangles[i, 2], rectangles[i, 3]
+        f = np.float32(flux[i])
+        for y in range(h):
+            p = patch_offset[i] + y * w
+            for x in range(w):
+                patches[p + x] = f * planes[k, 0, y + BORDER, x + BORDER]

@@ -1,6 +1,7 @@
 """Render sources into images: natural patches, windows, and whole tims."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,51 +9,79 @@ from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
 from .frames import Profile, PsfSpectra, fixed_profile, galaxy_chunks
 from .profiles import EXTENT_IN_RE
-from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE
+from .render_kernels import BORDER, SPLIT_HALF_SIZE
 
-__all__ = ["natural_patch", "render_window", "TimRenderer"]
+__all__ = ["Patches", "render_patches", "render_window", "TimRenderer", "profile_of", "shape_tensor_with_derivatives"]
 
 
-def natural_patch(source_type, px, py, shape_r_pix, stamp_shape, image_shape):
-    """Rectangle of an image in which a source is rendered when nothing else limits it.
+@dataclass
+class Patches:
+    """A source rendered in its natural patches in a set of images.
 
-    Point source: its PSF stamp. Galaxy: 4 r_e (REX, EXP) or 8 r_e (DEV, SER), at least the stamp's half diagonal. Both
-    clipped to the image.
+    The natural patch of a point source is its PSF stamp; that of a galaxy reaches 4 r_e (REX, EXP) or 8 r_e (DEV,
+    SER), at least to the half diagonal of the stamp. Both are clipped to the image.
+
+    Attributes
+    ----------
+    rectangles : numpy.ndarray of int32, shape (n, 4)
+        x0, y0, w, h per image; w = 0 where there is none.
+    offset : numpy.ndarray of int64, shape (n,)
+        Start of each patch in `values`.
+    values : numpy.ndarray of float32
+        Model at the source's flux.
+    """
+
+    rectangles: np.ndarray
+    offset: np.ndarray
+    values: np.ndarray
+
+
+def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_shape, psf_of):
+    """Render a source in its natural patches in many images.
 
     Parameters
     ----------
-    source_type : str
-    px, py : float
-        Position in the image.
-    shape_r_pix : float
-        Half-light radius along the major axis [pixel].
-    stamp_shape, image_shape : (int, int)
-        (height, width).
+    source : Source
+        Type, shape and Sersic index are used.
+    flux : numpy.ndarray of float64, shape (n,)
+        Flux in each image; images in which it is 0 or not finite in float32 have no patch.
+    px, py : numpy.ndarray of float64, shape (n,)
+        Pixel positions.
+    cinv, shape_cinv : numpy.ndarray of float64, shape (n, 4)
+        d(x, y)/d(East, North) [pixel/arcsec], for the patch size and for the galaxy's shape.
+    stamp_shape, image_shape : (numpy.ndarray, numpy.ndarray)
+        Heights and widths of the PSF stamps and of the images.
+    psf_of : callable
+        ``psf_of(index) -> PsfSpectra`` of all images, valid for the images in `index`.
 
     Returns
     -------
-    (x0, y0, w, h) or None
-        None if the patch does not overlap the image.
+    Patches
     """
-    if not (math.isfinite(px) and math.isfinite(py)):
-        return None
-    ph, pw = stamp_shape
-    height, width = image_shape
-    radius = math.hypot(ph / 2.0, pw / 2.0)
-    if source_type == "PSF":
-        x0 = render_kernels.round_half_even(px) - pw // 2
-        y0 = render_kernels.round_half_even(py) - ph // 2
-        x1, y1 = x0 + pw, y0 + ph
-    else:
-        half = max(1.0, EXTENT_IN_RE[source_type] * shape_r_pix)
-        half = min(half, max(px, width - 1 - px, py, height - 1 - py) + 1)
-        half = math.ceil(max(half, radius))
-        x0, y0 = math.floor(px - half), math.floor(py - half)
-        x1, y1 = math.ceil(px + half + 1) + 1, math.ceil(py + half + 1) + 1
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
-    if x0 >= x1 or y0 >= y1:
-        return None
-    return x0, y0, x1 - x0, y1 - y0
+    n = len(px)
+    flux = flux.astype(np.float32).astype(np.float64)
+    rectangles = np.zeros((n, 4), np.int32)
+    point = source.type == "PSF"
+    extent = 0.0 if point else EXTENT_IN_RE[source.type] * source.shape_r
+    render_kernels.natural_patches(point, px, py, cinv, extent, *stamp_shape, *image_shape, flux, rectangles)
+    sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
+    offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    patches = Patches(rectangles, offset[:n], np.empty(int(offset[-1]), np.float32))
+    index = np.flatnonzero(rectangles[:, 2] > 0)
+    if len(index) == 0:
+        return patches
+    psf = psf_of(index)
+    if point:
+        render_kernels.point_source_patches(
+            index, psf.padded, psf.ph, psf.pw, px, py, rectangles, patches.offset, flux, patches.values
+        )
+        return patches
+    eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
+    tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
+    profile = profile_of(source.type, source.sersic)
+    for chunk, planes in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
+        frames_kernels.copy_frames(chunk, planes, rectangles, patches.offset, flux, patches.values)
+    return patches
 
 
 def profile_of(source_type, sersic):
@@ -174,15 +203,15 @@ class TimRenderer:
         self.tim = tim
         self.band_index = band_index
         self._packed = tim.wcs.pack()[np.newaxis]
-        self._header = np.linalg.inv(tim.wcs.cd).ravel() / 3600.0 if shape_jacobian == "header" else None
+        self._header = np.linalg.inv(tim.wcs.cd).reshape(1, 4) / 3600.0 if shape_jacobian == "header" else None
+        self._stamp_shape = tuple(np.array([n], np.int64) for n in tim.psf.stamp_shape)
+        self._image_shape = tuple(np.array([n], np.int64) for n in tim.shape)
         self._constant = PsfSpectra([tim.psf.stamp()], [tim.psf.gaussian_sigma]) if tim.psf.is_constant else None
 
     def _locate(self, source):
         ra, dec = source.position_at(self.tim.mjd_tai)
         px, py, cinv = np.empty(1), np.empty(1), np.empty((1, 4))
         frames_kernels.locate(self._packed, np.array([ra]), np.array([dec]), px, py, cinv)
-        if self._header is not None:
-            cinv[0] = self._header
         return px, py, cinv
 
     def _psf(self, px, py):
@@ -199,36 +228,17 @@ class TimRenderer:
             `patch` is float32, clipped to the tim; None if nothing of the source falls on it, or its flux is zero
             or not finite.
         """
-        flux = np.float32(source.flux[self.band_index])
-        if flux == 0 or not np.isfinite(flux):
-            return None
         px, py, cinv = self._locate(source)
-        scale = 1.0 / math.sqrt(abs(cinv[0, 0] * cinv[0, 3] - cinv[0, 1] * cinv[0, 2]))
-        rect = natural_patch(
-            source.type, px[0], py[0], source.shape_r / scale, self.tim.psf.stamp_shape, self.tim.shape
-        )
-        if rect is None:
-            return None
-        x0, y0, w, h = rect
-        psf = self._psf(px[0], py[0])
-        if source.type == "PSF":
-            planes = np.empty((1, h, w), np.float32)
-            scratch = np.empty((1, int(psf.ph[0]) + 2 * PAD, w), np.float32)
-            render_kernels.point_source(
-                psf.padded[0], psf.ph[0], psf.pw[0], px[0], py[0], x0, y0, w, h, False, scratch, planes
-            )
-            return x0, y0, planes[0] * flux
-        eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
-        tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
-        ((_, planes),) = galaxy_chunks(
-            psf,
-            np.zeros(1, np.int64),
+        patches = render_patches(
+            source,
+            source.flux[self.band_index : self.band_index + 1],
             px,
             py,
             cinv,
-            np.array([rect], np.int32),
-            profile_of(source.type, source.sersic),
-            tensor,
-            dtensor,
+            cinv if self._header is None else self._header,
+            self._stamp_shape,
+            self._image_shape,
+            lambda index: self._psf(px[0], py[0]),
         )
-        return x0, y0, planes[0, 0, BORDER : BORDER + h, BORDER : BORDER + w] * flux
+        x0, y0, w, h = (int(v) for v in patches.rectangles[0])
+        return (x0, y0, patches.values.reshape(h, w)) if w else None
