@@ -65,7 +65,7 @@ def segment_blobs(hot, x, y):
         Per blob, bounding box (y, x).
     """
     h, w = hot.shape
-    labels, count = label(fill_holes(np.ascontiguousarray(hot)))
+    labels, count = label(fill_holes(np.ascontiguousarray(hot, bool)))
     boxes = label_boxes(labels, count)
     at_source = labels[np.clip(np.asarray(y, np.int64), 0, h - 1), np.clip(np.asarray(x, np.int64), 0, w - 1)]
     used = np.unique(at_source[at_source > 0])

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import bits
+from ..errors import UsageError
 from ..wcs import PixelMap
 from . import detmaps_kernels as kernels
 from .morphology_kernels import dilate
@@ -97,7 +98,14 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
     Returns
     -------
     DetectionMaps
+
+    Raises
+    ------
+    UsageError
+        If `nsatur` is less than 1.
     """
+    if nsatur is not None and nsatur < 1:
+        raise UsageError(f"--nsatur must be at least 1, got {nsatur}")
     bands = list(bands)
     shape = (len(bands), target_wcs.height, target_wcs.width)
     detmap, detiv = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -113,13 +121,20 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
         where = (pixel_map.ix, pixel_map.iy, pixel_map.y0, pixel_map.x0)
         kernels.add_filtered(*filtered, *where, detmap[band], detiv[band])
         if image.dq is not None:
-            kernels.add_saturation(image.dq, bits.DQ_SATURATED, *where, saturated[band], total[band])
+            kernels.add_saturation(
+                np.ascontiguousarray(image.dq), bits.DQ_SATURATED, *where, saturated[band], total[band]
+            )
     detmap /= np.maximum(detiv, np.float32(1e-16))
     if nsatur is None:
         satmap = saturated > 0
     else:
         satmap = (saturated >= nsatur) | ((saturated == total) & (total > 0))
     return DetectionMaps(bands, detmap, detiv, satmap)
+
+
+def _arrays(image):
+    """Data and inverse errors in the layout for which the kernels are compiled."""
+    return np.ascontiguousarray(image.image, np.float32), np.ascontiguousarray(image.inverr, np.float32)
 
 
 def _filtered(tasks, target_wcs, ramp, threads):
@@ -131,7 +146,7 @@ def _filtered(tasks, target_wcs, ramp, threads):
             pixel_map = PixelMap.build(target_wcs, image.wcs)
         if pixel_map is None:
             return image, None, None
-        return image, pixel_map, kernels.filter_image(image.image, image.inverr, image.sig1, image.psf_sigma, ramp)
+        return image, pixel_map, kernels.filter_image(*_arrays(image), float(image.sig1), float(image.psf_sigma), ramp)
 
     if threads <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)

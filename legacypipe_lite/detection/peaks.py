@@ -78,7 +78,7 @@ class _Sources:
         omit = np.asarray(omit_xy, dtype=np.int64).reshape(-1, 2)
         self.x, self.y = omit[:, 0].copy(), omit[:, 1].copy()
         self.radius = float(radius)
-        self.veto = np.zeros(shape, bool) if veto is None else np.array(veto, dtype=bool)
+        self.veto = np.zeros(shape, bool) if veto is None else np.array(veto, dtype=bool, order="C")
         self.here = np.zeros(shape, bool)
         inside = (self.x >= 0) & (self.x < shape[1]) & (self.y >= 0) & (self.y < shape[0])
         self.here[self.y[inside], self.x[inside]] = True

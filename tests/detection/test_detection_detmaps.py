@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from legacypipe_lite.detection import detection_maps, detmaps, detmaps_kernels
+from legacypipe_lite.errors import UsageError
 from legacypipe_lite.wcs import PixelMap, target_wcs
 
 SCALE = 0.262
@@ -171,3 +172,20 @@ def test_uncovered_pixels_are_zero():
     assert np.all(maps.detiv[0][:15] == 0)
     assert np.all(maps.detmap[0][:15] == 0)
     assert np.all(maps.detiv[0, 25:35, 25:35] > 0)
+
+
+def test_views_and_other_types_are_accepted():
+    data = np.random.default_rng(6).normal(size=(40, 60))
+    plain = make_image(data[::2, ::3])
+    view = make_image(data[::2, ::3])
+    view.image, view.inverr = data[::2, ::3], np.full((40, 60), 100.0)[::2, ::3]
+    view.sig1 = np.float32(view.sig1)
+    plain.sig1 = float(view.sig1)
+    maps, expected = (detection_maps([im], plain.wcs, ["r"]) for im in (view, plain))
+    np.testing.assert_array_equal(maps.detmap, expected.detmap)
+    np.testing.assert_array_equal(maps.detiv, expected.detiv)
+
+
+def test_senseless_nsatur_is_refused():
+    with pytest.raises(UsageError, match="--nsatur"):
+        detection_maps([], target_wcs(1.0, 2.0, 5, 5, SCALE), ["r"], nsatur=0)
