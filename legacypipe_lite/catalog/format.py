@@ -1,5 +1,7 @@
 """From the intermediate catalogue to the tractor catalogue of a published data model."""
 
+from functools import lru_cache
+
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import Table
@@ -88,9 +90,13 @@ def tractor_table(table, ebv, bands, all_bands, release, *, data_model="dr10", g
 
 
 def _table_column(values, column):
-    # The survey's spelling of units is not astropy's; what astropy does not know it keeps as it is.
-    unit = Unit(column.unit, parse_strict="silent") if column.unit else None
-    return TableColumn(values, name=column.name, unit=unit, description=column.text, copy=False)
+    return TableColumn(values, name=column.name, unit=_unit(column.unit), description=column.text, copy=False)
+
+
+@lru_cache
+def _unit(text):
+    """astropy's unit of a name in the files; what astropy does not know it keeps as it is."""
+    return Unit(text, parse_strict="silent") if text else None
 
 
 def _values(table, ebv, bands, release, wise):
