@@ -49,7 +49,7 @@ class SyntheticSurvey:
         primary=None,
         header=None,
         weight_options=None,
-        shift=(0.0, 0.0),
+        shift=(0.3, 0.3),
         sky=True,
         psf=True,
         **columns,
@@ -116,7 +116,8 @@ class SyntheticSurvey:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fitsio.FITS(str(path), "rw", clobber=True) as fits:
             fits.write(None, header=primary)
-            fits.write(pixels, header=header, **options)
+            cards = {key: value for key, value in header.items() if key != "EXTNAME"}
+            fits.write(pixels, header=cards, extname=header.get("EXTNAME"), **options)
 
     def calibration_path(self, kind, row):
         """Path of a merged PSF ("psfex") or sky ("sky") table."""

@@ -104,6 +104,10 @@ def psf_from_row(row, path, normalize=True):
     if sampling == 0:
         logger.warning("%s: PSF_SAMP is 0, taken for 1", path)
         sampling = 1.0
+    if not np.all(np.isfinite([*zero, fwhm, sampling])) or zero[1] == 0 or zero[3] == 0 or fwhm <= 0 or sampling < 0:
+        raise CalibrationError(
+            f"{path}: numbers that cannot be: POLZERO, POLSCAL {zero}, FWHM {fwhm}, PSF_SAMP {sampling}"
+        )
     moffat = None
     if "moffat_alpha" in row and "moffat_beta" in row:
         moffat = (float(row["moffat_alpha"]), float(row["moffat_beta"]))

@@ -388,14 +388,14 @@ class CcdImage:
         Raises
         ------
         UnusableImage
-            If the PSF norms are not finite.
+            If the PSF norms are not positive numbers.
         """
         r = raw.region
         psf = psf.subimage(r.x0, r.y0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
-        if not (np.isfinite(psfnorm) and np.isfinite(galnorm)):
-            raise UnusableImage(f"PSF norms are not finite: psfnorm {psfnorm}, galnorm {galnorm}")
+        if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):
+            raise UnusableImage(f"PSF norms are not positive numbers: psfnorm {psfnorm}, galnorm {galnorm}")
         median = float(np.median(raw.image[raw.invvar > 0]))
         if abs(median) > self.sig1:
             logger.info("%s: median of the sky-subtracted image is %.2f sig1", self.name, median / self.sig1)

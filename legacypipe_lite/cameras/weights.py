@@ -73,7 +73,7 @@ def _scale_columns(path, hdu):
             if not {"ZSCALE", "ZZERO"} <= set(table.names):
                 return None, None
             return np.array(table["ZSCALE"], np.float64), np.array(table["ZZERO"], np.float64)
-    except (OSError, ValueError, TypeError) as e:
+    except (OSError, ValueError, TypeError, IndexError) as e:
         raise InputError(f"{path}: HDU {hdu}: cannot be read ({e})") from None
 
 
@@ -134,7 +134,7 @@ def add_source_noise(invvar, image, dq, sky, exptime):
     -------
     numpy.ndarray of float32, shape (h, w)
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         weights = 1.0 / (1.0 / invvar + np.abs(image - sky) / exptime)
     weights[~np.isfinite(weights) | (dq != 0)] = 0
     return weights

@@ -96,6 +96,9 @@ def test_moffat():
         ({"psf_mask": np.zeros((1, 21, 21))}, "all zero"),
         ({"psfaxis1": 25}, "shape"),
         ({"psf_fwhm": "x"}, "not a PsfEx model"),
+        ({"psf_fwhm": np.nan}, "FWHM nan"),
+        ({"polscal2": 0.0}, "POLSCAL"),
+        ({"psf_samp": -1.0}, "PSF_SAMP -1"),
     ],
 )
 def test_unusable(changes, message):
