@@ -1,0 +1,370 @@
+"""Rendering: against the reference engine, against plain NumPy, and its derivatives."""
+
+import math
+
+import numpy as np
+import pytest
+from engine_cases import load_cases
+
+from legacypipe_lite.models import PsfModel, Source, Tim
+from legacypipe_lite.models import render_kernels as kernels
+from legacypipe_lite.models.ellipse import soft_from_hard
+from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra
+from legacypipe_lite.models.profiles import mixture
+from legacypipe_lite.models.render import TimRenderer, render_window
+from legacypipe_lite.wcs import TanWcs
+
+
+@pytest.fixture(scope="module")
+def cases(engine_reference):
+    return load_cases(engine_reference)
+
+
+def _window(case, key):
+    if key == "full":
+        x0, y0 = (int(v) for v in case.data["full_x0y0"])
+        h, w = case.data["full"].shape
+        return x0, y0, w, h
+    return tuple(int(v) for v in case.data["mask"])
+
+
+def _render(case, window, shape=None, **options):
+    shape = case.shape if shape is None else shape
+    return render_window(case.type, case.px, case.py, case.cinv, shape, case.stamp, case.sigma, window, **options)
+
+
+# --- the reference engine
+
+
+def test_full_patches_with_the_reference_frame_rule(cases):
+    for case in cases:
+        want = case.data["full"]
+        got = _render(case, _window(case, "full"), **case.reference_rule())
+        assert np.abs(got - want).max() < 1e-6 * want.max(), case.name
+
+
+def test_windows_with_the_reference_frame_rule(cases):
+    tested = 0
+    for case in cases:
+        if "mask" not in case.data:
+            continue
+        window = _window(case, "masked")
+        got = _render(case, window, **case.reference_rule(window))
+        assert np.abs(got - case.data["masked"]).max() < 1e-6 * case.data["full"].max(), case.name
+        tested += 1
+    assert tested > 20
+
+
+def test_one_frame_rule_is_close_to_the_reference(cases):
+    # Only full patches: in small windows the reference replaces the PSF of wide components by a Gaussian too early.
+    for case in cases:
+        want = case.data["full"]
+        got = _render(case, _window(case, "full"))
+        assert np.abs(got - want).max() < 1e-3 * want.max(), case.name
+
+
+def _hard_shape(case, dr=0.0, de1=0.0, de2=0.0, dn=0.0):
+    r, e1, e2 = case.hard
+    eps1, eps2 = soft_from_hard(e1 + de1, e2 + de2)
+    return math.log(r + dr), eps1, eps2, case.shape[3] + dn
+
+
+def _relative(got, want):
+    return np.linalg.norm(got - want) / max(np.linalg.norm(want), 1e-30)
+
+
+def test_forward_differences_equal_the_reference_derivatives(cases):
+    """The reference's derivatives are differences of its models; the same differences of ours agree."""
+    tested = 0
+    for case in cases:
+        if "masked_deriv" not in case.data or case.type == "PSF":
+            continue
+        window = _window(case, "masked")
+        rule = case.reference_rule(window)
+        base = _render(case, window, **rule).astype(float)
+        want = case.data["masked_deriv"]
+        # steps as the reference takes them: 0.01 arcsec, 0.01, 0.01; the index backwards at its upper bound
+        steps = [{"dr": 0.01}, {"de1": 0.01}, {"de2": 0.01}]
+        if case.type == "REX":
+            steps = steps[:1]
+        if case.type == "SER":
+            steps.append({"dn": 0.001 if case.shape[3] + 0.001 <= 6.0 else -0.001})
+        for k, step in enumerate(steps):
+            ((name, h),) = step.items()
+            moved = _render(case, window, _hard_shape(case, **step), **rule).astype(float)
+            got = (moved - base) * case.flux / h
+            # float32 rounding of the reference, amplified by the difference
+            limit = 1e-2 if name == "dn" or case.hard[0] < 0.1 else 5e-4
+            assert _relative(got, want[3 + k]) < limit, (case.name, step)
+            tested += 1
+    assert tested > 50
+
+
+def test_position_derivatives_equal_the_reference(cases):
+    """The reference takes symmetric pixel differences of its model and the CD matrix."""
+    tested = 0
+    for case in cases:
+        if "masked_deriv" not in case.data:
+            continue
+        window = _window(case, "masked")
+        g = _render(case, window, **case.reference_rule(window)).astype(float) * case.flux
+        dx, dy = np.zeros_like(g), np.zeros_like(g)
+        dx[1:-1, 1:-1] = (g[1:-1, :-2] - g[1:-1, 2:]) / 2
+        dy[1:-1, 1:-1] = (g[:-2, 1:-1] - g[2:, 1:-1]) / 2
+        c = case.cinv * 3600.0
+        for k, got in enumerate((dx * c[0, 0] + dy * c[1, 0], dx * c[0, 1] + dy * c[1, 1])):
+            assert _relative(got, case.data["masked_deriv"][k]) < 1e-4, case.name
+        tested += 1
+    assert tested > 20
+
+
+def test_flux_derivative_norms_equal_the_reference(cases):
+    for case in cases:
+        x0, y0, w, h = _window(case, "full")
+        full = _render(case, (x0, y0, w, h), **case.reference_rule()).astype(float)
+        height, width = case.image_shape
+        full = full[max(-y0, 0) : height - y0, max(-x0, 0) : width - x0]
+        assert np.sum(full**2) == pytest.approx(case.data["full_deriv_norm2"][2], rel=1e-5), case.name
+
+
+# --- analytic derivatives
+
+
+def test_analytic_derivatives_equal_central_differences(cases):
+    tested = 0
+    for case in cases:
+        if "mask" not in case.data:
+            continue
+        window = _window(case, "masked")
+        planes = _render(case, window, derivatives=True).astype(float)
+        for k, (dx, dy) in enumerate(((1e-2, 0), (0, 1e-2))):
+            ends = [
+                render_window(
+                    case.type, case.px + s * dx, case.py + s * dy, case.cinv, case.shape, case.stamp, case.sigma, window
+                ).astype(float)
+                for s in (1, -1)
+            ]
+            # the stencil of galaxies is exact only for what varies slowly over pixels
+            limit = 2e-3 if case.type == "PSF" else 0.1
+            assert _relative((ends[0] - ends[1]) / 2e-2, planes[1 + k]) < limit, case.name
+        nshape = {"PSF": 0, "REX": 1, "EXP": 3, "DEV": 3, "SER": 4}[case.type]
+        for k in range(nshape):
+            if k in (1, 2) and math.hypot(*case.shape[1:3]) < 1e-3:
+                continue  # the cusp of round galaxies
+            h = 1e-2
+            if k == 3 and not 0.75 < case.shape[3] < 5.9:
+                continue  # the mixture changes its number of components nearby
+            up, down = list(case.shape), list(case.shape)
+            up[k] += h
+            down[k] -= h
+            difference = (_render(case, window, up).astype(float) - _render(case, window, down)) / (2 * h)
+            # the ramp between FFT and Gaussian components is not differentiated
+            assert _relative(difference, planes[3 + k]) < 4e-2, (case.name, k)
+            tested += 1
+    assert tested > 50
+
+
+def test_round_galaxy_has_finite_ellipticity_derivatives(cases):
+    case = next(c for c in cases if c.type == "EXP")
+    planes = render_window(
+        "EXP", 20.0, 20.0, case.cinv, (0.0, 0.0, 0.0, 1.0), case.stamp, case.sigma, (0, 0, 41, 41), derivatives=True
+    )
+    assert np.all(np.isfinite(planes))
+    assert np.abs(planes[4:6]).max() > 0
+
+
+# --- plain NumPy
+
+
+def _lanczos(t):
+    return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)
+
+
+def test_taps_are_normalised_and_have_the_right_slope():
+    for mu in (-0.5, -0.31, 0.0, 1e-9, 0.2, 0.5):
+        taps, slopes = np.empty(7), np.empty(7)
+        kernels.lanczos_taps(mu, taps, slopes)
+        want = _lanczos(np.arange(-3, 4) + mu)
+        np.testing.assert_allclose(taps, want / want.sum(), atol=1e-12)
+        h = 1e-6
+        ends = [_lanczos(np.arange(-3, 4) + mu + s * h) for s in (1, -1)]
+        np.testing.assert_allclose(slopes, (ends[0] / ends[0].sum() - ends[1] / ends[1].sum()) / (2 * h), atol=1e-5)
+
+
+def _shifted_stamp(stamp, px, py, window):
+    """Point source by direct sums over the taps."""
+    x0, y0, w, h = window
+    ix, iy = int(np.rint(px)), int(np.rint(py))
+    fx, fy = _lanczos(np.arange(-3, 4) + px - ix), _lanczos(np.arange(-3, 4) + py - iy)
+    fx, fy = fx / fx.sum(), fy / fy.sum()
+    out = np.zeros((h, w))
+    ph, pw = stamp.shape
+    for y in range(h):
+        for x in range(w):
+            for j in range(7):
+                for i in range(7):
+                    sy, sx = y + y0 - iy + ph // 2 + j - 3, x + x0 - ix + pw // 2 + i - 3
+                    if 0 <= sy < ph and 0 <= sx < pw:
+                        out[y, x] += fy[j] * fx[i] * stamp[sy, sx]
+    return out
+
+
+@pytest.mark.parametrize("position", [(10.0, 9.0), (10.3, 8.6), (-1.4, 3.2), (15.6, 21.7), (60.0, 60.0)])
+def test_point_source_kernel_equals_direct_sums(position):
+    stamp = np.random.default_rng(3).random((9, 7)).astype(np.float32)
+    window = (3, 4, 12, 15)
+    got = render_window("PSF", *position, np.eye(2), (0, 0, 0, 0), stamp, 1.0, window)
+    np.testing.assert_allclose(got, _shifted_stamp(stamp, *position, window), atol=2e-6)
+
+
+def _numpy_galaxy(stamp, px, py, v, amp, var, window, size):
+    """Galaxy in a periodic frame with the sums written out."""
+    x0, y0, w, h = window
+    frame = np.zeros((size, size))
+    ph, pw = stamp.shape
+    for y in range(ph):
+        for x in range(pw):
+            frame[(y - ph // 2) % size, (x - pw // 2) % size] += stamp[y, x]
+    nx, ny = np.fft.fftfreq(size)[None, :], np.fft.fftfreq(size)[:, None]
+    q = v[0] * nx**2 + 2 * v[1] * nx * ny + v[2] * ny**2
+    spectrum = np.fft.fft2(frame) * sum(a * np.exp(-2 * np.pi**2 * s * q) for a, s in zip(amp, var))
+    model = np.fft.ifft2(spectrum).real
+    ix, iy = int(np.rint(px)), int(np.rint(py))
+    fx, fy = _lanczos(np.arange(-3, 4) + px - ix), _lanczos(np.arange(-3, 4) + py - iy)
+    shifted = sum(
+        fx[i] / fx.sum() * fy[j] / fy.sum() * np.roll(model, (3 - j, 3 - i), axis=(0, 1))
+        for i in range(7)
+        for j in range(7)
+    )
+    return shifted[np.ix_((np.arange(h) + y0 - iy) % size, (np.arange(w) + x0 - ix) % size)]
+
+
+@pytest.mark.parametrize("source_type,n", [("EXP", 1.0), ("DEV", 4.0), ("SER", 2.3), ("SER", 0.6)])
+def test_galaxy_equals_plain_fourier_sums(source_type, n):
+    rng = np.random.default_rng(1)
+    stamp = np.exp(-0.5 * ((np.arange(21) - 10.0) ** 2)[:, None] / 4 - 0.5 * (np.arange(21) - 10.0) ** 2 / 3)
+    stamp = (stamp / stamp.sum() + 1e-4 * rng.normal(size=stamp.shape)).astype(np.float32)
+    cinv = np.array([[-3.8, 0.3], [0.2, 3.7]])
+    shape = (math.log(0.9), 0.3, -0.2, n)
+    window = (-5, 2, 31, 28)
+    got = render_window(source_type, 8.3, 17.8, cinv, shape, stamp, 2.0, window, frame_size=64, split_half_size=np.inf)
+    e = 1 - math.exp(-math.hypot(0.3, -0.2))
+    ratio, theta = (1 - e) / (1 + e), 0.5 * math.atan2(-0.2, 0.3)
+    basis = 0.9 * np.array([[math.cos(theta) * ratio, math.sin(theta)], [-math.sin(theta) * ratio, math.cos(theta)]])
+    t = cinv @ basis
+    v = t @ t.T
+    amp, var = mixture(source_type, n)
+    want = _numpy_galaxy(stamp, 8.3, 17.8, (v[0, 0], v[0, 1], v[1, 1]), amp, var, window, 64)
+    np.testing.assert_allclose(got, want, atol=1e-5 * want.max())
+
+
+def test_gaussian_wings_equal_the_density():
+    amp, var = np.array([0.7, 0.3]), np.array([2.0, 9.0])
+    v = (30.0, 8.0, 20.0)
+    planes = np.zeros((1, 40, 50), np.float32)
+    kernels.add_gaussian_part(
+        amp, var, amp * 0, var * 0, np.array([1.0, 0.5]), *v, np.zeros((3, 3)), 0, False, 4.0, 22.3, 18.9, 2, -3, 50,
+        40, np.inf, planes,
+    )  # fmt: skip
+    y, x = np.mgrid[-3:37, 2:52]
+    want = 0.0
+    for a, s, w in zip(amp, var, (1.0, 0.5)):
+        cov = s * np.array([[v[0], v[1]], [v[1], v[2]]]) + 4.0 * np.eye(2)
+        d = np.stack([x - 22.3, y - 18.9])
+        m = np.einsum("iyx,ij,jyx->yx", d, np.linalg.inv(cov), d)
+        want = want + a * w * np.exp(-0.5 * m) / (2 * np.pi * math.sqrt(np.linalg.det(cov)))
+    np.testing.assert_allclose(planes[0], want, atol=1e-6 * want.max())
+
+
+def test_profile_table_interpolates_the_transform():
+    profile = Profile("DEV")
+    amp, var = mixture("DEV")
+    q = np.geomspace(1e-6, 5e3, 2000)
+    exact = np.exp(-2 * np.pi**2 * np.outer(q, var)) @ amp
+    s = q**0.25 / kernels.TABLE_STEP
+    j = s.astype(int)
+    u = s - j
+    h01 = 3 * u**2 - 2 * u**3
+    t = profile.table.astype(float)
+    got = (1 - h01) * t[j, 0] + (u**3 - 2 * u**2 + u) * t[j, 1] + h01 * t[j + 1, 0] + (u**3 - u**2) * t[j + 1, 1]
+    assert np.abs(got - exact).max() < 1e-6
+
+
+def test_good_sizes_are_even_and_smooth():
+    for size in GOOD_SIZES:
+        assert size % 2 == 0
+        rest = int(size)
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        assert rest == 1
+
+
+def test_spectra_are_made_once_per_size():
+    stamps = [np.eye(5, dtype=np.float32), np.ones((7, 3), np.float32)]
+    psf = PsfSpectra(stamps, [1.0, 1.0])
+    first = psf.spectra(32, np.array([0]))
+    both = psf.spectra(32, np.array([0, 1]))
+    assert first is both
+    frame = np.zeros((32, 32))
+    frame[:7, :3] = 1
+    np.testing.assert_allclose(both[1], np.fft.rfft2(np.roll(frame, (-3, -1), (0, 1))), atol=1e-4)
+
+
+# --- a whole tim
+
+
+def _tim(shape=(80, 90), psf=None):
+    wcs = TanWcs((150.0, 2.0), (46.0, 41.0), np.diag([-0.262, 0.262]) / 3600, shape[1], shape[0])
+    r = np.arange(-15, 16)
+    stamp = np.exp(-0.5 * (r[:, None] ** 2 + r**2) / 4.0)
+    psf = PsfModel((stamp / stamp.sum()).astype(np.float32)[None], gaussian_sigma=2.0) if psf is None else psf
+    zero = np.zeros(shape, np.float32)
+    return Tim(
+        "t", "r", zero, zero, zero.astype(np.uint16), wcs, psf, 0, 0, 0.01, 4.7, 2.0, 0.1, 0.1, 57000.0, 1.0, 0.0, None
+    )  # fmt: skip
+
+
+def test_patches_of_a_tim_have_the_flux_and_stay_inside():
+    tim = _tim()
+    renderer = TimRenderer(tim, 0)
+    for source_type, r in (("PSF", 0.0), ("EXP", 1.0), ("DEV", 0.6), ("SER", 0.8)):
+        source = Source(source_type, 150.0, 2.0, [3.0], r, 0.1, 0.1, 2.0)
+        x0, y0, patch = renderer.patch(source)
+        h, w = patch.shape
+        assert x0 >= 0 and y0 >= 0 and x0 + w <= 90 and y0 + h <= 80
+        assert patch.sum() == pytest.approx(3.0, rel=0.02)
+        assert np.unravel_index(patch.argmax(), patch.shape) == (40 - y0, 45 - x0)
+    edge = Source("PSF", *tim.wcs.pixel_to_sky(0.0, 0.0), [1.0])
+    x0, y0, patch = renderer.patch(edge)
+    assert (x0, y0) == (0, 0) and patch.shape == (16, 16)
+
+
+@pytest.mark.parametrize("flux", [0.0, np.nan, np.inf])
+def test_no_patch_without_flux(flux):
+    assert TimRenderer(_tim(), 0).patch(Source("PSF", 150.0, 2.0, [flux])) is None
+
+
+def test_no_patch_off_the_image_or_beyond_the_horizon():
+    renderer = TimRenderer(_tim(), 0)
+    assert renderer.patch(Source("PSF", 150.1, 2.0, [1.0])) is None
+    assert renderer.patch(Source("EXP", 330.0, -2.0, [1.0], 1.0)) is None
+
+
+def test_varying_psf_is_evaluated_at_the_source():
+    basis = np.zeros((3, 5, 5), np.float32)
+    basis[0, 2, 2] = 1.0
+    basis[1, 2, 1] = 0.01
+    tim = _tim(psf=PsfModel(basis, 1, gaussian_sigma=1.0, normalize=False))
+    ra, dec = tim.wcs.pixel_to_sky(30.0, 20.0)
+    _, _, patch = TimRenderer(tim, 0).patch(Source("PSF", ra, dec, [1.0]))
+    assert patch[2, 1] == pytest.approx(0.3, rel=1e-3)
+
+
+def test_header_jacobian_changes_the_size_by_the_pixel_scale():
+    tim = _tim()
+    tim.wcs.cd = tim.wcs.cd * 1.05
+    source = Source("EXP", 150.0, 2.0, [1.0], 1.5)
+    local = TimRenderer(tim, 0, "local").patch(source)[2]
+    header = TimRenderer(tim, 0, "header").patch(source)[2]
+    assert np.abs(local - header).max() < 1e-6

@@ -1,0 +1,119 @@
+"""Pixel maps and Lanczos resampling."""
+
+import numpy as np
+import pytest
+
+from legacypipe_lite.wcs import PixelMap, TanWcs, TpvWcs, target_wcs
+from legacypipe_lite.wcs import resample_kernels as kernels
+
+
+def _ccd(width, height, scale=0.27, angle=3.0):
+    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    cd = np.array([[-c, s], [s, c]]) * scale / 3600
+    pv = np.zeros(40)
+    pv[1] = 1.0
+    pv[4], pv[7] = 2e-3, 1e-2
+    return TpvWcs((150.0, 30.0), (width / 2 + 0.7, height / 2 + 0.2), cd, width, height, pv, pv)
+
+
+def _exact(target, ccd, pixel_map):
+    h, w = pixel_map.fx.shape
+    x, y = np.meshgrid(np.arange(w) + pixel_map.x0, np.arange(h) + pixel_map.y0)
+    return target.map_to(ccd, x.astype(float), y.astype(float))
+
+
+@pytest.mark.parametrize("size,dtype", [((300, 200), np.float32), ((30, 20), np.float64), ((2, 150), np.float64)])
+def test_positions_are_exact(size, dtype):
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(*size)
+    m = PixelMap.build(target, ccd)
+    assert m.fx.dtype == dtype
+    fx, fy = _exact(target, ccd, m)
+    limit = 2e-5 if dtype == np.float32 else 1e-8
+    assert np.abs(m.fx - fx).max() < limit and np.abs(m.fy - fy).max() < limit
+
+
+def test_margins():
+    """A large map has 12 pixels of margin around the projected corners, a small one none."""
+    target = target_wcs(150.0, 30.0, 400, 400, 0.262)
+    for size, margin in (((200, 200), 12), ((20, 20), 0)):
+        ccd = _ccd(*size, scale=0.262, angle=0.0)
+        x, _ = ccd.map_to(target, [0, size[0] - 1], [0, 0])
+        m = PixelMap.build(target, ccd)
+        assert m.x0 == round(x.min()) - margin
+        assert m.x0 + m.fx.shape[1] == round(x.max()) + margin + 1
+
+
+def test_nearest_pixel_is_truncated_toward_zero():
+    fx = np.array([[-1.6, -1.5, -1.49, -0.6, -0.4, 0.49, 0.5, 8.49, 8.5, np.nan]])
+    m = PixelMap(3, 4, fx, np.zeros_like(fx), (1, 9))
+    assert m.ix.tolist() == [[-1, -1, 0, 0, 0, 0, 1, 8, -1, -1]]
+    assert m.valid.sum() == 6
+    yo, xo, yi, xi = m.indices()
+    assert (yo == 4).all() and xo[0] == 5 and (yi == 0).all() and xi[-1] == 8
+    assert m.box == (slice(4, 5), slice(3, 13))
+
+
+def test_float32_positions_are_rounded_in_float32():
+    fx = np.array([[0.49999997]], np.float32)
+    assert PixelMap(0, 0, fx, fx, (5, 5)).ix[0, 0] == 1
+
+
+def test_no_overlap():
+    target = target_wcs(150.0, 30.0, 100, 100, 0.262)
+    assert PixelMap.build(target, TanWcs((151.0, 30.0), (50, 50), np.eye(2) * 1e-4, 100, 100)) is None
+    assert PixelMap.build(target, TanWcs((330.0, -30.0), (50, 50), np.eye(2) * 1e-4, 100, 100)) is None
+
+
+def test_nearest_values():
+    image = np.arange(12).reshape(3, 4)
+    f = np.array([[0.2, 2.9, 7.0]])
+    m = PixelMap(0, 0, f, np.array([[1.1, 2.0, 0.0]]), image.shape)
+    assert m.nearest(image, fill=-5).tolist() == [[4, 11, -5]]
+
+
+def _numpy_lanczos(image, fx, fy, ix, iy):
+    def weights(d):
+        t = np.arange(-3, 4) - d
+        return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0)
+
+    h, w = image.shape
+    wx, wy = weights(fx - ix), weights(fy - iy)
+    part = image[np.clip(iy + np.arange(-3, 4), 0, h - 1)][:, np.clip(ix + np.arange(-3, 4), 0, w - 1)]
+    return wy @ part @ wx / (wx.sum() * wy.sum())
+
+
+def test_lanczos_equals_plain_sums():
+    rng = np.random.default_rng(2)
+    image = rng.normal(size=(30, 25)).astype(np.float32)
+    fx, fy = rng.uniform(-0.5, 24.4, (10, 9)), rng.uniform(-0.5, 29.4, (10, 9))
+    m = PixelMap(0, 0, fx, fy, image.shape)
+    got = m.lanczos(image)
+    want = [[_numpy_lanczos(image, fx[i, j], fy[i, j], m.ix[i, j], m.iy[i, j]) for j in range(9)] for i in range(10)]
+    np.testing.assert_allclose(got, want, atol=3e-5)
+
+
+def test_lanczos_of_a_constant_and_off_the_image():
+    fx = np.array([[2.3, 50.0]])
+    m = PixelMap(0, 0, fx, fx, (8, 8))
+    np.testing.assert_allclose(m.lanczos(np.full((8, 8), 3.0, np.float32)), [[3.0, 0.0]], rtol=1e-6)
+
+
+def test_weights_beyond_half_a_pixel_are_extrapolated():
+    w, total = kernels.lanczos_weights(np.float32(-0.9), kernels.LANCZOS_TABLE)
+    last = kernels.LANCZOS_TABLE[-2:].astype(float)
+    want = last[0] + (last[1] - last[0]) * (1.4 * 1024 - 1023)
+    np.testing.assert_allclose(w, want, atol=2e-4)
+    assert total == pytest.approx(sum(w), abs=1e-5)
+
+
+def test_lagrange_reproduces_cubics():
+    n_out, lo, step, n = 60, 2.5, 7.3, 9
+    index, weights = np.empty(n_out, np.int64), np.empty((n_out, 4))
+    kernels.lagrange_weights(n_out, lo, step, 3, n, index, weights)
+
+    def cubic(x):
+        return 1 + 0.3 * x - 0.02 * x**2 + 1e-3 * x**3
+
+    nodes = cubic(lo + step * np.arange(n))
+    got = [weights[i] @ nodes[index[i] : index[i] + 4] for i in range(n_out)]
+    np.testing.assert_allclose(got, cubic(np.arange(3, 63)), rtol=1e-12)
