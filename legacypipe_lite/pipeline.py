@@ -342,7 +342,7 @@ class BrickRun:
             "dropped_ccds": self.report.dropped_ccds[before.dropped :],
             "counts": before.new_counts(self.report),
         }
-        files = stage_files(stage.name, made, self.survey)
+        files = stage_files(stage.name, {**self.state, **made}, self.survey, self.options, self.report)
         try:
             digest = save_state(path, made, self._identity(stage.name), files, notes)
         except OutputError as error:

@@ -18,7 +18,7 @@ from legacypipe_lite.errors import (
 )
 from legacypipe_lite.options import STAGE_ORDER, RunOptions
 from legacypipe_lite.pipeline import BrickRun, run_brick
-from legacypipe_lite.stages import Stage, load_stage, stage_order
+from legacypipe_lite.stages import Stage, load_stage, provenance, stage_order
 from legacypipe_lite.stages.provenance import prerequisites
 from legacypipe_lite.survey import Brick
 from legacypipe_lite.wcs import TanWcs
@@ -35,7 +35,7 @@ class FakeStages:
 
     def load(self, name):
         reads, makes = {
-            "tims": ((), ("brick", "target", "bands", "images", "ccds")),
+            "tims": ((), ("brick", "target", "bands", "images", "ccds", "dropped_ccds")),
             "image_coadds": (("images",), ()),
             "writecat": (("result of coadds",), ("tractor",)),
         }.get(name, (("images",), ("result of " + name,)))
@@ -59,7 +59,8 @@ class FakeStages:
                 "target": wcs,
                 "bands": ["g"],
                 "images": [np.arange(4, dtype=np.float32)],
-                "ccds": Table({"image_filename": ["decam/c4d.fits"], "ccdname": ["N4"]}),
+                "ccds": Table({"image_filename": ["decam/c4d.fits"], "ccdname": ["N4"], "camera": ["decam"]}),
+                "dropped_ccds": [("decam/gone.fits N1", "no such file")],
                 "header_tims": [("BANDS", "g", "")],
             }
         if name == "image_coadds":
@@ -79,7 +80,16 @@ def apply_offset(state, made):
 def fakes(monkeypatch):
     fake = FakeStages()
     monkeypatch.setattr(pipeline, "load_stage", fake.load)
+    monkeypatch.setattr(provenance, "camera_class", lambda name: FakeCamera)
     return fake
+
+
+class FakeCamera:
+    def __init__(self, row, survey, options):
+        self.image = row["image_filename"]
+
+    def dq_filename(self):
+        return self.image + ".dq"
 
 
 @pytest.fixture
@@ -95,6 +105,7 @@ def options(tmp_path):
             "brick": "1102p240",
             "survey_dir": str(folder),
             "outdir": str(tmp_path / "out"),
+            "no_gaia": True,
             "pickle": str(tmp_path / "pickles" / "%(brick)s-%%(stage)s.pickle"),
         }
         return RunOptions(**{**settings, **changes})
@@ -245,6 +256,20 @@ def test_new_input_files(fakes, options, tmp_path, caplog):
     fakes.ran.clear()
     run_brick(options())
     assert fakes.ran[0] == "tims" and "c4d-psfex.fits has changed" in caplog.text
+    # an image that was missing the last time, and a file that belongs to one that was there
+    for name in ("gone.fits", "c4d.fits.dq"):
+        (tmp_path / "survey" / "images" / "decam" / name).write_text("now")
+        fakes.ran.clear()
+        run_brick(options())
+        assert fakes.ran[0] == "tims" and f"{name} has changed" in caplog.text
+
+
+def test_gaia_files(options, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAIA_CAT_DIR", str(tmp_path))
+    run = BrickRun(options(no_gaia=False))
+    state = {"target": TanWcs((110.2, 24.0), (50.5, 50.5), np.diag([-7e-5, 7e-5]), 100, 100)}
+    files = provenance.stage_files("refs", state, run.survey, run.options, run.report)
+    assert files and all(str(tmp_path / "chunk-") in path for path in files)
 
 
 def test_changed_environment(fakes, options, monkeypatch, caplog):

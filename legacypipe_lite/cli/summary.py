@@ -24,7 +24,8 @@ def summary_lines(run):
     lines += _stages(run.stages)
     lines += _products(run.products)
     if run.report.warnings:
-        lines.append(f"{len(run.report.warnings)} warnings, see above")
+        plural = "" if len(run.report.warnings) == 1 else "s"
+        lines.append(f"{len(run.report.warnings)} warning{plural}, see above")
     return lines
 
 

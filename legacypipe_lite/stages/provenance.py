@@ -3,10 +3,15 @@
 A stage's pickle records this; if any of it has changed, the pickle is not used.
 """
 
+import math
 import os
-from pathlib import Path
 
+from ..cameras import camera_class
 from ..options import option_infos
+from ..reference import RefCatalogs
+from ..reference.gaia import chunk_files
+from ..reference.geometry import grown_tangent_wcs
+from ..reference.star_colors import MAX_MASK_RADIUS
 from ..state import file_stamp
 from ..survey.header import package_version
 
@@ -100,26 +105,46 @@ def _tables(stage, survey):
     return [path for path in paths if path is not None]
 
 
-def stage_files(name, made, survey):
-    """Input files that a stage has used or looked for; those that do not exist count, too.
+def stage_files(name, state, survey, options, report):
+    """Input files of this brick that a stage has used or looked for; those that do not exist count, too.
 
     Parameters
     ----------
     name : str
-    made : dict
-        What the stage made.
+    state : dict
+        With what the stage made.
     survey : SurveyDirectory
+    options : RunOptions
+    report : Report
+        Of the run, in which the stage has noted its warnings.
 
     Returns
     -------
     list of str
     """
-    files = {}
-    if name == "tims":
-        for row in made["ccds"]:
-            image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
-            candidates = [survey.image_file(image)]
-            for kind in ("psf", "sky"):
-                candidates += survey.calibration_files(kind, image, ccdname)
-            files.update(dict.fromkeys(str(Path(path)) for path in candidates))
-    return list(files)
+    files = {"tims": _image_files, "refs": _gaia_files}.get(name)
+    return [] if files is None else list(dict.fromkeys(str(path) for path in files(state, survey, options, report)))
+
+
+def _image_files(state, survey, options, report):
+    """Images of the CCDs with their masks, weights and calibrations; and the images of those that were dropped."""
+    for row in state["ccds"]:
+        image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
+        yield survey.image_file(image)
+        ccd = camera_class(str(row["camera"]))(row, survey, options)
+        for sibling in ("dq_filename", "weight_filename"):
+            # A user's own class need not have these.
+            if hasattr(ccd, sibling):
+                yield survey.image_file(getattr(ccd, sibling)())
+        for kind in ("psf", "sky"):
+            yield from survey.calibration_files(kind, image, ccdname)
+    for name, _ in state["dropped_ccds"]:
+        yield survey.image_file(name.split()[0])
+
+
+def _gaia_files(state, survey, options, report):
+    if options.no_gaia:
+        return []
+    margin = math.ceil(MAX_MASK_RADIUS / state["target"].pixel_scale)
+    catalogs = RefCatalogs.from_environment(survey, options, report)
+    return chunk_files(grown_tangent_wcs(state["target"], margin), catalogs)
