@@ -8,7 +8,7 @@ with models.
 import numpy as np
 from numba import njit
 
-from ..wcs.resample_kernels import lanczos_sum, lanczos_weights
+from ..wcs.resample_kernels import BLOCK, lanczos_sum, lanczos_weights
 
 #: Planes of `sums`.
 WEIGHTED_IMAGE, WEIGHT, UNWEIGHTED_IMAGE = 0, 1, 2
@@ -105,70 +105,71 @@ def accumulate_image(
     local = factors.shape[0] > 0
     f = np.float32(factor)
     f2 = np.float32(factor * factor)
-    wx = np.empty(7, np.float32)
-    wy = np.empty(7, np.float32)
-    norm = np.float32(1.0)
     mod = np.float32(0.0)
     blobmod = np.float32(0.0)
-    for i in range(row0, row1):
-        ty = y0 + i
-        for j in range(width):
-            x = ix[i, j]
-            if x < 0:
-                continue
-            y = iy[i, j]
-            tx = x0 + j
-            if local:
-                f = factors[i, j]
-                f2 = f * f
-            if use_lanczos:
-                norm = lanczos_weights(fx[i, j] - x, table, wx) * lanczos_weights(fy[i, j] - y, table, wy)
-                im = lanczos_sum(patched, x, y, wx, wy) / norm * f
-            else:
-                im = patched[y, x] * f
-            e = inverr[y, x]
-            iv = e * e / f2
-            q = dq[y, x]
+    for block in range(0, width, BLOCK):
+        end = min(block + BLOCK, width)
+        for i in range(row0, row1):
+            ty = y0 + i
+            for j in range(block, end):
+                x = ix[i, j]
+                if x < 0:
+                    continue
+                y = iy[i, j]
+                tx = x0 + j
+                if local:
+                    f = factors[i, j]
+                    f2 = f * f
+                wx, sum_x = lanczos_weights(fx[i, j] - x, table)
+                wy, sum_y = lanczos_weights(fy[i, j] - y, table)
+                norm = sum_x * sum_y
+                if use_lanczos:
+                    im = lanczos_sum(patched, x, y, wx, wy) / norm * f
+                else:
+                    im = patched[y, x] * f
+                e = inverr[y, x]
+                iv = e * e / f2
+                q = dq[y, x]
 
-            sums[WEIGHTED_IMAGE, ty, tx] += iv * im
-            sums[WEIGHT, ty, tx] += iv
-            if q & satur_bit:
-                im = np.float32(SATURATED_VALUE)
-            usable = (q & ~ignored_bits) == 0
-            if usable:
-                sums[UNWEIGHTED_IMAGE, ty, tx] += im
-                counts[UNWEIGHTED_COUNT, ty, tx] += 1
-            if not with_maps:
-                continue
+                sums[WEIGHTED_IMAGE, ty, tx] += iv * im
+                sums[WEIGHT, ty, tx] += iv
+                if q & satur_bit:
+                    im = np.float32(SATURATED_VALUE)
+                usable = (q & ~ignored_bits) == 0
+                if usable:
+                    sums[UNWEIGHTED_IMAGE, ty, tx] += im
+                    counts[UNWEIGHTED_COUNT, ty, tx] += 1
+                if not with_maps:
+                    continue
 
-            sums[PSF_SIZE, ty, tx] += psf_term
-            sums[PSF_SIZE_WEIGHT, ty, tx] += flat_term
-            if iv > 0:
-                sums[DEPTH, ty, tx] += depth_term
-                sums[GALDEPTH, ty, tx] += galdepth_term
-                counts[GOOD_COUNT, ty, tx] += 1
-            counts[COUNT, ty, tx] += 1
-            counts[OR_MASK, ty, tx] |= q
-            counts[AND_MASK, ty, tx] &= q
-            if first[ty, tx] < 0 or mjds[index] < mjds[first[ty, tx]]:
-                first[ty, tx] = index
-            if last[ty, tx] < 0 or mjds[index] > mjds[last[ty, tx]]:
-                last[ty, tx] = index
-            if not with_models:
-                continue
+                sums[PSF_SIZE, ty, tx] += psf_term
+                sums[PSF_SIZE_WEIGHT, ty, tx] += flat_term
+                if iv > 0:
+                    sums[DEPTH, ty, tx] += depth_term
+                    sums[GALDEPTH, ty, tx] += galdepth_term
+                    counts[GOOD_COUNT, ty, tx] += 1
+                counts[COUNT, ty, tx] += 1
+                counts[OR_MASK, ty, tx] |= q
+                counts[AND_MASK, ty, tx] &= q
+                if first[ty, tx] < 0 or mjds[index] < mjds[first[ty, tx]]:
+                    first[ty, tx] = index
+                if last[ty, tx] < 0 or mjds[index] > mjds[last[ty, tx]]:
+                    last[ty, tx] = index
+                if not with_models:
+                    continue
 
-            if use_lanczos:
-                mod = lanczos_sum(model, x, y, wx, wy) / norm * f
-                blobmod = lanczos_sum(blobmodel, x, y, wx, wy) / norm * f
-            else:
-                mod = model[y, x] * f
-                blobmod = blobmodel[y, x] * f
-            sums[WEIGHTED_MODEL, ty, tx] += iv * mod
-            sums[WEIGHTED_BLOBMODEL, ty, tx] += iv * blobmod
-            if usable:
-                sums[UNWEIGHTED_MODEL, ty, tx] += mod
-                sums[UNWEIGHTED_BLOBMODEL, ty, tx] += blobmod
-            sums[CHI2, ty, tx] += iv * (im - mod) * (im - mod)
+                if use_lanczos:
+                    mod = lanczos_sum(model, x, y, wx, wy) / norm * f
+                    blobmod = lanczos_sum(blobmodel, x, y, wx, wy) / norm * f
+                else:
+                    mod = model[y, x] * f
+                    blobmod = blobmodel[y, x] * f
+                sums[WEIGHTED_MODEL, ty, tx] += iv * mod
+                sums[WEIGHTED_BLOBMODEL, ty, tx] += iv * blobmod
+                if usable:
+                    sums[UNWEIGHTED_MODEL, ty, tx] += mod
+                    sums[UNWEIGHTED_BLOBMODEL, ty, tx] += blobmod
+                sums[CHI2, ty, tx] += iv * (im - mod) * (im - mod)
 
 
 @njit(cache=True, nogil=True)
