@@ -178,6 +178,7 @@ class BrickRun:
 
     def run(self):
         """Run up to the last of the stages that the options name (``--stage``; default writecat)."""
+        self.products.check_writable()
         named = self.options.stage or (_LAST,)
         forced = {*named, *self.options.force}
         if self.options.force_all:

@@ -6,6 +6,8 @@ import os
 import shlex
 import signal
 import sys
+import threading
+from contextlib import contextmanager
 
 from ..errors import LegacypipeError, NothingToDo
 from ..options import RunOptions, option_infos
@@ -94,20 +96,21 @@ def make_parser():
         _add_argument(groups[info.group], info)
     about = parser.add_argument_group("About this program")
     about.add_argument("-h", "--help", action="help", help="show this text and exit")
-    about.add_argument("--version", action="version", version=_Version(), help="show the version and exit")
+    about.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     about.add_argument(
         "--list-stages", action="store_true", help="show the stages, what each reads and makes, and exit"
     )
     return parser
 
 
-class _Version(str):
-    """The version text, looked up only when it is shown."""
+class _ShowVersion(argparse.Action):
+    """Prints the version, which is looked up only then."""
 
-    def __mod__(self, values):
+    def __call__(self, parser, *arguments):
         from ..survey.header import package_version
 
-        return f"legacypipe_lite {package_version()}"
+        print(f"legacypipe_lite {package_version()}")
+        parser.exit()
 
 
 def _add_argument(group, info):
@@ -188,14 +191,10 @@ def _run(options, command):
     from .progress import make_display
 
     level = logging.DEBUG if options.verbose or options.debug else logging.INFO
-    with make_display() as display, _Logging(display.handler, level):
-        signal.signal(signal.SIGTERM, _terminate)
+    with make_display() as display, _logging_to(display.handler, level), _terminable():
         try:
             _log_ignored(options)
-            _run_and_summarise(options, command, display)
-        except NothingToDo as end:
-            logger.info("nothing to do: %s", end)
-            return end.exit_status
+            _run_brick(options, command, display.progress)
         except LegacypipeError as error:
             return _say(error, str(error), error.exit_status, options)
         except KeyboardInterrupt:
@@ -206,15 +205,19 @@ def _run(options, command):
     return 0
 
 
-def _run_and_summarise(options, command, display):
+def _run_brick(options, command, progress):
+    """Run the brick and show what came out of it."""
     from ..pipeline import BrickRun, look_for_earlier_results
     from .summary import summary_lines
 
-    look_for_earlier_results(options.validated())
-    run = BrickRun(options, progress=display.progress, command=command)
+    run = None
     try:
+        look_for_earlier_results(options.validated())
+        run = BrickRun(options, progress=progress, command=command)
         run.run()
-    finally:
+    except NothingToDo as end:
+        logger.info("nothing to do: %s", end)
+    if run is not None:
         logger.info("%s", "\n".join(summary_lines(run)))
 
 
@@ -231,10 +234,6 @@ def _say(error, text, status, options):
     return status
 
 
-def _terminate(number, frame):
-    raise SystemExit(128 + number)
-
-
 def _list_stages(options):
     from ..stages import load_stage, stage_order
 
@@ -246,25 +245,39 @@ def _list_stages(options):
     return 0
 
 
-class _Logging:
-    """Sends the package's log records, and Python warnings, to a handler; undone at the end."""
-
-    def __init__(self, handler, level):
-        self.handler, self.level = handler, level
-
-    def __enter__(self):
-        root = logging.getLogger()
-        self.before = root.level
-        root.addHandler(self.handler)
-        root.setLevel(logging.WARNING)
-        logging.getLogger("legacypipe_lite").setLevel(self.level)
-        logging.captureWarnings(True)
-
-    def __exit__(self, *exception):
-        root = logging.getLogger()
-        root.removeHandler(self.handler)
-        root.setLevel(self.before)
+@contextmanager
+def _logging_to(handler, level):
+    """Send the package's log records, and Python warnings, to a handler."""
+    root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
+    before = root.level, package.level
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    package.setLevel(level)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
         logging.captureWarnings(False)
+        root.removeHandler(handler)
+        root.setLevel(before[0])
+        package.setLevel(before[1])
+
+
+@contextmanager
+def _terminable():
+    """Let SIGTERM end the program in an orderly way: workers are ended, half-written files removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

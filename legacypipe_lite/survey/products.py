@@ -153,6 +153,22 @@ class OutputTree:
         """Absolute `pathlib.Path` of a product."""
         return self.outdir / self.relative(product, band)
 
+    def check_writable(self):
+        """Find out whether files can be written, without creating anything.
+
+        Raises
+        ------
+        OutputError
+            If the output directory, or the folder in which it would be made, is not a folder or not writable.
+        """
+        folder = self.outdir
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise OutputError(f"cannot write to {self.outdir}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot write to {self.outdir}: no permission to write in {folder}")
+
     def write_image(self, product, image, cards=(), *, band=None, primary_cards=()):
         """Write one image product: an empty primary HDU, then the image, compressed as the product asks.
 

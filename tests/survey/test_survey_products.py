@@ -244,6 +244,17 @@ def test_unwritable_folder(tmp_path):
             OutputTree(folder, "1102p240").write_jpeg("image-jpeg", np.zeros((9, 9), np.uint8))
 
 
+def test_check_writable(tmp_path, monkeypatch):
+    OutputTree(tmp_path / "not" / "there" / "yet", "1102p240").check_writable()
+    assert not (tmp_path / "not").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file is not a folder"):
+        OutputTree(tmp_path / "file" / "out", "1102p240").check_writable()
+    monkeypatch.setattr(products_module.os, "access", lambda *args: False)
+    with pytest.raises(OutputError, match="no permission to write"):
+        OutputTree(tmp_path / "out", "1102p240").check_writable()
+
+
 def test_failure_while_building_writes_nothing(tree):
     with pytest.raises(AttributeError):
         tree.write_image("image", noise(), [(3, object(), "not a card")], band="g")
