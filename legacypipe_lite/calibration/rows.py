@@ -169,6 +169,7 @@ def write_row(path, row):
     for name, value in columns:
         table[name][0] = value
     temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    _check_not_protected(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fitsio.FITS(str(temporary), "rw", clobber=True) as fits:
@@ -180,6 +181,13 @@ def write_row(path, row):
         if temporary.exists():
             temporary.unlink()
         raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from None
+
+
+def _check_not_protected(path):
+    """A folder that nobody may write to is left alone, even by a superuser, whom the system would let write."""
+    folder = next((p for p in path.parents if p.is_dir()), None)
+    if folder is not None and not folder.stat().st_mode & 0o222:
+        raise OutputError(f"{path}: cannot be written ({folder} is write-protected)")
 
 
 def _column(value):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from functools import cached_property
 
 import numpy as np
 
@@ -103,5 +104,9 @@ class DecamImage(CcdImage):
 
     def sky_template(self):
         """Large-scale sky pattern of the CCD, from $SKY_TEMPLATE_DIR."""
+        return self._sky_template
+
+    @cached_property
+    def _sky_template(self):
         folder = os.environ.get("SKY_TEMPLATE_DIR")
         return find_sky_template(folder, self.identity, self.band, self.options.old_calibs_ok)

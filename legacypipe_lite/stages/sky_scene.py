@@ -11,13 +11,14 @@ from ..errors import InputError
 from ..models.render import TimRenderer
 from ..reference import RefCatalogs, halo_image, mask_map, reference_sources
 from ..survey.tables import open_fits, read_table, short_message
-from ..wcs import great_circle_distance, wcs_from_header
+from ..wcs import great_circle_distance, target_wcs, wcs_from_header
 
 __all__ = ["SkySceneFinder"]
 
 logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 512
+_BRICK_PIXSCALE = 0.262  # arcsec
 _BRICK_RADIUS = 0.27  # degrees: half the diagonal of a brick image, and a reserve
 
 
@@ -104,10 +105,10 @@ class SkySceneFinder:
     def _blobs(self, wcs):
         """Pixels of the CCD that lie in blobs of bricks in the folder of earlier runs."""
         blobs = np.zeros(wcs.shape, bool)
-        for name in self._bricks_near(wcs):
+        for name, ra, dec in self._bricks_near(wcs):
             path, threshold = self._blob_file(name)
             if path is not None:
-                brick_blobs, brick_wcs = _read_blobs(path, threshold)
+                brick_blobs, brick_wcs = _read_blobs(path, threshold, ra, dec)
                 _mark(blobs, wcs, brick_blobs, brick_wcs)
         return blobs
 
@@ -118,7 +119,7 @@ class SkySceneFinder:
         ra, dec = wcs.pixel_to_sky((wcs.width - 1) / 2.0, (wcs.height - 1) / 2.0)
         reach = wcs.pixel_scale / 3600.0 * np.hypot(wcs.width, wcs.height) / 2.0 + _BRICK_RADIUS
         near = great_circle_distance(bricks["ra"], bricks["dec"], ra, dec) < reach
-        return [str(name).strip() for name in bricks["brickname"][near]]
+        return [(str(b["brickname"]).strip(), float(b["ra"]), float(b["dec"])) for b in bricks[near]]
 
     def _blob_file(self, name):
         """Path of a brick's blob map or mask, and the value from which on a pixel is in a blob; (None, 0) if none."""
@@ -130,15 +131,20 @@ class SkySceneFinder:
         return None, 0
 
 
-def _read_blobs(path, threshold):
+def _read_blobs(path, threshold, ra, dec):
+    """Map of the pixels in blobs, and its WCS: that of the header, else the whole grid of the brick at (ra, dec)."""
     with open_fits(path) as fits:
         try:
             hdu = next(h for h in fits if h.has_data())
-            return hdu.read() >= threshold, wcs_from_header(hdu.read_header(), path)
+            blobs, header = hdu.read() >= threshold, hdu.read_header()
         except StopIteration:
             raise InputError(f"{path}: holds no image") from None
         except (OSError, ValueError) as e:
             raise InputError(f"{path}: cannot be read ({short_message(e)})") from None
+    if "CTYPE1" in header:
+        return blobs, wcs_from_header(header, path)
+    height, width = blobs.shape
+    return blobs, target_wcs(ra, dec, width, height, _BRICK_PIXSCALE)
 
 
 def _mark(blobs, wcs, brick_blobs, brick_wcs):

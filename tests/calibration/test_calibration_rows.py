@@ -102,6 +102,17 @@ def test_write_to_a_place_that_is_not_there(tmp_path):
         write_row(tmp_path / "file/z.fits", {"a": 1})
 
 
+def test_protected_folders_are_left_alone(tmp_path):
+    folder = tmp_path / "calib"
+    folder.mkdir()
+    folder.chmod(0o555)
+    with pytest.raises(OutputError, match="calib is write-protected"):
+        write_row(folder / "sky/x/z.fits", {"a": 1})
+    assert os.listdir(folder) == []
+    folder.chmod(0o755)
+    write_row(folder / "sky/x/z.fits", {"a": 1})
+
+
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "z.fits"
     write_row(path, {"a": 1})

@@ -43,16 +43,18 @@ def test_rotated():
 
 
 def test_target_that_cannot_be_projected():
-    huge = target_wcs(150.0, 20.0, 40, 40, 3600.0 * 20)
+    huge = target_wcs(220.0, 20.0, 40, 40, 3600.0 * 20)
+    assert np.isnan(ccd().sky_to_pixel(*huge.pixel_to_sky(0.0, 0.0))).any()
     assert covering_region(ccd(), huge) == Region(0, 100, 0, 120)
 
 
 def test_distortion_that_cannot_be_inverted_far_outside():
     pv = np.zeros(40)
     pv[1] = 1.0
-    pv[7] = 40.0
+    pv[7] = -40.0
     wild = TpvWcs((150.0, 20.0), (50.5, 60.5), [[-S, 0], [0, S]], 100, 120, pv, pv)
     wide = target_wcs(150.0, 20.0, 3600, 3600, 3.0)
+    assert np.isnan(wild.sky_to_pixel(*wide.pixel_to_sky(0.0, 0.0))).any()
     assert covering_region(wild, wide) == Region(0, 100, 0, 120)
 
 
