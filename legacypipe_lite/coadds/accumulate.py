@@ -259,7 +259,7 @@ def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **op
         ``models[i]`` or ``models(i)`` gives (model, blob model) of tim `i`. A callable is asked once per image of
         the band, in order.
     dates : DateMaps, optional
-        Collects the dates over several calls.
+        Collects the dates over several calls (not with detail "image").
     detail : str, optional
         See `BandAccumulator`; by default "models" if there are models, else "maps".
     **options
@@ -272,7 +272,7 @@ def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **op
     if detail is None:
         detail = "maps" if models is None else "models"
     if dates is None:
-        dates = DateMaps(tims, target.shape)
+        dates = DateMaps(tims, (0, 0) if detail == "image" else target.shape)
     get = models if callable(models) or models is None else models.__getitem__
     accumulator = BandAccumulator(band, target, dates, detail=detail, **options)
     for i, tim in enumerate(tims):

@@ -36,7 +36,6 @@ CLIP_COUNT = 5
 _EXTRA_BLUR = 0.5
 _GROWTH = 16  # more than the sum of all dilations of `_grow`
 _VETO_RADIUS = 1.0  # arcsec
-_NOBODY = np.zeros((0, 0, 0), np.int16)
 
 
 @dataclass
@@ -238,9 +237,11 @@ class _Shared:
         shape = self.target.shape
         self.total, self.weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         ormask, self.count = np.zeros(shape, np.int16), np.zeros(shape, np.int16)
-        extremes = np.zeros((4, *shape), np.float32)
-        extremes[0], extremes[2] = np.inf, -np.inf
-        who = np.full((2, *shape), -1, np.int16)
+        clipping = len(members) >= CLIP_COUNT
+        extremes = np.zeros((4 if clipping else 0, *shape), np.float32)
+        if clipping:
+            extremes[0], extremes[2] = np.inf, -np.inf
+        who = np.full((2 if clipping else 0, *shape), -1, np.int16)
         for i in members:
             if self.blurred[i] is None:
                 continue
@@ -262,8 +263,9 @@ class _Shared:
                 extremes,
                 who,
             )
-        kernels.clip_extremes(self.total, self.weight, self.count, extremes, CLIP_COUNT)
-        self.who = who if leave_one_out else _NOBODY
+        if clipping:
+            kernels.clip_extremes(self.total, self.weight, self.count, extremes, CLIP_COUNT)
+        self.who = who if leave_one_out else who[:0]
         self.veto = dilate_cross(ormask & DQ["bleed"], 3) | dilate_cross(ormask & DQ["satur"], 10)
         if veto is not None:
             self.veto |= veto
@@ -351,12 +353,9 @@ def _mask_of_image(target, tim, pixel_map, hot, cold):
     back = PixelMap.build(tim.wcs, target)
     if back is None:
         return mask
-    y, x = back.iy - pixel_map.y0, back.ix - pixel_map.x0
-    h, w = hot.shape
-    inside = (back.ix >= 0) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
-    y, x = y[inside], x[inside]
-    values = np.where(cold[y, x], OUTLIER_NEG, np.where(hot[y, x], OUTLIER_POS, 0))
-    mask[back.box][inside] = values
+    part = np.zeros(back.ix.shape, np.uint8)
+    kernels.mask_on_image(pixel_map.x0, pixel_map.y0, back.ix, back.iy, hot, cold, OUTLIER_POS, OUTLIER_NEG, part)
+    mask[back.box] = part
     return mask
 
 

@@ -29,12 +29,13 @@ def add_blurred(x0, y0, blurred, ix, iy, inverr, dq, weight_factor, index, total
     total, weight : float32 (H, W)
         Sums of weight * value, and of weight.
     ormask, count : int16 (H, W)
-    extremes : float32 (4, H, W)
-        Smallest value and its weight, largest value and its weight.
+    extremes : float32 (4, H, W) or (0, H, W)
+        Smallest value and its weight, largest value and its weight; only if there is room for them.
     who : int16 (2, H, W)
         Number of the image with the smallest and with the largest value.
     """
     h, w = blurred.shape
+    with_extremes = extremes.shape[0] > 0
     for i in range(h):
         y = y0 + i
         for j in range(w):
@@ -48,6 +49,8 @@ def add_blurred(x0, y0, blurred, ix, iy, inverr, dq, weight_factor, index, total
             weight[y, x] += v
             ormask[y, x] |= dq[iy[i, j], ix[i, j]]
             count[y, x] += 1
+            if not with_extremes:
+                continue
             if g < extremes[0, y, x]:
                 extremes[0, y, x] = g
                 extremes[1, y, x] = v
@@ -119,7 +122,7 @@ def compare_image(
     ----------
     floor : float64
         Typical sigma of the blurred image, the smallest denominator of the relative difference.
-    who : int16 (2, H, W) or (0, 0, 0)
+    who : int16 (2, H, W) or (0, H, W)
         If given, an image whose value was clipped as smallest or largest is not taken out a second time.
     count, minimum_count
         Where values were clipped.
@@ -171,3 +174,32 @@ def compare_image(
                 seed[i, j] = -1
                 found += 1
     return found
+
+
+@njit(cache=True, nogil=True)
+def mask_on_image(x0, y0, ix, iy, hot, cold, hot_bit, cold_bit, out):
+    """Carry regions of the target to the pixels of an image.
+
+    Parameters
+    ----------
+    x0, y0 : int
+        Origin of the regions in the target.
+    ix, iy : int32 (h, w)
+        Nearest target pixel of each image pixel, -1 for none.
+    hot, cold : bool
+        Regions; the second one prevails.
+    hot_bit, cold_bit : int
+    out : uint8 (h, w)
+        Out: a bit, or unchanged outside the regions.
+    """
+    height, width = hot.shape
+    for i in range(ix.shape[0]):
+        for j in range(ix.shape[1]):
+            y = iy[i, j] - y0
+            x = ix[i, j] - x0
+            if ix[i, j] < 0 or not (0 <= y < height and 0 <= x < width):
+                continue
+            if cold[y, x]:
+                out[i, j] = cold_bit
+            elif hot[y, x]:
+                out[i, j] = hot_bit
