@@ -13,6 +13,10 @@ __all__ = ["Region", "covering_region", "MIN_SIZE"]
 #: Regions with fewer pixels along an axis are not used.
 MIN_SIZE = 10
 
+# A distortion moves a position by less than this many pixels and this fraction of its distance from the image.
+_MOVED_PIXELS = 100.0
+_MOVED_FRACTION = 0.1
+
 
 class Region(NamedTuple):
     """A rectangle of CCD pixels, 0-based, half-open."""
@@ -73,8 +77,10 @@ def _target_corners(wcs, target_wcs):
     """The target's corner pixels in image pixels, (4, 2)."""
     tw, th = target_wcs.width - 1.0, target_wcs.height - 1.0
     ra, dec = target_wcs.pixel_to_sky(np.array([0.0, tw, tw, 0.0]), np.array([0.0, 0.0, th, th]))
-    x, y = wcs.sky_to_pixel(ra, dec)
-    if not np.all(np.isfinite(x)):  # so far outside that the distortion cannot be inverted
-        plain = TanWcs(wcs.crval, wcs.crpix, wcs.cd, wcs.width, wcs.height)
-        x, y = plain.sky_to_pixel(ra, dec)
-    return np.column_stack([x, y])
+    exact = np.column_stack(wcs.sky_to_pixel(ra, dec))
+    plain = np.column_stack(TanWcs(wcs.crval, wcs.crpix, wcs.cd, wcs.width, wcs.height).sky_to_pixel(ra, dec))
+    # Far outside its image a distortion polynomial may have no inverse, or fold the plane over.
+    moved = np.hypot(*(exact - plain).T)
+    far = np.hypot(*(plain - (wcs.width / 2, wcs.height / 2)).T)
+    trusted = moved <= _MOVED_PIXELS + _MOVED_FRACTION * far
+    return np.where(trusted[:, np.newaxis], exact, plain)

@@ -54,7 +54,8 @@ def test_distortion_that_cannot_be_inverted_far_outside():
     pv[7] = -40.0
     wild = TpvWcs((150.0, 20.0), (50.5, 60.5), [[-S, 0], [0, S]], 100, 120, pv, pv)
     wide = target_wcs(150.0, 20.0, 3600, 3600, 3.0)
-    assert np.isnan(wild.sky_to_pixel(*wide.pixel_to_sky(0.0, 0.0))).any()
+    x, _ = wild.sky_to_pixel(*wide.pixel_to_sky(0.0, 0.0))
+    assert not x < -10000  # where the corner is in truth: 20565 pixels to the left
     assert covering_region(wild, wide) == Region(0, 100, 0, 120)
 
 
