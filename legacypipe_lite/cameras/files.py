@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import cached_property
 
 from ..calibration.versions import texts_agree
 from ..errors import InputError
@@ -43,7 +44,6 @@ class FitsImage:
         try:
             self.primary_header = self._fits[0].read_header()
             self._image = self._fits[hdu]
-            self.header = self._image.read_header()
             self.shape = tuple(int(n) for n in self._image.get_dims())
         except (OSError, AttributeError) as e:
             self._fits.close()
@@ -52,6 +52,14 @@ class FitsImage:
             self._fits.close()
             expected = "a two-dimensional image" if shape is None else f"{shape[0]} rows of {shape[1]} pixels"
             raise InputError(f"{path}: HDU {hdu}: shape is {self.shape}, expected {expected}")
+
+    @cached_property
+    def header(self):
+        """Header of the HDU."""
+        try:
+            return self._image.read_header()
+        except OSError as e:
+            raise InputError(f"{self.path}: HDU {self.hdu}: header cannot be read ({short_message(e)})") from None
 
     def __enter__(self):
         return self
