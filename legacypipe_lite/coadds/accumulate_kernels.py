@@ -129,7 +129,7 @@ def accumulate_image(
                     im = patched[y, x] * f
                 e = inverr[y, x]
                 iv = e * e / f2
-                q = dq[y, x]
+                q = int(dq[y, x])
 
                 sums[WEIGHTED_IMAGE, ty, tx] += iv * im
                 sums[WEIGHT, ty, tx] += iv

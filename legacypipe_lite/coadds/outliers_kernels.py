@@ -47,7 +47,7 @@ def add_blurred(x0, y0, blurred, ix, iy, inverr, dq, weight_factor, index, total
             v = np.float32(e * e * weight_factor)
             total[y, x] += g * v
             weight[y, x] += v
-            ormask[y, x] |= dq[iy[i, j], ix[i, j]]
+            ormask[y, x] |= int(dq[iy[i, j], ix[i, j]])
             count[y, x] += 1
             if not with_extremes:
                 continue

@@ -5,6 +5,7 @@ import pytest
 from coadds_synthetic import PIXSCALE, make_target, make_tim
 
 from legacypipe_lite.coadds import Footprints, noise_equivalent_areas, tim_models
+from legacypipe_lite.coadds.models_kernels import add_patch
 from legacypipe_lite.models import Source
 from legacypipe_lite.wcs import TanWcs
 
@@ -115,6 +116,23 @@ def test_frozen_galaxy_that_is_not_seen():
     off = Source("EXP", 330.0, -20.0, [1.0], 3.0)
     models = tim_models(tim, target, blobmap, [], [], [], lambda s: None, [(galaxy, [1]), (off, [1])])
     assert not models.model.any()
+
+
+def test_patch_kernel_equals_twin():
+    rng = np.random.default_rng(4)
+    blobs = rng.integers(-1, 2, (30, 25)).astype(np.int32)
+    model, blobmodel = rng.normal(size=(2, 30, 25)).astype(np.float32)
+    expected, expected_blob = model.copy(), blobmodel.copy()
+    patch = rng.normal(size=(12, 14)).astype(np.float32)
+    x0, y0 = -4, 22
+    sums = add_patch(patch, x0, y0, blobs, 1, model, blobmodel)
+    part = patch[:8, 4:]
+    own = blobs[22:, :10] == 1
+    expected[22:, :10] += part
+    expected_blob[22:, :10][own] += part[own]
+    assert np.array_equal(model, expected) and np.array_equal(blobmodel, expected_blob)
+    exact = part.astype(float)
+    assert sums == pytest.approx((exact.sum(), (exact**2).sum(), (exact[own] ** 2).sum()), rel=1e-6)
 
 
 def test_areas_are_weighted_over_images():

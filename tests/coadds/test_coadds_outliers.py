@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from coadds_realdata import FIELDS, Field
 from coadds_synthetic import make_target, make_tim
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from legacypipe_lite.bits import DQ
 from legacypipe_lite.coadds import (
@@ -186,3 +187,60 @@ def test_masks_equal_published_ones(testdata, name):
     assert not published
     expected = {("r", "S4"): 272, ("z", "S9"): 228} if name == "testcase6" else {}
     assert {key: n for key, n in counts.items() if n} == expected
+
+
+def outlier_twin(tims, leave_one_out):
+    """Masks of images on the target's own grid, in plain NumPy."""
+    sigmas = np.array([tim.psf_sigma for tim in tims])
+    blur = np.sqrt((sigmas.max() + 0.5) ** 2 - sigmas**2)
+    g = np.array([gaussian_filter(t.image, s) for t, s in zip(tims, blur)], np.float64)
+    w = np.array([t.inverr.astype(np.float64) ** 2 * 4 * np.pi * s**2 for t, s in zip(tims, blur)])
+    total, weight = (g * w).sum(axis=0), w.sum(axis=0)
+    low, high = np.argmin(g, axis=0), np.argmax(g, axis=0)
+    if len(tims) >= 5:
+        for which in (low, high):
+            total -= np.take_along_axis(g * w, which[None], 0)[0]
+            weight -= np.take_along_axis(w, which[None], 0)[0]
+    masks = []
+    for i in range(len(tims)):
+        times = 1 - (((low == i) * 1 + (high == i)) if leave_one_out and len(tims) >= 5 else 0)
+        others = weight - times * w[i]
+        usable = (others > 1e-6 * w[i]) & (w[i] > 0)
+        mean = (total - times * g[i] * w[i]) / np.where(usable, others, 1)
+        sn = np.where(
+            usable, (g[i] - mean) / np.sqrt(1 / np.where(usable, w[i], 1) + 1 / np.where(usable, others, 1)), 0
+        )
+        floor = 1 / np.sqrt(np.median(w[i][w[i] > 0]))
+        relative = (g[i] - mean) / np.maximum(mean, floor)
+        mask = np.zeros(g[i].shape, np.uint8)
+        for sign, bit in ((1, OUTLIER_POS), (-1, OUTLIER_NEG)):
+            grown = (sign * sn > 5) & (sign * relative > 2)
+            if not grown.any():
+                continue
+            for threshold in (3, 2):
+                grown = binary_dilation(grown)
+                grown |= binary_dilation(grown, iterations=5) & (sign * sn > threshold)
+            mask[binary_dilation(grown, iterations=3)] = bit
+        masks.append(mask)
+    return masks
+
+
+@pytest.mark.parametrize(("n", "leave_one_out"), [(3, False), (6, False), (6, True)])
+def test_equals_twin(n, leave_one_out):
+    target = make_target(120, 110)
+    rng = np.random.default_rng(n)
+    tims = []
+    for i in range(n):
+        image = rng.normal(3, 1, target.shape)
+        for _ in range(6):
+            y, x = rng.integers(5, 100, 2)
+            image[y : y + 2, x : x + 3] += rng.choice([-1, 1]) * rng.uniform(5, 200)
+        inverr = np.ones(target.shape)
+        inverr[rng.random(target.shape) < 0.003] = 0
+        tims.append(make_tim(target, image, inverr=inverr, psf_sigma=1.7 + 0.1 * i, index=i))
+    found = find_outliers(tims, "r", target, leave_one_out=leave_one_out)
+    patched = [with_outliers_masked(t, np.zeros(t.shape, np.uint8), found.patches[i]) for i, t in enumerate(tims)]
+    expected = outlier_twin(patched, leave_one_out)
+    assert sum(np.count_nonzero(mask) for mask in expected) > 1000
+    for i, mask in enumerate(expected):
+        assert np.array_equal(found.masks[i], mask)
