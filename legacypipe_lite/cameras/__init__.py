@@ -1,10 +1,11 @@
 """Cameras: the rules by which each camera's images become calibrated sub-images."""
 
-from .base import CcdImage, RawImage, UnusableImage
+from .base import CcdImage
 from .bok import BokImage
 from .calibrations import CcdField
 from .decam import DecamImage
 from .mosaic import MosaicImage
+from .raw import RawImage, UnusableImage
 from .registry import camera_class, known_cameras, load_camera_modules, register_camera
 
 __all__ = [

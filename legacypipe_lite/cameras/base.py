@@ -1,7 +1,6 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,59 +18,14 @@ from .amplifiers import CORRECTIONS_FILE, amplifier_scales
 from .calibrations import load_psf, load_sky
 from .extent import Region, covering_region
 from .files import FitsImage, check_version
+from .raw import RawImage, UnusableImage
 
-__all__ = ["CcdImage", "RawImage", "UnusableImage"]
+__all__ = ["CcdImage"]
 
 logger = logging.getLogger(__name__)
 
 #: Cards of the primary header that coadd headers quote.
 QUOTED_CARDS = ("OBSERVAT", "TELESCOP", "OBS-LAT", "OBS-LONG", "OBS-ELEV", "INSTRUME", "FILTER")
-
-
-class UnusableImage(InputError):  # noqa: N818 - says what the image is
-    """A CCD gives no image for this target.
-
-    Attributes
-    ----------
-    expected : bool
-        True if nothing is wrong: the CCD does not reach into the target.
-    """
-
-    def __init__(self, reason, expected=False):
-        super().__init__(reason)
-        self.expected = expected
-
-
-@dataclass
-class RawImage:
-    """Pixels of a region of a CCD before calibration.
-
-    Attributes
-    ----------
-    image : numpy.ndarray of float32, shape (h, w)
-        Counts or counts/s, sky included; a sky template is subtracted.
-    dq : numpy.ndarray of uint16, shape (h, w)
-        Bits of `bits.DQ`.
-    invvar : numpy.ndarray of float32, shape (h, w)
-        In the units of the image; 0 = masked.
-    region : extent.Region
-        In the CCD.
-    primary_header, header : mapping
-        Of the image file.
-    """
-
-    image: np.ndarray
-    dq: np.ndarray
-    invvar: np.ndarray
-    region: Region
-    primary_header: dict
-    header: dict
-
-    def cut(self, y, x):
-        """Keep the slices `y`, `x` only."""
-        self.image, self.dq, self.invvar = self.image[y, x], self.dq[y, x], self.invvar[y, x]
-        r = self.region
-        self.region = Region(r.x0 + x.start, r.x0 + x.stop, r.y0 + y.start, r.y0 + y.stop)
 
 
 class CcdImage:
