@@ -15,6 +15,7 @@ __all__ = [
     "WISE_BANDS",
     "LIGHT_CURVE_BANDS",
     "LIGHT_CURVE_EPOCHS",
+    "TRACTOR_SCHEMA",
     "tractor_columns",
     "all_models_columns",
     "column_suffix",
@@ -99,7 +100,8 @@ _NOT_DR9 = ("dr10", "dr11")
 _APERTURES = "in apertures of radius 0.5, 0.75, 1, 1.5, 2, 3.5, 5, 7 arcsec"
 _WISE_APERTURES = "in apertures of radius 3, 5, 7, 9, 11 arcsec"
 
-_TRACTOR = (
+#: The tractor catalogue, line by line.
+TRACTOR_SCHEMA = (
     _Entry("ls_id_dr11", "i8", "", "unique number: release * 2^42 + brickid * 2^22 + objid", models=_NOT_DR9),
     _Entry("release", "i2", "", "release number of the run"),
     _Entry("brickid", "i4", "", "number of the brick, 1 to 662174; -1 for a custom brick"),
@@ -246,7 +248,7 @@ def tractor_columns(bands, data_model="dr10", *, gaia=True, wise=False, light_cu
         "light curve": LIGHT_CURVE_BANDS,
     }
     columns = []
-    for entry in _TRACTOR:
+    for entry in TRACTOR_SCHEMA:
         if not parts[entry.part] or data_model not in entry.models:
             continue
         dtype = _OTHER_TYPES.get((data_model, entry.name), entry.dtype)

@@ -21,6 +21,9 @@ _SHAPES_OF = {
     "SER": _SHAPES,
 }
 
+#: Columns of the detections that are not written again.
+_DETECTION_ONLY = ("peaksn",)
+
 _FIXED_SERSIC = {"DEV": 4.0, "EXP": 1.0, "REX": 1.0}
 
 _APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
@@ -154,6 +157,8 @@ def file_form(table):
     rows = table[np.argsort(table["objid"], kind="stable")]
     result = Table()
     for name in rows.colnames:
+        if name in _DETECTION_ONLY:
+            continue
         values = np.asarray(rows[name])
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]

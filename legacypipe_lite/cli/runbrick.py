@@ -121,10 +121,10 @@ def _add_argument(group, info):
         keywords["action"] = "count"
     else:
         keywords["type"] = _comma_list if info.kind == "bands" else info.convert
-        keywords["metavar"] = info.metavar or _metavar(info)
+        names = value_names(info)
+        keywords["metavar"] = names[0] if len(names) == 1 else names
         if info.choices:
             keywords["choices"] = info.choices
-            keywords["metavar"] = None
         if info.nargs:
             keywords["nargs"] = info.nargs
         if info.kind == "append":
@@ -133,10 +133,27 @@ def _add_argument(group, info):
     group.add_argument(*info.flags, **keywords)
 
 
-def _metavar(info):
+def value_names(info):
+    """What the values of an option are called in help texts.
+
+    Parameters
+    ----------
+    info : OptionInfo
+
+    Returns
+    -------
+    tuple of str
+        Empty for a flag.
+    """
+    if info.kind in ("flag", "count"):
+        return ()
+    if info.choices:
+        return ("{" + ",".join(info.choices) + "}",)
+    if info.metavar:
+        return (info.metavar,) if isinstance(info.metavar, str) else tuple(info.metavar)
     if info.kind in ("int", "float"):
-        return {"int": "N", "float": "X"}[info.kind]
-    return _METAVARS.get(info.name, info.name.upper().rsplit("_", 1)[-1])
+        return ("N" if info.kind == "int" else "X",)
+    return (_METAVARS.get(info.name, info.name.upper().rsplit("_", 1)[-1]),)
 
 
 def _help(info):

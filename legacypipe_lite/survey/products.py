@@ -371,7 +371,9 @@ def _structured(table):
     dtype, values = [], {}
     for name, column in columns.items():
         if column.dtype.kind == "U":
-            column = np.char.encode(column, "utf-8")
+            encoded = np.char.encode(column, "utf-8")
+            # As wide as declared, even if all values are shorter.
+            column = encoded.astype(f"S{max(encoded.dtype.itemsize, column.dtype.itemsize // 4)}")
         if column.dtype.kind == "O":
             raise ValueError(f"column {name!r} holds Python objects, which a FITS table cannot")
         if column.dtype.kind == "S" and column.dtype.itemsize == 0:

@@ -166,6 +166,8 @@ def test_table(tree):
 def test_table_without_rows_and_with_empty_strings(tree):
     table = Table({"name": np.zeros(0, "U5"), "x": np.zeros(0, np.float32)})
     assert len(fitsio.read(str(tree.write_table("sources", table)), ext=1)) == 0
+    path = tree.write_table("reference", {"name": np.array(["ab", "  "], "U5")})
+    assert fitsio.read_header(str(path), ext=1)["TFORM1"].strip() == "5A"
     rows = fitsio.read(str(tree.write_table("reference", {"name": np.array(["", ""])})), ext=1)
     assert rows["name"].dtype == np.dtype("U1")
     with pytest.raises(ValueError, match="'bad'"):

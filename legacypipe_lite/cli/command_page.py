@@ -1,0 +1,127 @@
+"""The command reference of the documentation, made from the options' declarations.
+
+``python -m legacypipe_lite.cli.command_page > docs/command-line.md`` writes it anew.
+"""
+
+import sys
+
+from ..options import STAGE_ORDER, RunOptions, option_infos
+from ..stages import load_stage
+from .runbrick import value_names
+
+__all__ = ["command_page"]
+
+_INTRODUCTION = """\
+# Command reference
+
+*This page is made from the program's own option table* (`python -m legacypipe_lite.cli.command_page`).
+
+```
+runbrick (--brick NAME | --radec RA DEC) [options]
+```
+
+From Python every option is a field of `legacypipe_lite.RunOptions`, named like its long flag with `_` for `-`:
+`runbrick --brick 1102p240 --no-wise` is `run_brick(RunOptions(brick="1102p240", no_wise=True))`.
+"""
+
+_ENVIRONMENT = """\
+## Environment variables
+
+| variable | what |
+|---|---|
+| `LEGACY_SURVEY_DIR` | survey directory, if `--survey-dir` is not given |
+| `LEGACYPIPE_DATA_DIR` | folder of survey-wide tables, if `--data-dir` is not given |
+| `GAIA_CAT_DIR` | folder of Gaia stars in HEALPix files (nside 32), unless `--no-gaia` |
+| `GAIA_CAT_PREFIX` | start of their names (default `chunk`) |
+| `GAIA_CAT_SCHEME` | HEALPix numbering, `ring` (default) or `nested` |
+| `GAIA_CAT_VER` | version of the catalogue, one character, e.g. `2`, `E`, `3` |
+| `TYCHO2_KD_DIR` | folder of `tycho2.kd.fits` (else the survey directory) |
+| `LARGEGALAXIES_CAT` | file of large galaxies |
+| `SKY_TEMPLATE_DIR` | DECam sky templates |
+| `DUST_DIR` | dust maps in its folder `maps/`; without them `ebv` is 0 |
+| `UNWISE_COADDS_DIR`, `UNWISE_COADDS_TIMERESOLVED_DIR` | unWISE images, unless `--no-wise` |
+"""
+
+_STATUS = """\
+## Exit status
+
+| status | meaning |
+|---|---|
+| 0 | done, or nothing to do (no images here, no sources, `--skip` and the catalogue exists) |
+| 1 | an error; one line on standard error names the file, column or flag |
+| 2 | the command line cannot be understood |
+| 130, 143 | interrupted, terminated |
+| 255 | no such brick, a worker process died, no arguments, or `--check-done` found no catalogue |
+"""
+
+
+def command_page():
+    """The page as Markdown text."""
+    return "\n".join(
+        [_INTRODUCTION, *_groups(), _refused(), _STAGES, _stages(), _ENVIRONMENT + _STATUS.rstrip() + "\n"]
+    )
+
+
+def _groups():
+    groups = {}
+    for info in option_infos():
+        if info.refused is None:
+            groups.setdefault(info.group, []).append(info)
+    for title, infos in groups.items():
+        lines = [f"## {title}\n", "| flag | default | meaning |", "|---|---|---|"]
+        lines += [f"| {_flags(info)} | {_default(info)} | {_meaning(info)} |" for info in infos]
+        yield "\n".join(lines) + "\n"
+
+
+def _flags(info):
+    value = "".join(f" {name}" for name in value_names(info))
+    return ", ".join(f"`{flag}{value if flag == info.flags[-1] else ''}`" for flag in info.flags)
+
+
+def _default(info):
+    if info.default in (None, False, ()):
+        return ""
+    shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
+    return f"`{shown}`"
+
+
+def _meaning(info):
+    text = info.help.replace("%%", "%")
+    return f"{text}; {info.ignored}" if info.ignored else text
+
+
+def _refused():
+    lines = [
+        "## Known flags that are not supported\n",
+        "Using one of these is an error that says why.\n",
+        "| flag | why |",
+        "|---|---|",
+    ]
+    lines += [f"| `{info.flags[-1]}` | {info.refused} |" for info in option_infos() if info.refused is not None]
+    return "\n".join(lines) + "\n"
+
+
+_STAGES = """\
+## Stages
+
+A run goes through the stages below. After each stage its result is kept in a pickle file (`--pickle`, `--no-write`,
+`--write-stage`); a later run reads back what is still valid and does the rest. A pickle is used only if it is whole,
+was made for the same brick by the same version with the same options, and its input files have not changed; else one
+line says why not, and the stage runs again. Stages named with `--stage` or `--force` always run, and so does the last
+one, `writecat`. A pickle cannot make the program execute anything: only arrays, tables and the package's own value
+classes are read.
+"""
+
+
+def _stages():
+    lines = ["| stage | what | reads | makes |", "|---|---|---|---|"]
+    for name in STAGE_ORDER:
+        stage = load_stage(name)
+        reads, makes = (", ".join(f"`{item}`" for item in items) for items in (stage.reads, stage.makes))
+        lines.append(f"| {name} | {stage.text} | {reads} | {makes} |")
+    default = RunOptions().pickle
+    return "\n".join(lines) + f"\n\nThe default file name pattern is `{default}`.\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(command_page())
