@@ -85,7 +85,7 @@ def _catalogue(state, options):
         sources=[source if keep else None for source, keep in zip(state["fit_sources"], regular)],
         blobs=np.asarray(table["blob"]),
         shape_jacobian=options.shape_jacobian,
-        frozen=state.get("frozen_galaxies") or [],
+        frozen=state["frozen_galaxies"],
     )
 
 
@@ -195,6 +195,7 @@ STAGE = Stage(
         "refmap",
         "bailout_mask",
         "sub_blob_mask",
+        "frozen_galaxies",
     ),
     makes=("coadd_table", "maskbits"),
     run=run_coadds,

@@ -22,7 +22,7 @@ def reference_file(case, testdata, pattern):
 
 
 def add_reference_fit(state, case, testdata):
-    """Add fit_table, fit_sources, fit_blobmap, refmap and empty masks to a state after srcs.
+    """Add fit_table, fit_sources, fit_blobmap, refmap and empty masks and lists to a state after srcs.
 
     Returns
     -------
@@ -39,6 +39,7 @@ def add_reference_fit(state, case, testdata):
         refmap=mask_map(state["refs"], state["target"]),
         bailout_mask=None,
         sub_blob_mask=None,
+        frozen_galaxies=[],
     )
     return catalog
 
