@@ -8,6 +8,7 @@ from ..models import frames_kernels
 from ..models.frames import PsfSpectra
 from ..models.render import Patches, render_patches
 from ..wcs import PixelMap
+from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
 
 __all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
@@ -138,7 +139,7 @@ class BlobImages:
         self.inverr = _flat([c.inverr for c in cutouts], np.float32)
         self.blob_pixel = _flat(pixels, np.int32)
         self.mjd = np.array([c.mjd_tai for c in cutouts])
-        self.packed = np.array([c.wcs.pack() for c in cutouts]).reshape(self.n, -1)
+        self.packed = np.array([c.wcs.pack() for c in cutouts]).reshape(self.n, PACKED_SIZE)
         self.header_cinv = None
         if shape_jacobian == "header":
             self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in cutouts]).reshape(self.n, 4)
@@ -306,6 +307,8 @@ def _blob_pixels(image_wcs, blob_wcs):
     pixel_map = PixelMap.build(image_wcs, blob_wcs)
     if pixel_map is None:
         return None
+    # The map counts positions down to -1.5 as pixel 0, as coadds want it; here they are outside the blob.
+    inside = pixel_map.valid & (pixel_map.fx >= -0.5) & (pixel_map.fy >= -0.5)
     out = np.full(image_wcs.shape, -1, np.int32)
-    out[pixel_map.box] = np.where(pixel_map.valid, pixel_map.iy * blob_wcs.width + pixel_map.ix, -1)
+    out[pixel_map.box] = np.where(inside, pixel_map.iy * blob_wcs.width + pixel_map.ix, -1)
     return out

@@ -1,0 +1,139 @@
+"""Product matrices, elimination of fluxes and skies, and the box solver."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from legacypipe_lite.fitting import normal_kernels as kernels
+
+
+def _numpy_gram(columns):
+    return np.array([[np.sum(a.astype(float) * b) for b in columns] for a in columns])
+
+
+@pytest.mark.parametrize("position,background,nderiv", [(True, True, 4), (True, False, 1), (False, True, 0)])
+def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
+    rng = np.random.default_rng(4)
+    h, w, size = 17, 23, 32
+    planes = rng.normal(size=(1, 1 + nderiv, size, size)).astype(np.float32)
+    data = rng.normal(size=(h, w)).astype(np.float32)
+    inverr = rng.uniform(0, 2, (h, w)).astype(np.float32)
+    inverr[:, :4] = 0
+    inverr[5] = 0
+    spans = np.array([[4, w]] * h, np.int32)
+    spans[5] = (w, 0)
+    window = np.array([[3, 4, w, h]], np.int32)
+    zero = np.zeros(1, np.int64)
+    ncol = 2 + 2 * position + nderiv + background
+    gram, inside = np.empty((1, ncol, ncol)), np.empty(1)
+    kernels.gram_galaxy(
+        zero, planes, nderiv, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]), position,
+        background, gram, inside,
+    )  # fmt: skip
+    g = planes[0, 0].astype(float)
+    part = np.s_[3 : 3 + h, 3 : 3 + w]
+    columns = [data - 0.7 * g[part], g[part]]
+    if position:
+        for axis in (1, 0):
+            slope = sum(
+                c * (np.roll(g, -m, axis) - np.roll(g, m, axis)) for m, c in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
+            )
+            columns.append(-slope[part])
+    columns += [planes[0, 1 + k][part] for k in range(nderiv)]
+    if background:
+        columns.append(np.ones((h, w)))
+    np.testing.assert_allclose(gram[0], _numpy_gram([c * inverr for c in columns]), rtol=2e-5, atol=2e-4)
+    assert inside[0] == pytest.approx(g[part][inverr > 0].sum(), abs=1e-4)
+
+
+def _assembled(columns_per_image, band, position, background, flux, nband, solve=True):
+    n, ncol = len(columns_per_image), len(columns_per_image[0])
+    gram = np.array([_numpy_gram(c) for c in columns_per_image])
+    npar = ncol - 2 - background
+    out = {
+        "flux": np.array(flux, float), "chi2": np.zeros(nband), "ivar": np.zeros(nband), "h": np.empty((npar, npar)),
+        "g": np.empty(npar), "response": np.empty((nband, npar)), "info": np.empty((npar, npar)),
+    }  # fmt: skip
+    cinv = np.tile(np.array([-3.0, 0.5, 0.2, 4.0]), (n, 1))
+    kernels.assemble(
+        np.arange(n), gram, ncol, np.array(band), cinv, position, background, out["flux"], out["chi2"], out["ivar"],
+        out["h"], out["g"], out["response"], out["info"], solve,
+    )  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_elimination_equals_the_full_least_squares_problem(background):
+    """The projected step equals that of the linear problem with all fluxes and skies as unknowns."""
+    rng = np.random.default_rng(7)
+    npix, npar, band = 200, 3, [0, 0, 1]
+    ones = np.ones(npix)
+    models = [rng.normal(size=npix) + 0.3 for _ in band]
+    slopes = [rng.normal(size=(npar, npix)) for _ in band]
+    data = [rng.normal(size=npix) + 2 * m for m in models]
+    flux = [1.5, 1.0]
+    columns = [
+        [d - flux[b] * m, m, *s] + ([ones] if background else []) for d, m, s, b in zip(data, models, slopes, band)
+    ]
+    out = _assembled(columns, band, False, background, flux, 2)
+    # the same with explicit unknowns: fluxes (2), parameters, skies; derivatives taken at the optimal fluxes
+    a = np.zeros((3 * npix, 2 + npar + 3))
+    for i, b in enumerate(band):
+        rows = slice(i * npix, (i + 1) * npix)
+        a[rows, b] = models[i]
+        a[rows, 2 : 2 + npar] = out["flux"][b] * slopes[i].T
+        if background:
+            a[rows, 2 + npar + i] = 1
+    rhs = np.concatenate([d - out["flux"][b] * m for d, m, b in zip(data, models, band)])
+    full = np.linalg.lstsq(a, rhs, rcond=None)[0]
+    step = np.linalg.solve(out["h"], out["g"])
+    np.testing.assert_allclose(step, full[2 : 2 + npar], atol=1e-8)
+    # and the fluxes follow
+    np.testing.assert_allclose(out["response"] @ step if not background else full[:2], full[:2], atol=1e-8)
+    only_flux = np.delete(a, np.s_[2 : 2 + npar], axis=1)
+    first = np.concatenate([d - flux[b] * m for d, m, b in zip(data, models, band)])
+    best = np.linalg.lstsq(only_flux, first, rcond=None)
+    np.testing.assert_allclose(out["flux"] - flux, best[0][:2], atol=1e-8)
+    assert out["chi2"].sum() == pytest.approx(np.sum((first - only_flux @ best[0]) ** 2))
+
+
+def test_position_columns_are_turned_to_the_sky():
+    rng = np.random.default_rng(8)
+    columns = [[rng.normal(size=50) for _ in range(4)]]
+    out = _assembled(columns, [0], True, False, [1.0], 1, solve=False)
+    _, _, dx, dy = columns[0]
+    east, north = -3.0 * dx + 0.2 * dy, 0.5 * dx + 4.0 * dy
+    np.testing.assert_allclose(out["info"], _numpy_gram([east, north]), rtol=1e-10)
+    assert out["flux"][0] == 1.0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_box_solver_finds_the_constrained_optimum(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 7))
+    a = rng.normal(size=(n + 3, n))
+    h, g = a.T @ a, 5 * rng.normal(size=n)
+    lower, upper = -rng.uniform(0, 1.5, n), rng.uniform(0, 1.5, n)
+    lower[rng.random(n) < 0.2] = 0.0
+    step = np.empty(n)
+    gain = kernels.solve_in_box(h, g, 0.0, lower, upper, step)
+    want = minimize(
+        lambda s: 0.5 * s @ h @ s - g @ s, np.zeros(n), jac=lambda s: h @ s - g, bounds=list(zip(lower, upper)),
+        tol=1e-14,
+    )  # fmt: skip
+    assert np.all(step >= lower - 1e-12) and np.all(step <= upper + 1e-12)
+    assert gain == pytest.approx(-want.fun, rel=1e-5, abs=1e-8)
+
+
+def test_box_solver_with_singular_and_blocked_directions():
+    h, g = np.diag([2.0, 0.0, 3.0]), np.array([1.0, 5.0, 3.0])
+    step = np.empty(3)
+    gain = kernels.solve_in_box(h, g, 0.0, np.array([-9.0, -9.0, 0.0]), np.array([9.0, 9.0, 0.0]), step)
+    assert step == pytest.approx([0.5, 0.0, 0.0]) and gain == pytest.approx(0.25)
+
+
+def test_damping_shortens_the_step():
+    h, g, step = np.eye(2) * 4.0, np.array([4.0, -8.0]), np.empty(2)
+    wide = np.full(2, 100.0)
+    kernels.solve_in_box(h, g, 1.0, -wide, wide, step)
+    np.testing.assert_allclose(step, [0.5, -1.0])
