@@ -20,6 +20,7 @@ class PlainDisplay:
     """Log lines ``[LEVEL logger seconds] message``, and now and then one that says how far the tasks are."""
 
     def __init__(self, stream):
+        self._stream = stream
         self._handler = logging.StreamHandler(stream)
         self._handler.setFormatter(_Formatter())
         self._last = time.monotonic()
@@ -44,6 +45,10 @@ class PlainDisplay:
             self._last = now
             logging.getLogger("legacypipe_lite.progress").info("%s: %d of %d done", label, done, total)
 
+    def show(self, lines):
+        """Show lines of text as they are."""
+        self._stream.write("".join(line + "\n" for line in lines))
+
 
 class RichDisplay:
     """A progress bar below the log lines.
@@ -67,7 +72,10 @@ class RichDisplay:
             transient=True,
             auto_refresh=False,
         )
-        self._handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+        self._console = console
+        self._handler = RichHandler(
+            console=console, show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S"
+        )
         self._task = None
         self._last = 0.0
 
@@ -96,6 +104,11 @@ class RichDisplay:
         elif now - self._last > _SECONDS_BETWEEN_FRAMES:
             self._last = now
             self._bars.refresh()
+
+    def show(self, lines):
+        """Show lines of text as they are."""
+        for line in lines:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _forget(self):
         if self._task is not None:

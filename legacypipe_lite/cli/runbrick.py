@@ -211,7 +211,7 @@ def _run(options, command):
     with make_display() as display, _logging_to(display.handler, level), _terminable():
         try:
             _log_ignored(options)
-            _run_brick(options, command, display.progress)
+            _run_brick(options, command, display)
         except LegacypipeError as error:
             return _say(error, str(error), error.exit_status, options)
         except KeyboardInterrupt:
@@ -222,7 +222,7 @@ def _run(options, command):
     return 0
 
 
-def _run_brick(options, command, progress):
+def _run_brick(options, command, display):
     """Run the brick and show what came out of it."""
     from ..pipeline import BrickRun, look_for_earlier_results
     from .summary import summary_lines
@@ -230,12 +230,12 @@ def _run_brick(options, command, progress):
     run = None
     try:
         look_for_earlier_results(options.validated())
-        run = BrickRun(options, progress=progress, command=command)
+        run = BrickRun(options, progress=display.progress, command=command)
         run.run()
     except NothingToDo as end:
         logger.info("nothing to do: %s", end)
     if run is not None:
-        logger.info("%s", "\n".join(summary_lines(run)))
+        display.show(summary_lines(run))
 
 
 def _log_ignored(options):

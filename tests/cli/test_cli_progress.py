@@ -24,8 +24,9 @@ def test_plain_lines():
     with make_display(stream) as display:
         assert isinstance(display, PlainDisplay)
         display.handler.handle(record("hello"))
+        display.show(["a", " b"])
     assert stream.getvalue().startswith("[INFO legacypipe_lite.test ")
-    assert stream.getvalue().endswith("] hello\n")
+    assert stream.getvalue().endswith("] hello\na\n b\n")
 
 
 def test_plain_progress_is_rare(monkeypatch, caplog):
@@ -49,6 +50,8 @@ def test_bars_on_a_terminal(monkeypatch):
         display.progress("blobs", 4, 4)
         display.progress("coadds", 0, 1)
         display.progress("models", 0, 1)
+        display.show(["x" * 150, "[bold] 5"])
+    assert "x" * 150 in stream.getvalue() and "[bold] 5" in stream.getvalue()
     assert "hello" in stream.getvalue()
     assert not display._bars.live.is_started
 

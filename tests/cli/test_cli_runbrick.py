@@ -145,7 +145,7 @@ def test_good_run(fake, capsys):
     assert main(["--brick", "1102p240", "--survey-dir", "a b"]) == 0
     out, err = capsys.readouterr()
     assert fake.last.command == "runbrick --brick 1102p240 --survey-dir 'a b'"
-    assert "] working" in out and "] the summary\n  of the run\n" in out and err == ""
+    assert "] working" in out and "\nthe summary\n  of the run\n" in out and err == ""
     fake.last.progress("blobs", 0, 2)
 
 
