@@ -216,6 +216,8 @@ def _run(options, command):
             return _say(error, str(error), error.exit_status, options)
         except KeyboardInterrupt:
             return _say(None, "interrupted", 130, options)
+        except SystemExit as end:
+            return _say(None, "terminated", end.code, options)
         except Exception as error:
             text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
             return _say(error, text, 1, options)

@@ -179,6 +179,9 @@ def test_errors_are_one_line(fake, capsys, monkeypatch):
     monkeypatch.setattr(fake, "error", KeyboardInterrupt())
     assert main(["--brick", "1102p240"]) == 130
     assert "interrupted" in capsys.readouterr().err
+    monkeypatch.setattr(fake, "error", SystemExit(143))
+    assert main(["--brick", "1102p240"]) == 143
+    assert "terminated" in capsys.readouterr().err
 
 
 def test_nothing_to_do(fake, capsys, monkeypatch):
