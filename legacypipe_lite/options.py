@@ -474,6 +474,15 @@ class RunOptions:
         choices=("local", "header"),
         stages=("fitblobs", "coadds"),
     )
+    ivars: str = _option(
+        "diagonal",
+        "--ivars",
+        "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over the source's"
+        " other parameters (statistically right for galaxies)",
+        _FIT,
+        choices=("diagonal", "marginal"),
+        stages="fitblobs",
+    )
     ceres: bool = _option(
         False,
         "--ceres",

@@ -248,6 +248,7 @@ class _Blob:
         choice = choose_model(
             self.images, source, entry.patches.rectangles, segments, self.pixscale,
             forced_pointsource=result.forced_pointsource, background=result.fit_background,
+            marginal_ivars=self.options.marginal_ivars,
         )  # fmt: skip
         result.models, result.dchisq = choice.models, choice.dchisq
         result.symm_width, result.symm_height = choice.width, choice.height
@@ -306,7 +307,7 @@ class _Blob:
         for e in entries:
             e.result.source = e.source
             results.append(e.result)
-        measure(self.images, results)
+        measure(self.images, results, self.options.marginal_ivars)
         kept = [r for r in results if r.force_keep or r.ivar.any()]
         for r in kept:
             ix, iy = self._clipped(*self._pixel(r.source))

@@ -50,7 +50,9 @@ class Choice:
 _DROPPED = (None, {}, np.zeros(5))
 
 
-def choose_model(images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False):
+def choose_model(
+    images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False, marginal_ivars=False
+):
     """Fit all plausible models to a source and select one.
 
     Parameters
@@ -67,6 +69,8 @@ def choose_model(images, source, rectangles, segments, pixscale, *, forced_point
         Of the blob grid [arcsec].
     forced_pointsource, background : bool
         What the reference masks at the source's position ask for.
+    marginal_ivars : bool
+        See `optimizer.catalogue_ivars`.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def choose_model(images, source, rectangles, segments, pixscale, *, forced_point
     region = _Region(images, source, rectangles, segments)
     if region.windows is None or (region.ordinary and not region.contains(source.ra, source.dec)):
         return Choice(*_DROPPED)
-    selection = _Selection(images, source, region, pixscale, background)
+    selection = _Selection(images, source, region, pixscale, background, marginal_ivars)
     selection.run(forced_pointsource or source.forced_pointsource or source.sga_fit)
     winner = select_model(selection.gains)
     dchisq = np.array([selection.gains.get(t, 0.0) for t in TYPES])
@@ -150,8 +154,9 @@ def _boxes_with_data(images, rectangles):
 class _Selection:
     """The candidate models of one source, fitted one after the other."""
 
-    def __init__(self, images, source, region, pixscale, background):
+    def __init__(self, images, source, region, pixscale, background, marginal_ivars):
         self.images, self.source, self.region = images, source, region
+        self.marginal_ivars = marginal_ivars
         self.background = background
         self.chi2_none = images.chi2_without_source(region.windows, background)
         self.models, self.gains = {}, {}
@@ -204,6 +209,7 @@ class _Selection:
             fixed_position=self.source.fixed_position or self.source.sga_fit,
             max_log_re=limit,
             is_inside=self.region.contains if self.region.ordinary else None,
+            marginal_ivars=self.marginal_ivars,
         )
 
     def _start(self, source_type, start_from):

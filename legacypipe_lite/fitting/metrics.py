@@ -8,7 +8,7 @@ from .optimizer import FitSettings, information, start_model
 __all__ = ["measure"]
 
 
-def measure(images, results):
+def measure(images, results, marginal_ivars=False):
     """Set `ivar`, `fracflux`, `fracin`, `fracmasked` and `rchisq` of fitted sources.
 
     Everything is measured on the whole blob, at the catalogue fluxes, in the sources' natural patches. Per band,
@@ -25,6 +25,8 @@ def measure(images, results):
     images : BlobImages
         With the data from which no source is subtracted.
     results : list of SourceResult
+    marginal_ivars : bool
+        See `optimizer.catalogue_ivars`.
     """
     patches = [images.render(r.source) for r in results]
     total = np.zeros_like(images.data)
@@ -39,13 +41,13 @@ def measure(images, results):
         if result.force_keep:
             result.ivar = np.zeros(2 + images.nbands + 4)
         else:
-            result.ivar = final_ivar(images, result.source, p)
+            result.ivar = final_ivar(images, result.source, p, marginal_ivars)
 
 
-def final_ivar(images, source, patches):
-    """Inverse variances of a source's catalogue parameters from its natural patches (diagonal, others ignored)."""
+def final_ivar(images, source, patches, marginal_ivars=False):
+    """Inverse variances of a source's catalogue parameters from its natural patches (other sources ignored)."""
     windows = images.windows(patches.rectangles)
-    settings = FitSettings(fixed_position=source.fixed_position, max_log_re=np.inf)
+    settings = FitSettings(fixed_position=source.fixed_position, max_log_re=np.inf, marginal_ivars=marginal_ivars)
     return information(images, windows, start_model(source), source, settings)
 
 

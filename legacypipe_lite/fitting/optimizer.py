@@ -55,6 +55,8 @@ class FitSettings:
         Keep the position within this distance [arcsec] of the start, per axis.
     is_inside : callable or None
         ``is_inside(ra, dec) -> bool``: the fit ends when an accepted step leads outside.
+    marginal_ivars : bool
+        Inverse variances are marginalised over the source's other parameters, instead of diagonal ones.
     tolerance : float
         A step whose predicted gain in ln P is below this is applied without evaluating it, and ends the fit.
     max_evaluations : int
@@ -65,6 +67,7 @@ class FitSettings:
     max_log_re: float | None = None
     position_box: float | None = None
     is_inside: object = None
+    marginal_ivars: bool = False
     tolerance: float = 0.03
     max_evaluations: int = 40
 
@@ -422,27 +425,63 @@ def _set_uncertainties(problem, p, e, result):
 
 
 def catalogue_ivars(problem, p, e):
-    """Diagonal inverse variances in catalogue parameters, see `FittedModel.ivar`."""
+    """Inverse variances in catalogue parameters, see `FittedModel.ivar`.
+
+    By default they are diagonal: the sum over pixels of the squared derivative, as if all other parameters were known
+    (the convention of the Legacy Surveys). With `FitSettings.marginal_ivars` they are the inverse of the diagonal of
+    the covariance matrix of all parameters of the source (fluxes, position, shape; skies if fitted).
+    """
     nb = len(e.flux)
     ivar = np.zeros(2 + nb + 4)
-    if problem.position:
-        ivar[:2] = np.diag(e.information)[:2] * 3600.0**2
+    if problem.settings.marginal_ivars:
+        covariance = _covariance(e.hessian)
+        if covariance is not None:
+            flux_variance = np.einsum("bi,ij,bj->b", e.response, covariance, e.response)
+            ivar[2 : 2 + nb] = e.flux_ivar / (1.0 + e.flux_ivar * flux_variance)
+            parameters = _catalogue_matrix(problem, p, covariance, inverse=False)
+            with np.errstate(divide="ignore"):
+                _place(problem, ivar, nb, np.where(parameters > 0, 1.0 / parameters, 0.0))
+            return ivar
     ivar[2 : 2 + nb] = e.flux_ivar
-    if problem.nshape:
-        ivar[2 + nb :] = hard_shape_ivars(problem, p, e)
+    _place(problem, ivar, nb, _catalogue_matrix(problem, p, e.information, inverse=True))
     return ivar
 
 
-def hard_shape_ivars(problem, p, e):
-    """Inverse variances of r_e [1/arcsec^2], e1, e2 and n from the information of the fitting parameters."""
+def _covariance(hessian):
+    """Inverse of the projected Hessian, or None if it is singular (a parameter without influence)."""
+    if hessian.size == 0:
+        return hessian
+    scale = np.sqrt(np.diag(hessian))
+    if not np.all(scale > 0):
+        return None
+    scaled = hessian / np.outer(scale, scale)
+    if np.linalg.eigvalsh(scaled)[0] < 1e-10:
+        return None
+    return np.linalg.inv(scaled) / np.outer(scale, scale)
+
+
+def _catalogue_matrix(problem, p, matrix, inverse):
+    """Diagonal of an information (`inverse`) or covariance matrix of the fitting parameters in catalogue parameters.
+
+    Catalogue parameters are East, North [deg], r_e [arcsec], hard e1, e2, Sersic index.
+    """
+    jacobian = np.eye(problem.npar)
     k = problem.npos
-    out = np.zeros(4)
-    out[0] = e.information[k, k] / math.exp(2.0 * p[k])
+    jacobian[:k, :k] /= 3600.0
+    if problem.nshape:
+        jacobian[k, k] = math.exp(p[k])
     if problem.nshape == 3:
-        jacobian = np.array(hard_jacobian(p[k + 1], p[k + 2])).reshape(2, 2)
-        inverse = np.linalg.inv(jacobian)
-        hard = inverse @ e.information[k + 1 : k + 3, k + 1 : k + 3] @ inverse.T
-        out[1], out[2] = hard[0, 0], hard[1, 1]
+        jacobian[k + 1 : k + 3, k + 1 : k + 3] = np.array(hard_jacobian(p[k + 1], p[k + 2])).reshape(2, 2)
+    if inverse:
+        jacobian = np.linalg.inv(jacobian).T
+    return np.einsum("ai,ij,aj->a", jacobian, matrix, jacobian)
+
+
+def _place(problem, ivar, nb, values):
+    """Put the values of the free parameters into the slots of `FittedModel.ivar`."""
+    k = problem.npos
+    ivar[:k] = values[:k]
+    if problem.nshape:
+        ivar[2 + nb : 2 + nb + problem.nshape] = values[k : k + problem.nshape]
     if problem.with_n:
-        out[3] = e.information[-1, -1]
-    return out
+        ivar[-1] = values[-1]

@@ -36,6 +36,8 @@ class FitOptions:
     hybrid_psf : bool
     reoptimize : bool
         Fit all sources once more after the iterative detection.
+    marginal_ivars : bool
+        Inverse variances of a source's parameters are marginalised over its other parameters.
     """
 
     iterative: bool = True
@@ -46,6 +48,7 @@ class FitOptions:
     shape_jacobian: str = "local"
     hybrid_psf: bool = True
     reoptimize: bool = False
+    marginal_ivars: bool = False
 
 
 @dataclass

@@ -52,6 +52,7 @@ def fit_options(options):
         shape_jacobian=options.shape_jacobian,
         hybrid_psf=not options.no_hybrid_psf,
         reoptimize=options.reoptimize,
+        marginal_ivars=options.ivars == "marginal",
     )
 
 
