@@ -1,0 +1,120 @@
+"""The umbrella command ``legacypipe-lite``: what surrounds a brick run (mock surveys, scores, reports).
+
+A subcommand is a module of this room with ``DESCRIPTION`` (text of its help), ``add_arguments(parser)`` and
+``run(arguments) -> int or None`` (exit status). It is imported only when it is asked for.
+"""
+
+import argparse
+import importlib
+import logging
+import sys
+from typing import NamedTuple
+
+from ..errors import LegacypipeError
+from .runbrick import _logging_to, _terminable
+
+__all__ = ["SUBCOMMANDS", "Subcommand", "main"]
+
+PROGRAM = "legacypipe-lite"
+
+
+class Subcommand(NamedTuple):
+    """A subcommand.
+
+    Attributes
+    ----------
+    module : str
+        Module of this room that implements it.
+    text : str
+        One line for the list of subcommands.
+    """
+
+    module: str
+    text: str
+
+
+#: The subcommands by name.
+SUBCOMMANDS = {
+    "simulate": Subcommand("simulate", "write a mock survey directory with known truth"),
+    "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
+    "report": Subcommand("report", "make an HTML page of a brick run"),
+}
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] not in SUBCOMMANDS:
+        return _overview(argv)
+    name = argv[0]
+    module = importlib.import_module("." + SUBCOMMANDS[name].module, __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        description=getattr(module, "DESCRIPTION", SUBCOMMANDS[name].text),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    arguments = parser.parse_args(argv[1:])
+    return _run(name, module, arguments)
+
+
+def _overview(argv):
+    """Show the subcommands; exit status 0 if they were asked for."""
+    if argv == ["--version"]:
+        from ..survey.header import package_version
+
+        print(f"legacypipe_lite {package_version()}")
+        return 0
+    width = max(map(len, SUBCOMMANDS)) + 4
+    lines = [f"usage: {PROGRAM} COMMAND [arguments]", "", "commands:"]
+    lines += [f"  {name:{width}}{command.text}" for name, command in SUBCOMMANDS.items()]
+    lines += ["", f"`{PROGRAM} COMMAND --help` shows the arguments. Bricks are run by the command `runbrick`."]
+    wanted = not argv or argv[0] in ("-h", "--help", "help")
+    print("\n".join(lines), file=sys.stdout if wanted else sys.stderr)
+    if wanted:
+        return 0
+    print(f"{PROGRAM}: there is no command {argv[0]}", file=sys.stderr)
+    return 2
+
+
+def _run(name, module, arguments):
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logging.DEBUG if arguments.verbose or arguments.debug else logging.INFO
+    with _logging_to(handler, level), _terminable():
+        try:
+            return module.run(arguments) or 0
+        except LegacypipeError as error:
+            return _say(name, arguments, error, str(error), error.exit_status)
+        except KeyboardInterrupt:
+            return _say(name, arguments, None, "interrupted", 130)
+        except SystemExit as end:
+            return _say(name, arguments, None, "terminated", end.code)
+        except Exception as error:
+            text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            return _say(name, arguments, error, text, 1)
+
+
+def _say(name, arguments, error, text, status):
+    if arguments.debug and error is not None:
+        logging.getLogger(__name__).error("", exc_info=error)
+    print(f"{PROGRAM} {name}: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
