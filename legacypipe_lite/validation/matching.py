@@ -1,0 +1,384 @@
+"""Which catalogue row belongs to which true source, and which of them are scored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table, vstack
+from scipy.spatial import cKDTree
+
+from ..errors import InputError
+from .catalogs import common_bands, read_catalog, read_truth
+
+__all__ = ["Scene", "match", "make_scene", "read_scene", "stack", "MatchSettings"]
+
+_EDGE = 8  # brick pixels at the border of the image that are not scored
+_NEAR_SATURATED = 15.0  # arcsec
+_NEAR_LARGE_GALAXY = 20.0  # arcsec
+_NEIGHBOR_FLUX = 0.1  # of its own flux, from which on a neighbour matters
+_NO_NEIGHBOR = 99.0  # arcsec
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """How catalogue and truth are compared.
+
+    Attributes
+    ----------
+    radius : float
+        Largest distance of a match [arcsec].
+    isolation : float
+        A source is isolated if its nearest neighbour is further away [arcsec].
+    reference_band : str or None
+        Band of the magnitudes in which results are binned; default r, else the middle one.
+    bands : tuple of str or None
+        Bands to score; by default those that both tables have.
+    partial : bool or None
+        The truth lists only some of the sources, so catalogue rows without a match are not wrong; by default it says
+        so itself.
+    """
+
+    radius: float = 1.0
+    isolation: float = 4.0
+    reference_band: str | None = None
+    bands: tuple | None = None
+    partial: bool | None = None
+
+
+@dataclass
+class Scene:
+    """A catalogue beside its truth.
+
+    Attributes
+    ----------
+    truth, catalog : Table
+    index : numpy.ndarray of int
+        Row of the catalogue of each true source; -1 if it was not found.
+    distance : numpy.ndarray of float
+        Their distance [arcsec]; NaN if it was not found.
+    matched : numpy.ndarray of bool
+        Catalogue rows that belong to a true source.
+    scored : numpy.ndarray of bool
+        True sources in the image, off its edges.
+    scored_rows : numpy.ndarray of bool
+        The same of the catalogue rows.
+    isolated : numpy.ndarray of bool
+        True sources without neighbours, far from saturated stars and large galaxies; a part of `scored`.
+    blended : numpy.ndarray of bool
+        True sources with neighbours; neither they nor their surroundings are saturated or a large galaxy.
+    bands : list of str
+    reference_band : str
+    partial : bool
+    number : int
+        How many catalogues these are.
+    """
+
+    truth: Table
+    catalog: Table
+    index: np.ndarray
+    distance: np.ndarray
+    matched: np.ndarray
+    scored: np.ndarray
+    scored_rows: np.ndarray
+    isolated: np.ndarray
+    blended: np.ndarray
+    bands: list
+    reference_band: str
+    partial: bool = False
+    number: int = 1
+
+    @property
+    def found(self):
+        """True sources that have a catalogue row."""
+        return self.index >= 0
+
+    @property
+    def star(self):
+        """True point sources."""
+        return np.asarray(self.truth["type"] == "PSF")
+
+    @property
+    def mag(self):
+        """True magnitudes in the reference band."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 22.5 - 2.5 * np.log10(np.asarray(self.truth[f"flux_{self.reference_band}"], np.float64))
+
+    @property
+    def row_signal_to_noise(self):
+        """Signal-to-noise ratio of each catalogue row in its best band."""
+        ratios = [
+            self.catalog[f"flux_{band}"] * np.sqrt(np.maximum(self.catalog[f"flux_ivar_{band}"], 0))
+            for band in self.bands
+        ]
+        return np.max(np.asarray(ratios, np.float64), axis=0)
+
+    @property
+    def signal_to_noise(self):
+        """The same of the row of each true source; 0 if it was not found."""
+        result = np.zeros(len(self.truth))
+        result[self.found] = self.row_signal_to_noise[self.index[self.found]]
+        return result
+
+    def matched_column(self, name, dtype=np.float64):
+        """A catalogue column row by row of the truth; NaN (or an empty string) if the source was not found."""
+        empty = "" if np.dtype(dtype).kind == "U" else np.nan
+        result = np.full(len(self.truth), empty, dtype)
+        result[self.found] = np.asarray(self.catalog[name])[self.index[self.found]]
+        return result
+
+
+def read_scene(catalog_path, truth_path, settings=MatchSettings()):  # noqa: B008 - an immutable value
+    """Read a catalogue and its truth, and match them.
+
+    Parameters
+    ----------
+    catalog_path, truth_path : str or Path
+    settings : MatchSettings
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    InputError
+        If a file or column is missing, or the two have nothing in common.
+    """
+    return make_scene(read_catalog(catalog_path), read_truth(truth_path), settings)
+
+
+def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an immutable value
+    """Match a catalogue with its truth and find out which sources are scored.
+
+    Parameters
+    ----------
+    catalog, truth : Table
+        As `catalogs.read_catalog` and `catalogs.read_truth` give them.
+    settings : MatchSettings
+
+    Returns
+    -------
+    Scene
+    """
+    bands, reference = _bands(truth, catalog, settings)
+    partial = truth.meta.get("partial", False) if settings.partial is None else settings.partial
+    x, y, width, height = _pixels(truth, catalog)
+    inside = _flags(truth, "in_zoom", (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5))
+    if not inside.any():
+        raise InputError(
+            f"{truth.meta.get('path')}: no source lies in the image of {catalog.meta.get('path')}: is it its truth?"
+        )
+    x1, y1 = (x[inside].max(), y[inside].max()) if not partial else (width - 1.0, height - 1.0)
+    index, distance = match(truth, catalog, settings.radius, f"flux_{reference}")
+    matched = np.zeros(len(catalog), bool)
+    matched[index[index >= 0]] = True
+    scored = inside & _off_edge(x, y, x1, y1)
+    neighbor = _neighbor_distance(truth, catalog, index, reference, partial)
+    disturbed = _disturbed(truth)
+    return Scene(
+        truth=truth,
+        catalog=catalog,
+        index=index,
+        distance=distance,
+        matched=matched,
+        scored=scored,
+        scored_rows=_off_edge(np.asarray(catalog["bx"], float), np.asarray(catalog["by"], float), x1, y1),
+        isolated=scored & (neighbor > settings.isolation) & ~disturbed,
+        blended=scored & (neighbor <= settings.isolation) & ~disturbed,
+        bands=bands,
+        reference_band=reference,
+        partial=partial,
+    )
+
+
+def match(truth, catalog, radius, order_by):
+    """Match true sources and catalogue rows one to one: the brightest first, each with the nearest row still free.
+
+    Parameters
+    ----------
+    truth, catalog : Table
+    radius : float
+        Largest distance [arcsec].
+    order_by : str
+        Column of the truth that says what is brightest.
+
+    Returns
+    -------
+    index : numpy.ndarray of int
+        Catalogue row of each true source, -1 for none.
+    distance : numpy.ndarray of float
+        arcsec, NaN for none.
+    """
+    index, distance = np.full(len(truth), -1), np.full(len(truth), np.nan)
+    if len(catalog) == 0 or len(truth) == 0:
+        return index, distance
+    origin = float(truth["ra"][0]), float(np.median(truth["dec"]))
+    truth_xy, catalog_xy = _plane(truth, *origin), _plane(catalog, *origin)
+    near = cKDTree(catalog_xy).query_ball_point(truth_xy, radius)
+    free = np.ones(len(catalog), bool)
+    for i in np.argsort(-np.asarray(truth[order_by], float), kind="stable"):
+        rows = [row for row in near[i] if free[row]]
+        if rows:
+            separation = np.hypot(*(catalog_xy[rows] - truth_xy[i]).T)
+            nearest = int(np.argmin(separation))
+            if separation[nearest] < radius:
+                index[i], distance[i] = rows[nearest], separation[nearest]
+                free[rows[nearest]] = False
+    return index, distance
+
+
+def stack(scenes):
+    """Several scenes as one, so that their sources are counted together.
+
+    Parameters
+    ----------
+    scenes : list of Scene
+
+    Returns
+    -------
+    Scene
+        Bands are those that all have.
+
+    Raises
+    ------
+    InputError
+        If there is no such band, or some truths list all sources and some do not.
+    """
+    if len(scenes) == 1:
+        return scenes[0]
+    bands = [band for band in scenes[0].bands if all(band in scene.bands for scene in scenes)]
+    references = {scene.reference_band for scene in scenes}
+    if not bands or len(references) > 1:
+        raise InputError("the catalogues have no band in common: score them one by one, or choose --bands")
+    if len({scene.partial for scene in scenes}) > 1:
+        raise InputError("some truth tables list all sources and some only injected ones: score them separately")
+    offsets = np.cumsum([0, *(len(scene.catalog) for scene in scenes[:-1])])
+    joined = {
+        name: np.concatenate([getattr(scene, name) for scene in scenes])
+        for name in ("distance", "matched", "scored", "scored_rows", "isolated", "blended")
+    }
+    index = np.concatenate([np.where(s.index >= 0, s.index + offset, -1) for s, offset in zip(scenes, offsets)])
+    return Scene(
+        truth=_joined([scene.truth for scene in scenes]),
+        catalog=_joined([scene.catalog for scene in scenes]),
+        index=index,
+        bands=bands,
+        reference_band=references.pop(),
+        partial=scenes[0].partial,
+        number=sum(scene.number for scene in scenes),
+        **joined,
+    )
+
+
+def _joined(tables):
+    return vstack(tables, join_type="inner", metadata_conflicts="silent")
+
+
+def _bands(truth, catalog, settings):
+    bands = common_bands(truth, catalog)
+    if settings.bands is not None:
+        missing = [band for band in settings.bands if f"flux_{band}" not in truth.colnames or band not in bands]
+        if missing:
+            raise InputError(f"{catalog.meta.get('path')}: no measurements or no truth in band {', '.join(missing)}")
+        bands = list(settings.bands)
+    if not bands:
+        raise InputError(f"{catalog.meta.get('path')} and {truth.meta.get('path')} have no band in common")
+    reference = settings.reference_band or ("r" if "r" in bands else bands[len(bands) // 2])
+    if f"flux_{reference}" not in truth.colnames:
+        raise InputError(f"{truth.meta.get('path')}: no column flux_{reference}")
+    return bands, reference
+
+
+def _plane(table, ra0, dec0):
+    """Positions on the plane around (ra0, dec0) [arcsec], good for small fields."""
+    dra = (np.asarray(table["ra"], np.float64) - ra0 + 180.0) % 360.0 - 180.0
+    x = dra * np.cos(np.radians(dec0)) * 3600
+    return np.column_stack([x, (np.asarray(table["dec"], np.float64) - dec0) * 3600])
+
+
+def _tangent_plane(table, ra0, dec0):
+    """Tangent projection around (ra0, dec0)."""
+    dra = np.radians(np.asarray(table["ra"], np.float64) - ra0)
+    dec, dec0 = np.radians(np.asarray(table["dec"], np.float64)), np.radians(dec0)
+    depth = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(dra)
+    depth = np.where(depth > 0.5, depth, np.nan)
+    x = np.cos(dec) * np.sin(dra) / depth
+    return x, (np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(dra)) / depth
+
+
+def _pixels(truth, catalog):
+    """Pixel positions of the true sources in the image of the catalogue, and the width and height of that image.
+
+    The catalogue's own positions on the sky and in pixels give the mapping, its header the corners of the image.
+    """
+    if len(catalog) < 3:
+        raise InputError(f"{catalog.meta.get('path')}: fewer than three sources: nothing to score")
+    ra0, dec0 = float(catalog["ra"][0]), float(np.mean(catalog["dec"]))
+    pixels = np.column_stack([catalog["bx"], catalog["by"]]).astype(np.float64)
+
+    def terms(table):
+        return np.column_stack([np.ones(len(table)), *_tangent_plane(table, ra0, dec0)])
+
+    # Bricks are tangent projections, and two of these around different points differ by next to nothing but an affine
+    # mapping over so small an angle.
+    mapping = np.linalg.lstsq(terms(catalog), pixels, rcond=None)[0]
+    x, y = (terms(truth) @ mapping).T
+    corners = catalog.meta.get("corners")
+    if corners is None:
+        width, height = pixels.max(axis=0) + 1.0
+    else:
+        sky = Table({"ra": [c[0] for c in corners], "dec": [c[1] for c in corners]})
+        width, height = np.rint((terms(sky) @ mapping).max(axis=0)) + 1.0
+    return x, y, width, height
+
+
+def _flags(table, name, default):
+    """A boolean column, restricted to `default`; `default` if there is none."""
+    return np.asarray(table[name], bool) & default if name in table.colnames else default
+
+
+def _off_edge(x, y, x1, y1):
+    return (x > _EDGE) & (x < x1 - _EDGE) & (y > _EDGE) & (y < y1 - _EDGE)
+
+
+def _neighbor_distance(truth, catalog, index, reference, partial):
+    """Distance of the nearest neighbour that matters [arcsec].
+
+    If the truth lists only some of the sources, the neighbours are the catalogue rows that it does not explain.
+    """
+    if "nn_dist" in truth.colnames:
+        distance = np.array(truth["nn_dist"], np.float64)
+    else:
+        distance = _nearest_bright(truth, f"flux_{reference}")
+    if partial:
+        ra0, dec0 = float(truth["ra"][0]), float(np.median(truth["dec"]))
+        others = np.ones(len(catalog), bool)
+        others[index[index >= 0]] = False
+        if others.any():
+            to_others = cKDTree(_plane(catalog[others], ra0, dec0)).query(_plane(truth, ra0, dec0))[0]
+            distance = np.minimum(distance, to_others)
+    return distance
+
+
+def _nearest_bright(truth, column, radius=20.0):
+    """Distance of the nearest source of at least a tenth of the own flux, within `radius` [arcsec]."""
+    xy = _plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    flux = np.asarray(truth[column], np.float64)
+    distance = np.full(len(truth), _NO_NEIGHBOR)
+    for i, near in enumerate(cKDTree(xy).query_ball_point(xy, radius)):
+        rows = np.array([row for row in near if row != i and flux[row] >= _NEIGHBOR_FLUX * flux[i]], int)
+        if len(rows):
+            distance[i] = np.hypot(*(xy[rows] - xy[i]).T).min()
+    return distance
+
+
+def _disturbed(truth):
+    """Saturated stars and sources near them, and sources near a large galaxy."""
+    note = np.asarray(truth["note"]).astype(str)
+    xy = _plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    disturbed = note == "saturated"
+    for name, reach in (("saturated", _NEAR_SATURATED), ("biggal", _NEAR_LARGE_GALAXY)):
+        for i in np.flatnonzero(note == name):
+            near = np.hypot(*(xy - xy[i]).T) <= reach
+            near[i] = False
+            disturbed |= near
+    return disturbed
