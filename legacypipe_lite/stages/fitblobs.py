@@ -219,7 +219,8 @@ def _merged(plan, results, failed, state, options, tools):
         cards = [*tools.header(state), *header]
         _write_blobmap(fitted.blobmap, state["target"], cards, tools)
         if regular.any():
-            table = catalog.all_models_table(fitted.table, fitted.models, bands)
+            all_bands = (*options.bands, *options.forced_bands)
+            table = catalog.all_models_table(fitted.table, fitted.models, bands, all_bands, fitted.sources)
             tools.products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
     return {
         "fit_table": fitted.table,
