@@ -244,6 +244,16 @@ class RunOptions:
     )
     read_serial: bool = _option(False, "--read-serial", "read images in the main process", _INPUT, "flag")
 
+    inject: str | None = _option(
+        None,
+        "--inject",
+        "add the sources of this table (columns as in the catalogue) to the images, and mark them in tractor-i",
+        _INPUT,
+        metavar="TABLE",
+        stages="tims",
+    )
+    inject_seed: int = _option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", stages="tims")
+
     # --- stages and pickles
     stage: tuple = _option(
         (), ("-s", "--stage"), "run up to this stage (repeatable; default writecat)", _STAGES, "append"

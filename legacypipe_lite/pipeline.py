@@ -4,12 +4,14 @@ import logging
 import os
 import uuid
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 
 import fitsio
 
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
 from .parallel import run_tasks
 from .resources import Usage, measure
+from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
 from .stages.provenance import prerequisites, stage_files, stage_identity
 from .state import load_state, save_state
@@ -184,7 +186,10 @@ class BrickRun:
         if self.options.force_all:
             forced = set(self._order)
         last = max(named, key=self._order.index)
-        self._go_to(last, forced)
+        started = datetime.now(UTC)
+        with collected_warnings() as warnings:
+            self._go_to(last, forced)
+        self._write_log(run_log(self, self._command, warnings, started))
 
     def stage(self, name, force=False):
         """Run one stage, and those before it that have not run yet, or read them back.
@@ -219,6 +224,11 @@ class BrickRun:
             if name == self._running or self._record(name) is not None:
                 cards.append(state.get(f"header_{name}", stage_version_cards(name)))
         return merge_cards(*cards)
+
+    def _write_log(self, log):
+        """Write the log of the run; it differs from run to run, so its checksum is not kept."""
+        self.products.write_json("run-log", log)
+        del self.products.checksums[self.products.relative("run-log")]
 
     # --- going from stage to stage
 

@@ -54,9 +54,11 @@ _PRODUCT_TEXTS = {
     "all-models": "what each of the five models gave for each source",
     "reference": "reference objects of the brick and around it",
     "sources": "detections and reference objects before the fit",
+    "injected": "sources that were added to the images (with `--inject`)",
+    "run-log": "how the run went: options, versions, times, dropped CCDs, warnings",
     "tractor": "**the catalogue**",
     "tractor-i": "everything known about its sources",
-    "checksums": "SHA-256 of all these files; `cd OUTDIR && sha256sum -c FILE` checks them",
+    "checksums": "SHA-256 of all these files but the run log; `cd OUTDIR && sha256sum -c FILE` checks them",
 }
 
 _INTRODUCTION = """\

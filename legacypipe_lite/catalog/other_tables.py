@@ -184,6 +184,7 @@ INTERMEDIATE = (
         brick_primary bool lies in the brick's own area
         maskbits i4 mask bits of the pixel
         fitbits i2 peculiarities of the fit
+        injected i4 id of the injected source that this is (only with --inject); -1: none
         """
     ),
 )

@@ -127,7 +127,7 @@ def stage_files(name, state, survey, options, report):
 
 
 def _image_files(state, survey, options, report):
-    """Images of the CCDs with their masks, weights and calibrations; and the images of those that were dropped."""
+    """Images of the CCDs with their masks, weights and calibrations, images that were dropped, injected sources."""
     for row in state["ccds"]:
         image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
         yield survey.image_file(image)
@@ -140,6 +140,8 @@ def _image_files(state, survey, options, report):
             yield from survey.calibration_files(kind, image, ccdname)
     for name, _ in state["dropped_ccds"]:
         yield survey.image_file(name.split()[0])
+    if options.inject is not None:
+        yield options.inject
 
 
 def _gaia_files(state, survey, options, report):

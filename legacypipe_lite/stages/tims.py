@@ -31,6 +31,7 @@ class _Reader:
     options: Any
     target: Any
     scene: Any
+    injection: Any = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ def run_tims(state, options, tools):
     for camera in dict.fromkeys(ccds["camera"]):
         camera_class(str(camera))
     _check_memory(ccds, target, options.max_memory_gb)
-    tims, dropped = _read_all(ccds, target, options, tools)
+    injection = _injection(options)
+    tims, dropped = _read_all(ccds, target, options, tools, injection)
     ccds = ccds[[tim.ccd.row for tim in tims]]
     tims = [replace(tim, ccd=replace(tim.ccd, row=row)) for row, tim in enumerate(tims)]
     bands = [band for band in options.bands if any(tim.band == band for tim in tims)]
     _add_columns(ccds, tims, target)
     ccd_files = [tools.survey.relative(path) for path in files]
     tools.report.counts["CCDs"] = {band: sum(tim.band == band for tim in tims) for band in bands}
-    return {
+    made = {
         "brick": brick,
         "target": target,
         "bands": bands,
@@ -72,8 +74,22 @@ def run_tims(state, options, tools):
         "ccds": ccds,
         "dropped_ccds": dropped,
         "ccd_files": ccd_files,
+        "injected": None if injection is None else injection.table(tims, target),
         "header_tims": _header_cards(ccd_files, tims, bands, options.bands),
     }
+    if injection is not None:
+        tools.report.counts["injected sources"] = int(np.sum(made["injected"]["in_zoom"]))
+        tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made))
+    return made
+
+
+def _injection(options):
+    """The sources that are to be added to the images, or None."""
+    if options.inject is None:
+        return None
+    from ..simulate.inject import read_injection
+
+    return read_injection(options.inject, options.bands, options.inject_seed)
 
 
 def _brick_and_target(options, survey):
@@ -126,16 +142,19 @@ def _read_ccd(reader, row):
     load_camera_modules(reader.options.camera_module)  # in a worker that was not forked they are not there yet
     try:
         ccd = camera_class(row["camera"])(row, reader.survey, reader.options)
-        return ccd.read_tim(reader.target, reader.scene)
+        tim = ccd.read_tim(reader.target, reader.scene)
     except UnusableImage as e:
         return _Failure(str(e), "outside" if e.expected else "empty")
     except InputError as e:
         return _Failure(str(e), "damaged")
+    if reader.injection is not None:
+        reader.injection.add_to(tim)
+    return tim
 
 
-def _read_all(ccds, target, options, tools):
+def _read_all(ccds, target, options, tools, injection=None):
     """Tims, each with its row of `ccds` in `tim.ccd.row`; and (name, reason) of the CCDs that give none."""
-    reader = _Reader(tools.survey, options, target, SkySceneFinder(tools.survey, options, tools.report))
+    reader = _Reader(tools.survey, options, target, SkySceneFinder(tools.survey, options, tools.report), injection)
     rows = [{name: row[name] for name in ccds.colnames} for row in ccds]
     if options.read_serial:
         results = [_read_ccd(reader, row) for row in rows]
@@ -229,6 +248,6 @@ STAGE = Stage(
     name="tims",
     text="choose the CCDs of the brick, read and calibrate their images",
     reads=(),
-    makes=("brick", "target", "bands", "tims", "ccds", "dropped_ccds", "ccd_files"),
+    makes=("brick", "target", "bands", "tims", "ccds", "dropped_ccds", "ccd_files", "injected"),
     run=run_tims,
 )

@@ -14,6 +14,7 @@ __all__ = ["STAGE"]
 
 logger = logging.getLogger(__name__)
 
+_INJECTED_RADIUS = 1.0  # arcsec
 _WISE_APERTURE_RADII = (3.0, 5.0, 7.0, 9.0, 11.0)  # arcsec
 _WISE_VEGA_TO_AB = (2.699, 3.339, 5.174, 6.620)  # mag, W1 to W4
 
@@ -40,6 +41,8 @@ def run_writecat(state, options, tools):
     )
     ix, iy = coadds.pixel_of(table["bx"], table["by"], target.shape)
     catalog.apply_measured_limits(table, state["brick"], target.pixel_scale, maskbits[iy, ix])
+    if state["injected"] is not None:
+        table["injected"] = _injected_ids(table, state["injected"])
 
     primary = merge_cards(header, _catalog_cards(state))
     tools.products.write_table("tractor-i", _with_wise(catalog.file_form(table), table, state), primary_cards=primary)
@@ -56,6 +59,18 @@ def run_writecat(state, options, tools):
     tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
     tools.products.write_checksums()
     return {"tractor": tractor, "header_writecat": own}
+
+
+def _injected_ids(table, injected):
+    """Number of the injected source that each row is, -1 if it is none: the nearest within an arcsecond."""
+    from ..validation.matching import match
+
+    fitted = np.flatnonzero(np.asarray(table["regular"], bool))
+    brightest = next(name for name in injected.colnames if name.startswith("flux_"))
+    index, _ = match(injected, table[fitted], _INJECTED_RADIUS, brightest)
+    ids = np.full(len(table), -1, np.int32)
+    ids[fitted[index[index >= 0]]] = np.asarray(injected["id"])[index >= 0]
+    return ids
 
 
 def _write_maskbits(state, header, tools):
@@ -122,6 +137,7 @@ STAGE = Stage(
         "maskbits",
         "wise_table",
         "wise_masks",
+        "injected",
     ),
     makes=("tractor",),
     run=run_writecat,

@@ -15,6 +15,7 @@ __all__ = [
     "bit_cards",
     "dq_bit_cards",
     "package_version",
+    "software_versions",
 ]
 
 #: Packages whose versions are noted, besides our own.
@@ -90,9 +91,13 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     return cards
 
 
+def software_versions():
+    """Versions of the packages that results depend on, besides our own; dict."""
+    return {name: version(name) for name in _PACKAGES}
+
+
 def _dependencies():
-    for name in _PACKAGES:
-        yield name, version(name)
+    yield from software_versions().items()
     for name, variable in _REFERENCE_DATA.items():
         if os.environ.get(variable):
             yield name, os.environ[variable]

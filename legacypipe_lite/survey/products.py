@@ -8,6 +8,7 @@ remembered for the brick's checksum file.
 import gzip
 import hashlib
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,6 +85,8 @@ PRODUCTS = {
     "all-models": _Product(_METRICS + "all-models-{brick}.fits", "ALL-MODELS"),
     "reference": _Product(_METRICS + "reference-{brick}.fits", "REFERENCES"),
     "sources": _Product(_METRICS + "sources-{brick}.fits", "DETECTIONS"),
+    "injected": _Product(_METRICS + "injected-{brick}.fits", "INJECTED"),
+    "run-log": _Product(_METRICS + "run-{brick}.json"),
     "tractor": _Product("tractor/{group}/tractor-{brick}.fits", "CATALOG"),
     "tractor-i": _Product("tractor-i/{group}/tractor-i-{brick}.fits", "CATALOG-INTERMEDIATE"),
     "checksums": _Product("tractor/{group}/brick-{brick}.sha256sum"),
@@ -273,6 +276,21 @@ class OutputTree:
         buffer = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(rgb[::-1])).save(buffer, format="JPEG", dpi=(100, 100))
         return self._write_bytes(self.relative(product), buffer.getvalue())
+
+    def write_json(self, product, data):
+        """Write a JSON product.
+
+        Parameters
+        ----------
+        product : str
+        data : dict
+            JSON types only.
+
+        Returns
+        -------
+        Path
+        """
+        return self._write_bytes(self.relative(product), (json.dumps(data, indent=1) + "\n").encode())
 
     def adopt(self, checksums):
         """Take over the checksums of products that an earlier run wrote.

@@ -1,0 +1,117 @@
+"""The log of a brick run: what it was asked for, what it did, what it took, and what it warned of."""
+
+import dataclasses
+import logging
+import os
+import platform
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from .survey.header import package_version, software_versions
+
+__all__ = ["collected_warnings", "run_log"]
+
+#: Changes when the meaning of a key changes.
+FORMAT = 1
+
+_ENVIRONMENT = (
+    "GAIA_CAT_DIR",
+    "GAIA_CAT_VER",
+    "TYCHO2_KD_DIR",
+    "LARGEGALAXIES_CAT",
+    "SKY_TEMPLATE_DIR",
+    "DUST_DIR",
+    "UNWISE_COADDS_DIR",
+    "UNWISE_COADDS_TIMERESOLVED_DIR",
+)
+
+
+class _Collector(logging.Handler):
+    """Keeps the text of warnings and errors, each once."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts = []
+
+    def emit(self, record):
+        text = record.getMessage()
+        if text not in self.texts:
+            self.texts.append(text)
+
+
+@contextmanager
+def collected_warnings():
+    """Context manager that gives a list, to which the package's warnings are added while it is active."""
+    collector, package = _Collector(), logging.getLogger("legacypipe_lite")
+    package.addHandler(collector)
+    try:
+        yield collector.texts
+    finally:
+        package.removeHandler(collector)
+
+
+def run_log(run, command, warnings, started):
+    """What there is to say about a run.
+
+    Parameters
+    ----------
+    run : pipeline.BrickRun
+        After its stages ran.
+    command : str
+    warnings : list of str
+    started : datetime.datetime
+
+    Returns
+    -------
+    dict
+        JSON types: format, brick, command, started and finished (ISO, UTC), versions, environment, options (those that
+        differ from their defaults), threads, stages (name, read_back, seconds, cpu_seconds, peak_memory and
+        worker_memory in bytes), counts, dropped_ccds (name, reason), warnings.
+    """
+    return {
+        "format": FORMAT,
+        "brick": run.brickname,
+        "command": command,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "legacypipe_lite": package_version(),
+            "python": platform.python_version(),
+            **software_versions(),
+        },
+        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        "options": _plain(_changed(run.options)),
+        "threads": run.options.threads,
+        "stages": [
+            {
+                "name": record.name,
+                "read_back": record.read,
+                "seconds": round(record.usage.wall, 3),
+                "cpu_seconds": round(record.usage.cpu, 3),
+                "peak_memory": int(record.usage.peak_memory),
+                "worker_memory": int(record.usage.worker_memory),
+            }
+            for record in run.stages
+        ],
+        "counts": _plain(run.report.counts),
+        "dropped_ccds": [{"name": name, "reason": reason} for name, reason in run.report.dropped_ccds],
+        "warnings": list(warnings),
+    }
+
+
+def _changed(options):
+    """Options that differ from their defaults."""
+    defaults = type(options)()
+    names = [field.name for field in dataclasses.fields(options)]
+    return {name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)}
+
+
+def _plain(value):
+    """The same in JSON types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        return value.item()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
