@@ -1,0 +1,24 @@
+"""Random number generators that do not disturb each other: one per purpose."""
+
+import zlib
+
+import numpy as np
+
+__all__ = ["generator"]
+
+
+def generator(seed, *purpose):
+    """A generator that depends on the seed and on what it is for, and on nothing else.
+
+    Parameters
+    ----------
+    seed : int
+    *purpose : str or int
+        E.g. ``("pixels", expnum, ccdname)``.
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
+    key = zlib.crc32("/".join(str(p) for p in purpose).encode())
+    return np.random.default_rng([seed, key])
