@@ -37,6 +37,7 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS = {
     "simulate": Subcommand("simulate", "write a mock survey directory with known truth"),
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
+    "inject": Subcommand("inject", "make a table of sources to add to real images"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
 }
 
