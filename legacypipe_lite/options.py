@@ -568,6 +568,26 @@ class RunOptions:
         ignored="WISE fluxes are solved exactly; --no-wise-ceres changes nothing",
     )
 
+    lc_epochs: int | None = _option(
+        None,
+        "--lc-epochs",
+        "length of the WISE light curves in the catalogue (default: that of the data model, 17 for dr10)",
+        _WISE,
+        "int",
+        stages="writecat",
+    )
+    wise_gaia_only: bool = _option(
+        False,
+        "--wise-gaia-only",
+        "WISE photometry only of objects of the reference catalogues",
+        _WISE,
+        "flag",
+        stages=("wise_forced", "writecat"),
+    )
+    save_unwise_psf: bool = _option(
+        False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag", stages="wise_forced"
+    )
+
     # --- selected blobs, debugging
     nblobs: int | None = _option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
     blob: int | None = _option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
@@ -625,17 +645,6 @@ class RunOptions:
     galex_dir: str | None = _option(None, "--galex-dir", "GALEX images", _RARE, refused=_NO_GALEX)
     no_galex_ceres: bool = _option(False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX)
     save_galex_psf: bool = _option(False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX)
-    save_unwise_psf: bool = _option(
-        False, "--save-unwise-psf", "write WISE PSFs", _RARE, "flag", refused="WISE PSFs are not written"
-    )
-    wise_gaia_only: bool = _option(
-        False,
-        "--wise-gaia-only",
-        "WISE photometry of Gaia stars only",
-        _RARE,
-        "flag",
-        refused="not implemented",
-    )
     wise_checkpoint: str | None = _option(
         None,
         "--wise-checkpoint",
@@ -691,6 +700,8 @@ class RunOptions:
         for name in ("width", "height", "threads"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.lc_epochs is not None and self.lc_epochs < 1:
+            raise UsageError(f"--lc-epochs must be at least 1, got {self.lc_epochs}")
         if not self.pixscale > 0:
             raise UsageError(f"--pixscale must be positive, got {self.pixscale}")
         if not self.bands:

@@ -1,7 +1,6 @@
 """A brick run: which stages are needed, which are forced, which are read back from their pickles."""
 
 import logging
-import os
 import uuid
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
 from .stages.provenance import prerequisites, stage_files, stage_identity
+from .stages.wise_folders import WiseFolders
 from .state import load_state, save_state
 from .survey import OutputTree, SurveyDirectory, parse_radec
 from .survey.bricks import custom_brick_name
@@ -186,6 +186,8 @@ class BrickRun:
         if self.options.force_all:
             forced = set(self._order)
         last = max(named, key=self._order.index)
+        if self._order.index(last) >= self._order.index("wise_forced"):
+            WiseFolders.from_options(self.options).check()
         started = datetime.now(UTC)
         with collected_warnings() as warnings:
             self._go_to(last, forced)
@@ -216,8 +218,9 @@ class BrickRun:
         """The version header as it stands: list of cards (keyword, value, comment)."""
         state = self.state if state is None else state
         release = self.survey.default_release if self.options.release is None else self.options.release
-        unwise = _unwise_dirs(self.options)
-        cards = [run_cards(self.survey.root, release, self._command, self.options.data_model, *unwise)]
+        unwise = WiseFolders.from_options(self.options)
+        folders = (unwise.full, unwise.epochs, unwise.sky)
+        cards = [run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)]
         if "brick" in state and "target" in state:
             cards.append(brick_cards(state["brick"], state["target"]))
         for name in self._order:
@@ -419,14 +422,6 @@ def _pickle_path(pattern, brickname, stage):
     if path == other:
         raise UsageError(f"--pickle {pattern}: without %%(stage)s all stages would write the same file")
     return path
-
-
-def _unwise_dirs(options):
-    if options.no_wise:
-        return (), None
-    named = options.unwise_dir or os.environ.get("UNWISE_COADDS_DIR") or ""
-    resolved = options.unwise_tr_dir or os.environ.get("UNWISE_COADDS_TIMERESOLVED_DIR")
-    return tuple(folder for folder in named.split(":") if folder), resolved
 
 
 def _describe(options):

@@ -1,7 +1,7 @@
 """The catalogues: their schema, and how they are put together."""
 
 from .all_models import all_models_table
-from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, Column, all_models_columns, empty_wise_columns, tractor_columns
+from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, Column, all_models_columns, tractor_columns
 from .derived import fitbits, ls_id, nearest_neighbor, source_types
 from .dust import EXTINCTION, WISE_EXTINCTION, reddening, transmission
 from .format import tractor_table
@@ -12,7 +12,6 @@ __all__ = [
     "LIGHT_CURVE_EPOCHS",
     "Column",
     "all_models_columns",
-    "empty_wise_columns",
     "tractor_columns",
     "all_models_table",
     "fitbits",

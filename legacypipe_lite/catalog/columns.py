@@ -5,8 +5,6 @@ The tables are made from this, and so is the data-model page of the documentatio
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .dust import EXTINCTION
 
 __all__ = [
@@ -19,7 +17,6 @@ __all__ = [
     "tractor_columns",
     "all_models_columns",
     "column_suffix",
-    "empty_wise_columns",
 ]
 
 DATA_MODELS = ("dr9", "dr10", "dr11")
@@ -221,7 +218,9 @@ def column_suffix(band):
     return band.replace("-", "_")
 
 
-def tractor_columns(bands, data_model="dr10", *, gaia=True, wise=False, light_curves=False, brickname_length=8):
+def tractor_columns(
+    bands, data_model="dr10", *, gaia=True, wise=False, light_curves=False, epochs=None, brickname_length=8
+):
     """Columns of the tractor catalogue, in order.
 
     Parameters
@@ -234,6 +233,8 @@ def tractor_columns(bands, data_model="dr10", *, gaia=True, wise=False, light_cu
         False for a run without Gaia stars, whose catalogue has no proper motions and parallaxes.
     wise, light_curves : bool
         Whether there are columns of WISE photometry and of its light curves.
+    epochs : int or None
+        Length of the light curves; None: that of the data model.
     brickname_length : int
 
     Returns
@@ -254,7 +255,9 @@ def tractor_columns(bands, data_model="dr10", *, gaia=True, wise=False, light_cu
         dtype = _OTHER_TYPES.get((data_model, entry.name), entry.dtype)
         if entry.name == "brickname":
             dtype = f"S{brickname_length}"
-        length = LIGHT_CURVE_EPOCHS[data_model] if entry.length == "epochs" else entry.length
+        length = entry.length
+        if length == "epochs":
+            length = epochs or LIGHT_CURVE_EPOCHS[data_model]
         shape = (length,) if length else ()
         names = [f"{entry.name}_{s}" for s in suffixes[entry.bands]] if entry.bands else [entry.name]
         columns += [Column(name, dtype, entry.unit, entry.text, shape) for name in names]
@@ -339,26 +342,3 @@ def _model_columns(model, shapes, suffixes):
         columns.append(Column(f"{model}_hit_r_limit", "bool", "", f"the radius {what} ended at its limit"))
     columns.append(Column(f"{model}_opt_steps", "i2", "", f"steps of the fit {what}; -1: not tried"))
     return columns
-
-
-def empty_wise_columns(data_model, rows):
-    """The WISE columns of a run without unWISE images.
-
-    Parameters
-    ----------
-    data_model : str
-    rows : int
-
-    Returns
-    -------
-    dict of str -> numpy.ndarray
-        Zeros; lc_epoch_index is -1 (unused).
-    """
-    optical = {column.name for column in tractor_columns((), data_model)}
-    empty = {}
-    for column in tractor_columns((), data_model, wise=True, light_curves=True):
-        if column.name not in optical and not column.name.startswith("mw_transmission"):
-            empty[column.name] = np.zeros((rows, *column.shape), column.dtype)
-    for band in LIGHT_CURVE_BANDS:
-        empty[f"lc_epoch_index_{band}"][...] = -1
-    return empty

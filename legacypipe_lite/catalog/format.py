@@ -62,7 +62,8 @@ def tractor_table(table, ebv, bands, all_bands, release, *, data_model="dr10", g
     gaia : bool
         False for a run without Gaia stars.
     wise : Table or None
-        WISE photometry on the AB system, row by row, under the names of the tractor catalogue.
+        WISE photometry on the AB system, row by row, under the names of the tractor catalogue; columns that it
+        lacks are zero. The length of ``lc_epoch_index_w1`` is that of all light curves.
 
     Returns
     -------
@@ -75,7 +76,8 @@ def tractor_table(table, ebv, bands, all_bands, release, *, data_model="dr10", g
         data_model,
         gaia=gaia,
         wise=wise is not None,
-        light_curves=wise is not None and any(name.startswith("lc_") for name in wise.colnames),
+        light_curves=wise is not None and "lc_epoch_index_w1" in wise.colnames,
+        epochs=_light_curve_length(wise),
         brickname_length=max(8, _longest(table["brickname"])),
     )
     order = np.argsort(np.asarray(table["objid"]), kind="stable")
@@ -87,6 +89,12 @@ def tractor_table(table, ebv, bands, all_bands, release, *, data_model="dr10", g
         result.add_column(_table_column(array[order], column))
     result.meta["units"] = {column.name: column.unit for column in columns if column.unit}
     return result
+
+
+def _light_curve_length(wise):
+    if wise is None or "lc_epoch_index_w1" not in wise.colnames:
+        return None
+    return wise["lc_epoch_index_w1"].shape[1]
 
 
 def _table_column(values, column):

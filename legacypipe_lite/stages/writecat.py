@@ -5,18 +5,17 @@ import os
 
 import numpy as np
 
-from .. import catalog, coadds
+from .. import catalog, coadds, wise
 from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix
 from ..survey.header import bit_cards, dq_bit_cards, merge_cards
 from .base import Stage, version_card
+from .wise_table import tractor_form
 
 __all__ = ["STAGE"]
 
 logger = logging.getLogger(__name__)
 
 _INJECTED_RADIUS = 1.0  # arcsec
-_WISE_APERTURE_RADII = (3.0, 5.0, 7.0, 9.0, 11.0)  # arcsec
-_WISE_VEGA_TO_AB = (2.699, 3.339, 5.174, 6.620)  # mag, W1 to W4
 
 
 def run_writecat(state, options, tools):
@@ -26,7 +25,7 @@ def run_writecat(state, options, tools):
     release = tools.survey.default_release if options.release is None else options.release
     own = [version_card("VER_WCAT"), *bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
     header = merge_cards(tools.header(state), own)
-    maskbits = _write_maskbits(state, header, tools)
+    maskbits = _write_maskbits(state, options, header, tools)
 
     table = catalog.intermediate_table(
         state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, all_bands
@@ -54,7 +53,7 @@ def run_writecat(state, options, tools):
         release,
         data_model=options.data_model,
         gaia=not options.no_gaia,
-        wise=state["wise_table"],
+        wise=_wise_columns(state, options),
     )
     tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
     tools.products.write_checksums()
@@ -73,13 +72,16 @@ def _injected_ids(table, injected):
     return ids
 
 
-def _write_maskbits(state, header, tools):
+def _write_maskbits(state, options, header, tools):
     """Add the WISE bits to the mask bits of the brick, and write them."""
     maskbits = state["maskbits"].copy()
     masks = state["wise_masks"] or [np.zeros(maskbits.shape, np.uint8) for _ in range(2)]
     values = {bit.name: bit.value for bit in MASKBITS_FIXED}
     for name, mask in zip(("WISEM1", "WISEM2"), masks):
         maskbits[mask != 0] |= values[name]
+    if options.wise_gaia_only and not options.no_wise:
+        brick = state["brick"]
+        maskbits[brick.unique_pixels(state["target"]) | brick.custom] |= values["WISE_GAIA"]
     cards = [*header, *coadds.target_wcs_cards(state["target"]), ("IMTYPE", "maskbits", "LegacySurveys image type")]
     wise = [(mask, name, ()) for name, mask in zip(("WISEM1", "WISEM2"), masks)]
     tools.products.write_images("maskbits", [(maskbits, "MASKBITS", cards), *wise])
@@ -95,20 +97,31 @@ def _catalog_cards(state):
     for i, radius in enumerate(coadds.APERTURE_RADII):
         cards.append((f"APRAD{i}", float(radius), "(optical) Aperture radius, in arcsec"))
     if state["wise_table"] is not None:
-        for i, radius in enumerate(_WISE_APERTURE_RADII):
+        for i, radius in enumerate(wise.APERTURE_RADII):
             cards.append((f"WAPRAD{i}", radius, "(unWISE) Aperture radius, in arcsec"))
-        for i, value in enumerate(_WISE_VEGA_TO_AB, 1):
-            cards.append((f"WISEAB{i}", value, f"WISE Vega to AB conv for band {i}"))
+        for band, value in wise.VEGA_TO_AB.items():
+            cards.append((f"WISEAB{band}", value, f"WISE Vega to AB conv for band {band}"))
     return cards
 
 
 def _with_wise(rows, table, state):
-    """Append the WISE columns to the intermediate catalogue."""
-    if state["wise_table"] is not None:
-        order = np.argsort(table["objid"], kind="stable")
-        for name in state["wise_table"].colnames:
-            rows[name] = np.asarray(state["wise_table"][name])[order]
+    """Insert the WISE columns into the intermediate catalogue, before its last ones."""
+    if state["wise_table"] is None:
+        return rows
+    order = np.argsort(table["objid"], kind="stable")
+    at = rows.colnames.index("brick_primary")
+    names = state["wise_table"].colnames
+    rows.add_columns(
+        [np.asarray(state["wise_table"][name])[order] for name in names], names=names, indexes=[at] * len(names)
+    )
     return rows
+
+
+def _wise_columns(state, options):
+    """WISE columns of the tractor catalogue, or None."""
+    if state["wise_table"] is None:
+        return None
+    return tractor_form(state["wise_table"], options.lc_epochs or catalog.LIGHT_CURVE_EPOCHS[options.data_model])
 
 
 def _reddening(table, tools):

@@ -50,7 +50,7 @@ def package_version():
         return "unknown"
 
 
-def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None):
+def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
     """Cards that hold for a whole run.
 
     Parameters
@@ -62,7 +62,7 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     data_model : str
         "dr9", "dr10" or "dr11".
     unwise_dirs : sequence of str
-    unwise_tr_dir : str or None
+    unwise_tr_dir, unwise_sky_dir : str or None
 
     Returns
     -------
@@ -83,9 +83,10 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     cards += [(f"UNWISD{i}", folder, "unWISE directory") for i, folder in enumerate(unwise_dirs, 1)]
     if unwise_tr_dir:
         cards.append(("UNWISTD", unwise_tr_dir, "unWISE time-resolved directory"))
-    if os.environ.get("UNWISE_MODEL_SKY_DIR"):
-        cards.append(("UNWISSKY", os.environ["UNWISE_MODEL_SKY_DIR"], "unWISE model-sky directory"))
-    for i, (name, value) in enumerate(_dependencies()):
+    if unwise_sky_dir:
+        cards.append(("UNWISSKY", unwise_sky_dir, "unWISE model-sky directory"))
+    unwise = {"unwise": ":".join(unwise_dirs), "unwise_tr": unwise_tr_dir, "unwise_modelsky": unwise_sky_dir}
+    for i, (name, value) in enumerate([*_dependencies(), *((n, v) for n, v in unwise.items() if v)]):
         cards += [(f"DEPNAM{i:02d}", name, ""), (f"DEPVER{i:02d}", value, "")]
     cards.append(("CMDLINE", command, "runbrick command-line"))
     return cards

@@ -1,0 +1,145 @@
+"""Forced photometry on unWISE images: the fluxes of all sources of a brick in one band, solved at once.
+
+Positions and shapes are those of the catalogue. The images of all tiles of a band share the fluxes; each pixel
+belongs to one tile only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import normal_kernels as kernels
+from .solve import solve_fluxes
+from .stamps import StampRenderer, stamp_radii
+
+__all__ = ["BandPhotometry", "forced_photometry", "W4_FLUX_IVAR_FACTOR"]
+
+#: The noise of W4 fluxes is doubled once more, for the correlation of the pixels.
+W4_FLUX_IVAR_FACTOR = 0.25
+
+
+@dataclass
+class BandPhotometry:
+    """Photometry of a list of sources in one band; arrays of one length.
+
+    Attributes
+    ----------
+    flux, flux_ivar : numpy.ndarray of float64
+        Vega nanomaggies; the inverse variance is that for known neighbours. Both 0 without data.
+    rchisq : numpy.ndarray of float64
+        Chi-squared per pixel, weighted with the profile.
+    fracflux : numpy.ndarray of float64
+        Flux of other sources over own flux, weighted with the profile.
+    nobs : numpy.ndarray of int16
+        Number of exposures at the source.
+    mjd : numpy.ndarray of float64
+        Mean date of the tile image at the source.
+    psfdepth : numpy.ndarray of float64
+        Inverse variance of a point source without neighbours at the median noise of the image.
+    coadd_id : numpy.ndarray of str
+        Name of the tile in whose unique area the source lies.
+    x, y : numpy.ndarray of float64
+        0-based position in this tile.
+    models : list of numpy.ndarray of float32
+        Model image of each tile image, in the same order.
+    """
+
+    flux: np.ndarray
+    flux_ivar: np.ndarray
+    rchisq: np.ndarray
+    fracflux: np.ndarray
+    nobs: np.ndarray
+    mjd: np.ndarray
+    psfdepth: np.ndarray
+    coadd_id: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    models: list
+
+    @classmethod
+    def empty(cls, n):
+        """Without any data."""
+        return cls(
+            *(np.zeros(n) for _ in range(4)),
+            np.zeros(n, np.int16),
+            *(np.zeros(n) for _ in range(2)),
+            np.zeros(n, "U8"),
+            *(np.zeros(n) for _ in range(2)),
+            [],
+        )
+
+
+def forced_photometry(sources, images, psfs):
+    """Measure the fluxes of all sources in one band.
+
+    Parameters
+    ----------
+    sources : ForcedSources
+    images : list of TileImage
+        Of one band (and epoch).
+    psfs : list of TilePsf
+        Of each image.
+
+    Returns
+    -------
+    BandPhotometry
+    """
+    result = BandPhotometry.empty(len(sources))
+    positions = [image.wcs.sky_to_pixel(sources.ra, sources.dec) for image in images]
+    central = np.zeros(len(sources))
+    for image, psf, position in zip(images, psfs, positions):
+        _look_up(result, central, sources, image, psf, *position)
+    stamps = []
+    diagonal, right = np.zeros(len(sources)), np.zeros(len(sources))
+    pairs, products = [], []
+    for image, psf, position in zip(images, psfs, positions):
+        drawn = StampRenderer(psf.image).render(sources, *position, stamp_radii(central, image.band), image.wcs)
+        stamps.append(drawn)
+        white = np.empty_like(drawn.values)
+        kernels.whiten(drawn.rectangles, drawn.offset, drawn.values, image.image, image.inverr, white, diagonal, right)
+        pairs.append(_overlaps(drawn.rectangles))
+        products.append(np.empty(len(pairs[-1])))
+        kernels.pair_products(pairs[-1], drawn.rectangles, drawn.offset, white, products[-1])
+    if images:
+        result.flux = solve_fluxes(diagonal, np.concatenate(pairs), np.concatenate(products), right)
+        result.flux_ivar = diagonal * (W4_FLUX_IVAR_FACTOR if images[0].band == 4 else 1.0)
+        _set_statistics(result, images, stamps)
+    return result
+
+
+def _look_up(result, central, sources, image, psf, px, py):
+    """What the pixel of each source in the image's unique area says."""
+    ix, iy = (np.rint(np.where(np.isfinite(p), p, -1)).astype(np.int64) for p in (px, py))
+    inside = (ix >= 0) & (ix < image.wcs.width) & (iy >= 0) & (iy < image.wcs.height)
+    own = np.flatnonzero(inside & image.tile.contains(sources.ra, sources.dec))
+    ix, iy = ix[own], iy[own]
+    central[own] = image.image[iy, ix]
+    result.nobs[own] = image.n_unmasked[iy, ix]
+    result.mjd[own] = image.mjd
+    result.coadd_id[own] = image.tile.coadd_id
+    result.x[own] = px[own] + image.x0
+    result.y[own] = py[own] + image.y0
+    if np.isfinite(image.sig1):
+        result.psfdepth[own] = (psf.norm / image.sig1) ** 2
+
+
+def _overlaps(rectangles):
+    """Pairs of overlapping stamps, shape (m, 2)."""
+    present = np.flatnonzero(rectangles[:, 2] > 0)
+    order = present[np.argsort(rectangles[present, 1], kind="stable")]
+    pairs = np.empty((kernels.overlapping_pairs(order, rectangles, np.empty((0, 2), np.int32)), 2), np.int32)
+    kernels.overlapping_pairs(order, rectangles, pairs)
+    return pairs
+
+
+def _set_statistics(result, images, stamps):
+    n = len(result.flux)
+    chi2, contamination, weight = np.zeros(n), np.zeros(n), np.zeros(n)
+    for image, drawn in zip(images, stamps):
+        arrays = (drawn.rectangles, drawn.offset, drawn.values, result.flux)
+        model = np.zeros(image.image.shape, np.float32)
+        kernels.add_model(*arrays, model)
+        kernels.fit_sums(*arrays, image.image, image.inverr, model, chi2, contamination, weight)
+        result.models.append(model)
+    result.rchisq = chi2
+    result.fracflux = contamination / np.maximum(weight, 1)
