@@ -1,0 +1,262 @@
+"""Writing a mock survey directory."""
+
+import json
+import logging
+import shlex
+from pathlib import Path
+
+import numpy as np
+from astropy.table import vstack
+
+from ..errors import OutputError
+from ..models.psf import SIGMA_PER_FWHM
+from ..parallel import run_tasks
+from .calibrations import calibration_path, psf_row, sky_row, stack_rows
+from .catalogs import GAIA_VERSION, gaia_chunks, large_galaxy_table, tycho2_table
+from .ccd_table import ccd_row
+from .exposures import plan_ccds, plan_exposures
+from .field import make_field
+from .files import ImageTriplet, write_table
+from .images import make_ccd
+from .scene import OUTER_RADIUS, draw_outer_stars, draw_sources, sky_content
+from .tiling import brick_row
+from .truth import TRUTH_UNITS, truth_table
+from .unwise import COADDS_FOLDER, EPOCHS_FOLDER, write_unwise
+
+__all__ = ["MockSurvey", "simulate"]
+
+logger = logging.getLogger(__name__)
+
+_FINGERPRINT = "mock-survey.json"
+_LARGE_GALAXIES = "large-galaxies.fits"
+_FIRST_SOURCE_ID = 4_000_000_000_000_000_001
+
+
+class MockSurvey:
+    """A mock survey directory on disk.
+
+    Parameters
+    ----------
+    root : Path
+    options : SimulationOptions
+    """
+
+    def __init__(self, root, options):
+        self.root = Path(root)
+        self.options = options
+        self.field = make_field(options)
+
+    @property
+    def is_complete(self):
+        """True if the directory holds the whole survey of these options."""
+        try:
+            found = json.loads((self.root / _FINGERPRINT).read_text())
+        except (OSError, ValueError):
+            return False
+        return isinstance(found, dict) and found.get("fingerprint") == self.options.fingerprint()
+
+    @property
+    def truth_path(self):
+        """Path of the table of true sources."""
+        return self.root / "truth.fits"
+
+    @property
+    def environment(self):
+        """Environment variables of a brick run on it; dict of str to str."""
+        variables = {
+            "GAIA_CAT_DIR": self.root / "gaia",
+            "GAIA_CAT_VER": GAIA_VERSION,
+            "GAIA_CAT_PREFIX": "chunk",
+            "GAIA_CAT_SCHEME": "ring",
+            "TYCHO2_KD_DIR": self.root,
+        }
+        if self.options.large_galaxy:
+            variables["LARGEGALAXIES_CAT"] = self.root / _LARGE_GALAXIES
+        if self.options.wise:
+            variables["UNWISE_COADDS_DIR"] = self.root / COADDS_FOLDER
+            variables["UNWISE_COADDS_TIMERESOLVED_DIR"] = self.root / EPOCHS_FOLDER
+        return {name: str(value) for name, value in variables.items()}
+
+    @property
+    def run_arguments(self):
+        """Arguments of `runbrick` but for the output directory; list of str."""
+        bands = ",".join(self.options.bands)
+        arguments = [*self.field.run_arguments, "--bands", bands, "--survey-dir", str(self.root)]
+        return arguments if self.options.wise else [*arguments, "--no-wise"]
+
+
+def simulate(outdir, options, threads=1, progress=None):
+    """Write a mock survey directory, with everything that a brick run needs, and the truth.
+
+    A directory that holds the same survey already is left as it is.
+
+    Parameters
+    ----------
+    outdir : str or Path
+    options : SimulationOptions
+    threads : int
+        Worker processes; the result does not depend on it.
+    progress : callable, optional
+        ``progress(label, done, total)``.
+
+    Returns
+    -------
+    MockSurvey
+
+    Raises
+    ------
+    OutputError
+        If `outdir` cannot be written to, or holds something else.
+    """
+    survey = MockSurvey(Path(outdir).absolute(), options)
+    if survey.is_complete:
+        logger.info("%s holds this survey already", survey.root)
+        return survey
+    _prepare(survey.root)
+    sources, outer = _draw(survey)
+    rows = _write_images(survey, sky_content(sources, outer), threads, progress)
+    _write_ccd_tables(survey.root, rows)
+    write_table(survey.root / "survey-bricks.fits.gz", _one_row(brick_row(survey.field.brick)))
+    _write_catalogs(survey, sources, outer)
+    if options.wise:
+        tiles = write_unwise(survey.root, sources, survey.field, options.seed)
+        logger.info("unWISE images of %d tiles", len(tiles))
+    _write_truth(survey, sources)
+    _write_scripts(survey)
+    # The fingerprint comes last: it says that everything is there.
+    text = json.dumps({"fingerprint": options.fingerprint(), "brick": survey.field.brick.name}, indent=1)
+    _write_text(survey.root / _FINGERPRINT, text + "\n")
+    return survey
+
+
+def _prepare(root):
+    """An empty or new folder, or one with an older mock survey in it, which goes."""
+    import shutil
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        found = [path.name for path in root.iterdir()]
+        if not found:
+            return
+        if not {_FINGERPRINT, ".mock-survey"}.intersection(found):
+            raise OutputError(f"{root} is not empty, and no mock survey: choose another directory")
+        for name in ("images", "calib", "gaia", _FINGERPRINT):
+            path = root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        for path in root.glob("survey-ccds-*.fits.gz"):
+            path.unlink()
+    except OSError as error:
+        raise OutputError(f"{error.filename or root}: cannot be written ({error.strerror})") from error
+    finally:
+        if root.is_dir() and not any(root.iterdir()):
+            (root / ".mock-survey").touch()
+
+
+def _draw(survey):
+    """Sources of the field and stars around it, numbered."""
+    options, sky_field = survey.options, survey.field
+    sources, outer = draw_sources(options, sky_field), draw_outer_stars(options, sky_field)
+    is_gaia = np.asarray(sources["is_gaia"])
+    sources["source_id"] = np.where(is_gaia, _FIRST_SOURCE_ID + np.cumsum(is_gaia) - 1, 0)
+    outer["source_id"] = _FIRST_SOURCE_ID + int(is_gaia.sum()) + np.arange(len(outer))
+    inside = survey.field.target.contains(
+        *survey.field.target.sky_to_pixel(np.asarray(sources["ra"]), np.asarray(sources["dec"]))
+    )
+    logger.info("%d sources, %d of them in the field", len(sources), inside.sum())
+    return sources, outer
+
+
+def _write_images(survey, content, threads, progress):
+    """All images and calibrations; returns the rows of the CCD tables."""
+    exposures = plan_exposures(survey.options, survey.field)
+    shared = (survey, content)
+    results = run_tasks(
+        _write_exposure, exposures, threads=threads, shared=shared, label="exposures", progress=progress
+    )
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    rows = [row for result in results for row in result]
+    logger.info("%d exposures, %d CCD images", len(exposures), len(rows))
+    return rows
+
+
+def _write_exposure(shared, exposure):
+    """Image triplet and calibrations of an exposure; returns its rows of the CCD table."""
+    survey, content = shared
+    root = survey.root
+    plans = plan_ccds(exposure, survey.options, survey.field)
+    if not plans:
+        return []
+    rows, psf_rows, sky_rows = [], [], []
+    with ImageTriplet(root / "images", exposure) as triplet:
+        for plan in plans:
+            pixels = make_ccd(plan, content, survey.options.noisy_weights)
+            fwhm = pixels.psf.gaussian_sigma / SIGMA_PER_FWHM
+            triplet.add(plan, pixels, fwhm)
+            rows.append(ccd_row(plan, pixels, fwhm))
+            psf_rows.append(psf_row(plan, pixels.psf, fwhm))
+            sky_rows.append(sky_row(plan, pixels.sky))
+    write_table(root / "calib" / calibration_path(exposure, "psfex"), stack_rows(psf_rows))
+    write_table(root / "calib" / calibration_path(exposure, "splinesky"), stack_rows(sky_rows))
+    return rows
+
+
+def _write_ccd_tables(root, rows):
+    for camera in dict.fromkeys(str(row["camera"]) for row in rows):
+        own = [row for row in rows if str(row["camera"]) == camera]
+        write_table(root / f"survey-ccds-{camera}-1.fits.gz", stack_rows(own))
+
+
+def _one_row(row):
+    return {name: np.array([value]) for name, value in row.items()}
+
+
+def _write_catalogs(survey, sources, outer):
+    root, seed = survey.root, survey.options.seed
+    columns = ["ra", "dec", "gaia_g", "bp_rp", "pmra", "pmdec", "parallax", "source_id", "mag_z"]
+    own = sources[np.asarray(sources["is_gaia"])]
+    own["mag_z"] = 22.5 - 2.5 * np.log10(own["flux_z"])
+    stars = vstack([own[columns], outer[columns]])
+    area = survey.field.source_area
+    radius = (OUTER_RADIUS + 0.5 * np.hypot(area.width, area.height) * area.pixel_scale) / 3600.0
+    for pixel, table in gaia_chunks(stars, *survey.field.centre, radius, seed).items():
+        write_table(root / "gaia" / f"chunk-{pixel:05d}.fits", table)
+    write_table(root / "tycho2.kd.fits", tycho2_table(stars, seed))
+    if survey.options.large_galaxy:
+        version = [("VER", "L3", "version of the catalogue")]
+        write_table(root / _LARGE_GALAXIES, large_galaxy_table(sources), primary=version)
+
+
+def _write_truth(survey, sources):
+    table = truth_table(sources, survey.field)
+    units = [(f"TUNIT{i}", TRUTH_UNITS[name], "") for i, name in enumerate(table.colnames, 1) if name in TRUTH_UNITS]
+    write_table(survey.truth_path, table, header=units, extname="TRUTH")
+
+
+def _write_scripts(survey):
+    """A file of environment variables, and how to use it."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in survey.environment.items()]
+    _write_text(survey.root / "environment.sh", "\n".join(lines) + "\n")
+    command = shlex.join(["runbrick", *survey.run_arguments, "--outdir", "out"])
+    script = "environment.sh"
+    text = (
+        "A mock survey directory. To run its brick, and to score the catalogue:\n\n"
+        f"    . {shlex.quote(str(survey.root / script))}\n"
+        f"    {command}\n"
+        f"    legacypipe-lite evaluate out/tractor/{survey.field.brick.name[:3]}/tractor-{survey.field.brick.name}.fits"
+        f" {shlex.quote(str(survey.truth_path))}\n"
+    )
+    _write_text(survey.root / "README.txt", text)
+
+
+def _write_text(path, text):
+    temporary = path.with_name("tmp-" + path.name)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
