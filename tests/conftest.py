@@ -25,3 +25,11 @@ def testdata():
     if TESTDATA is None:
         pytest.skip("no shared test data: set LEGACYPIPE_TESTDATA, or put them in ../shared")
     return TESTDATA
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        skip = pytest.mark.skip(reason="too slow with interpreted kernels")
+        for item in items:
+            if item.get_closest_marker("compiled"):
+                item.add_marker(skip)

@@ -211,6 +211,7 @@ SKY_ONLY = ("testcase3", "testcase9", "mzlsbass2")
 
 
 @pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.compiled
 def test_maps_equal_published_ones(testdata, name):
     field = Field(testdata, name)
     for band in field.bands:
@@ -229,6 +230,7 @@ def test_maps_equal_published_ones(testdata, name):
 
 
 @pytest.mark.parametrize("name", SKY_ONLY)
+@pytest.mark.compiled
 def test_images_equal_published_ones(testdata, name):
     field = Field(testdata, name)
     for tim, row in zip(field.tims, field.ccds):

@@ -48,6 +48,7 @@ def n_masked(n, value, **options):
 
 
 @pytest.mark.parametrize("n", THRESHOLDS)
+@pytest.mark.compiled
 def test_thresholds(n):
     threshold, at_100, at_1000 = THRESHOLDS[n]
     assert n_masked(n, threshold * 0.9999) == 0
@@ -61,6 +62,7 @@ def test_single_image_is_never_masked():
 
 
 @pytest.mark.parametrize("n", [5, 6, 10])
+@pytest.mark.compiled
 def test_leave_one_out_threshold(n):
     # The clipped mean of the others has weight n - 2 (the spiked image is the largest, another one the smallest).
     kernel_peak, sigma = 0.0707370, 0.18806
@@ -173,6 +175,7 @@ def test_star_veto_of_fields(testdata, name, pixels):
 
 
 @pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.compiled
 def test_masks_equal_published_ones(testdata, name):
     field = Field(testdata, name)
     veto = field_veto(field)

@@ -17,6 +17,7 @@ def jpeg_bytes(picture):
 
 
 @pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.compiled
 def test_pictures_equal_published_ones(testdata, name):
     field = Field(testdata, name)
     found = [find_outliers(field.tims, band, field.target) for band in field.bands]

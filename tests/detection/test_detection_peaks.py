@@ -39,6 +39,7 @@ def one_band(sn):
 # ---- the synthetic field
 
 
+@pytest.mark.compiled
 def test_field_is_the_frozen_one(field):
     maps, omit, veto = field
     sums = maps.detmap.sum(axis=(1, 2), dtype=float)
@@ -64,6 +65,7 @@ OTHER_COUNTS += [(350, 322, 27, 0, 1)]
         ({"blob_dilate": 3}, DEFAULT_COUNTS, 41626, 47836, 50, 50268),
     ],
 )
+@pytest.mark.compiled
 def test_field_counts(field, options, counts, hot, joined, blobs, blob_pixels):
     maps, omit, veto = field
     found = detect_sources(maps, SEDS, omit, veto=veto, **options)
@@ -78,6 +80,7 @@ def test_field_counts(field, options, counts, hot, joined, blobs, blob_pixels):
     assert (blobmap >= 0).sum() == blob_pixels
 
 
+@pytest.mark.compiled
 def test_field_sources(found):
     sed = np.array(found.sed)
     expected = {
@@ -219,6 +222,7 @@ def test_rim_of_the_map_has_no_peaks():
     assert not found.hot.any()
 
 
+@pytest.mark.compiled
 def test_bright_surroundings_fail_the_aperture_test():
     sn = np.full((60, 60), 20.0)
     sn[30, 30] = 25
@@ -299,6 +303,7 @@ def test_senseless_thresholds_are_refused(options, flag):
         detect_sources(one_band(np.zeros((20, 20))), sed_list(["r"]), **options)
 
 
+@pytest.mark.compiled
 def test_inputs_are_not_changed(field):
     maps, omit, veto = field
     before = [a.copy() for a in (maps.detmap, maps.detiv, maps.satmap, veto)]
@@ -310,6 +315,7 @@ def test_inputs_are_not_changed(field):
 # ---- detection without peaks
 
 
+@pytest.mark.compiled
 def test_hot_mask_equals_its_twin(field):
     maps, _, _ = field
     expected = np.zeros(maps.shape, bool)

@@ -130,6 +130,7 @@ def test_flux_derivative_norms_equal_the_reference(cases):
 # --- analytic derivatives
 
 
+@pytest.mark.compiled
 def test_analytic_derivatives_equal_central_differences(cases):
     tested = 0
     for case in cases:
