@@ -12,7 +12,7 @@ __all__ = ["score_plots", "new_figure", "png", "BAND_COLORS"]
 
 BAND_COLORS = {"u": "#6a3d9a", "g": "#1b9e77", "r": "#d62728", "i": "#a6761d", "z": "#4c4c4c", "Y": "#222222"}
 _STAR, _GALAXY = "#1f4e9c", "#c4561a"
-_PULL_BINS = np.linspace(-6, 6, 49)
+_PULL_BINS = np.linspace(-6, 6, 31)
 
 
 def new_figure(columns=1, rows=1, width=4.2, height=3.2):
@@ -125,7 +125,9 @@ def _pull_histograms(scene):
             _histogram(ax, values[chosen & kind], label, color)
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelsize=7)
-        ax.legend(fontsize=6, frameon=False)
+        ax.set_ylim(0, 1.35 * max(0.4, ax.get_ylim()[1]))
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize=6, frameon=False, loc="upper left")
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return figure
@@ -173,7 +175,7 @@ def _positions(scene):
         ax.axhline(0, color="0.6", lw=0.8)
         ax.axvline(0, color="0.6", lw=0.8)
         ax.set(title=f"{label} (not in Gaia)", xlabel="dRA cos Dec [mas]", ylabel="dDec [mas]")
-        ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+        ax.set(xlim=(-limit, limit), ylim=(-limit, limit), box_aspect=1)
     return figure
 
 
