@@ -15,7 +15,7 @@ _COSMICS_PER_MEGAPIXEL = 15.0
 _COSMIC_LENGTH = (2.0, 14.0)  # pixels
 _COSMIC_ELECTRONS = (1500.0, 12000.0)  # per pixel
 _TRAIL_NOISE = 6.0  # brightness per pixel in units of the sky noise
-_BLEED_FACTOR = 4  # length of a bleed trail on each side, in units of the saturated pixels of the column
+_BLEED_FACTOR = 3  # length of a bleed trail on each side, in units of the saturated pixels of the column
 
 
 def add_cosmic_rays(rng, electrons, codes):

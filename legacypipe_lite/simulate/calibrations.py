@@ -128,5 +128,7 @@ def stack_rows(rows):
                 column[(i, *map(slice, v.shape))] = v
             columns[name] = column
         else:
-            columns[name] = np.array([v.item() for v in values], None if values[0].dtype.kind == "U" else values[0].dtype)
+            columns[name] = np.array(
+                [v.item() for v in values], None if values[0].dtype.kind == "U" else values[0].dtype
+            )
     return columns

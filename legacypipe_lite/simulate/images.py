@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cameras.amplifiers import amplifier_scales
 from ..calibration.sky import SplineSky
+from ..cameras.amplifiers import amplifier_scales
 from ..models import PsfModel
 from ..models.render import TimRenderer
 from ..reference import halo_image
@@ -135,9 +135,7 @@ def render_light(plan, psf, content):
     stars = content.bright_stars
     if len(stars):
         pixscale = plan.header_wcs.pixel_scale
-        halos = halo_image(
-            stars, wcs, plan.shape, exposure.band, exposure.camera, plan.name, pixscale, mjd_tai
-        )
+        halos = halo_image(stars, wcs, plan.shape, exposure.band, exposure.camera, plan.name, pixscale, mjd_tai)
         if halos is not None:
             light += halos
     return light

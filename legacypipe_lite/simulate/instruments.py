@@ -154,9 +154,7 @@ def _quadrants(names, size, near1, near2):
     """Four CCDs around the optical axis; `near1`, `near2` is the distance of their edges from it in pixels."""
     width, height = size
     crpix = [(c1, c2) for c1 in (-near1, width + near1) for c2 in (-near2, height + near2)]
-    return tuple(
-        CcdPlace(name, int(name[-1]), place, width, height) for name, place in sorted(zip(names, crpix))
-    )
+    return tuple(CcdPlace(name, int(name[-1]), place, width, height) for name, place in sorted(zip(names, crpix)))
 
 
 _CTIO = {

@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+from scipy.spatial import cKDTree
 
 from ..models import Motion, Source
 from ..reference.star_colors import gaia_to_optical, mask_radius
@@ -12,7 +13,7 @@ from .instruments import INSTRUMENTS
 from .populations import GAIA_EPOCH, OPTICAL_BANDS
 from .randoms import generator
 
-__all__ = ["draw_sources", "draw_outer_stars", "sky_content"]
+__all__ = ["draw_sources", "draw_outer_stars", "mark_saturated", "nearest_neighbours", "sky_content"]
 
 #: Gaia sees stars to this G magnitude.
 GAIA_LIMIT = 20.5
@@ -22,6 +23,7 @@ _OUTER_BRIGHTEST = 11.0
 _FAINTER_THAN_DEPTH = 0.9  # magnitudes
 _NO_SATURATION = 16.5  # r magnitude of the brightest star of a small field
 _BRIGHT_STAR = 13.2  # r magnitude of the star that saturates
+_SATURATED_WITHIN = 2.0  # arcsec
 _BLENDED_TO = 23.0  # r magnitude
 _SEPARATION = (1.0, 2.5)  # arcsec, of blends
 _LARGE_GALAXY = {"mag_r": 15.6, "shape_r": 6.5, "sersic": 1.0, "shape_e1": 0.18, "shape_e2": -0.16}
@@ -186,12 +188,36 @@ def _source(row):
     return Source(str(row["type"]), float(row["ra"]), float(row["dec"]), flux, motion=motion, **shape)
 
 
+def mark_saturated(table, ra, dec):
+    """Note, in place, the brightest source near each saturated pixel.
+
+    Parameters
+    ----------
+    table : Table
+        From `draw_sources`.
+    ra, dec : numpy.ndarray
+        Saturated pixels [deg].
+    """
+    if len(ra) == 0:
+        return
+    # Only bright sources can saturate, and there are few of them.
+    bright = np.argsort(-np.asarray(table["flux_r"]))[: max(10, len(table) // 20)]
+    pixels, sources = unit_vectors(ra, dec), unit_vectors(table["ra"][bright], table["dec"][bright])
+    reach = np.deg2rad(_SATURATED_WITHIN / 3600.0)
+    near = cKDTree(sources).query_ball_point(pixels, reach)
+    hit = {min(candidates) for candidates in near if candidates}  # they are sorted by brightness
+    table["note"][bright[sorted(hit)]] = "saturated"
+
+
+def unit_vectors(ra, dec):
+    """Unit vectors of sky positions [deg]; shape (n, 3)."""
+    a, d = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
+    return np.column_stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
+
+
 def nearest_neighbours(table):
     """Distance [arcsec] to the nearest other source, and the ratio of its r flux to the source's."""
-    from scipy.spatial import cKDTree
-
-    a, d = np.deg2rad(np.asarray(table["ra"], float)), np.deg2rad(np.asarray(table["dec"], float))
-    vectors = np.column_stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
+    vectors = unit_vectors(table["ra"], table["dec"])
     if len(vectors) < 2:
         return np.full(len(vectors), 999.0), np.zeros(len(vectors))
     _, index = cKDTree(vectors).query(vectors, k=2)

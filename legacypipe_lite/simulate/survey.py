@@ -3,6 +3,7 @@
 import json
 import logging
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .exposures import plan_ccds, plan_exposures
 from .field import make_field
 from .files import ImageTriplet, write_table
 from .images import make_ccd
-from .scene import OUTER_RADIUS, draw_outer_stars, draw_sources, sky_content
+from .scene import OUTER_RADIUS, draw_outer_stars, draw_sources, mark_saturated, sky_content
 from .tiling import brick_row
 from .truth import TRUTH_UNITS, truth_table
 from .unwise import COADDS_FOLDER, EPOCHS_FOLDER, write_unwise
@@ -28,6 +29,9 @@ __all__ = ["MockSurvey", "simulate"]
 logger = logging.getLogger(__name__)
 
 _FINGERPRINT = "mock-survey.json"
+#: Says that a folder may be emptied for another mock survey.
+_MARKER = ".mock-survey"
+_FOLDERS = ("images", "calib", "gaia")
 _LARGE_GALAXIES = "large-galaxies.fits"
 _FIRST_SOURCE_ID = 4_000_000_000_000_000_001
 
@@ -111,10 +115,12 @@ def simulate(outdir, options, threads=1, progress=None):
     survey = MockSurvey(Path(outdir).absolute(), options)
     if survey.is_complete:
         logger.info("%s holds this survey already", survey.root)
+        _write_scripts(survey)  # the folder may have been moved
         return survey
     _prepare(survey.root)
     sources, outer = _draw(survey)
-    rows = _write_images(survey, sky_content(sources, outer), threads, progress)
+    rows, saturated = _write_images(survey, sky_content(sources, outer), threads, progress)
+    mark_saturated(sources, *saturated)
     _write_ccd_tables(survey.root, rows)
     write_table(survey.root / "survey-bricks.fits.gz", _one_row(brick_row(survey.field.brick)))
     _write_catalogs(survey, sources, outer)
@@ -130,29 +136,21 @@ def simulate(outdir, options, threads=1, progress=None):
 
 
 def _prepare(root):
-    """An empty or new folder, or one with an older mock survey in it, which goes."""
-    import shutil
-
+    """Make the folder, or empty one that holds a mock survey."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        found = [path.name for path in root.iterdir()]
-        if not found:
-            return
-        if not {_FINGERPRINT, ".mock-survey"}.intersection(found):
+        found = {path.name for path in root.iterdir()}
+        if found and _MARKER not in found:
             raise OutputError(f"{root} is not empty, and no mock survey: choose another directory")
-        for name in ("images", "calib", "gaia", _FINGERPRINT):
-            path = root / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        (root / _MARKER).touch()
+        (root / _FINGERPRINT).unlink(missing_ok=True)
+        for name in _FOLDERS:
+            if name in found:
+                shutil.rmtree(root / name)
         for path in root.glob("survey-ccds-*.fits.gz"):
             path.unlink()
     except OSError as error:
         raise OutputError(f"{error.filename or root}: cannot be written ({error.strerror})") from error
-    finally:
-        if root.is_dir() and not any(root.iterdir()):
-            (root / ".mock-survey").touch()
 
 
 def _draw(survey):
@@ -162,15 +160,14 @@ def _draw(survey):
     is_gaia = np.asarray(sources["is_gaia"])
     sources["source_id"] = np.where(is_gaia, _FIRST_SOURCE_ID + np.cumsum(is_gaia) - 1, 0)
     outer["source_id"] = _FIRST_SOURCE_ID + int(is_gaia.sum()) + np.arange(len(outer))
-    inside = survey.field.target.contains(
-        *survey.field.target.sky_to_pixel(np.asarray(sources["ra"]), np.asarray(sources["dec"]))
-    )
+    target = sky_field.target
+    inside = target.contains(*target.sky_to_pixel(np.asarray(sources["ra"]), np.asarray(sources["dec"])))
     logger.info("%d sources, %d of them in the field", len(sources), inside.sum())
     return sources, outer
 
 
 def _write_images(survey, content, threads, progress):
-    """All images and calibrations; returns the rows of the CCD tables."""
+    """All images and calibrations; returns the rows of the CCD tables, and RA, Dec of the saturated pixels."""
     exposures = plan_exposures(survey.options, survey.field)
     shared = (survey, content)
     results = run_tasks(
@@ -179,19 +176,20 @@ def _write_images(survey, content, threads, progress):
     for result in results:
         if isinstance(result, Exception):
             raise result
-    rows = [row for result in results for row in result]
+    rows = [row for result in results for row in result[0]]
+    saturated = np.concatenate([result[1] for result in results], axis=1)
     logger.info("%d exposures, %d CCD images", len(exposures), len(rows))
-    return rows
+    return rows, saturated
 
 
 def _write_exposure(shared, exposure):
-    """Image triplet and calibrations of an exposure; returns its rows of the CCD table."""
+    """Image triplet and calibrations of an exposure; returns its rows of the CCD table, and its saturated pixels."""
     survey, content = shared
     root = survey.root
     plans = plan_ccds(exposure, survey.options, survey.field)
     if not plans:
-        return []
-    rows, psf_rows, sky_rows = [], [], []
+        return [], np.empty((2, 0))
+    rows, psf_rows, sky_rows, saturated = [], [], [], []
     with ImageTriplet(root / "images", exposure) as triplet:
         for plan in plans:
             pixels = make_ccd(plan, content, survey.options.noisy_weights)
@@ -200,9 +198,10 @@ def _write_exposure(shared, exposure):
             rows.append(ccd_row(plan, pixels, fwhm))
             psf_rows.append(psf_row(plan, pixels.psf, fwhm))
             sky_rows.append(sky_row(plan, pixels.sky))
+            saturated.append(plan.wcs.pixel_to_sky(*pixels.saturated.T))
     write_table(root / "calib" / calibration_path(exposure, "psfex"), stack_rows(psf_rows))
     write_table(root / "calib" / calibration_path(exposure, "splinesky"), stack_rows(sky_rows))
-    return rows
+    return rows, np.concatenate(saturated, axis=1)
 
 
 def _write_ccd_tables(root, rows):

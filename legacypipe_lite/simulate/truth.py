@@ -12,7 +12,7 @@ __all__ = ["TRUTH_UNITS", "truth_table"]
 TRUTH_UNITS = {
     "ra": "deg",
     "dec": "deg",
-    **{f"flux_{band}": "nanomaggy" for band in (*OPTICAL_BANDS, *WISE_BANDS)},
+    **{f"flux_{band}": "nanomaggies" for band in (*OPTICAL_BANDS, *WISE_BANDS)},
     "shape_r": "arcsec",
     "pmra": "mas/yr",
     "pmdec": "mas/yr",

@@ -103,13 +103,13 @@ def _write_tile(root, tile, wcs, sources, seed):
         light = _render(wcs, psf, sources, band)
         rng = generator(seed, "unwise", tile.name, band)
         stem = f"unwise-{tile.name}-w{band}-"
-        cards = _cards(wcs, band, -1, _FULL_MJD if band in _EPOCH_BANDS else None)
+        cards = _cards(wcs, band, _FULL_MJD if band in _EPOCH_BANDS else None)
         _write_band(root / COADDS_FOLDER / folder / stem, rng, light, band, _EXPOSURES[band], cards)
         for epoch, mjd in enumerate(_EPOCH_MJD if band in _EPOCH_BANDS else ()):
             place = root / EPOCHS_FOLDER / f"e{epoch:03d}" / folder / stem
-            _write_band(place, rng, light, band, _EPOCH_EXPOSURES, _cards(wcs, band, epoch, mjd))
+            _write_band(place, rng, light, band, _EPOCH_EXPOSURES, _cards(wcs, band, mjd))
     mask = np.zeros(wcs.shape, np.int32)
-    write_image(root / COADDS_FOLDER / folder / f"unwise-{tile.name}-msk.fits.gz", mask, _cards(wcs, 1, -1, _FULL_MJD))
+    write_image(root / COADDS_FOLDER / folder / f"unwise-{tile.name}-msk.fits.gz", mask, _cards(wcs, 1, _FULL_MJD))
 
 
 def _render(wcs, psf_image, sources, band):
@@ -156,7 +156,7 @@ def _noise(rng, shape, band):
     return np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
 
 
-def _cards(wcs, band, epoch, mjd):
+def _cards(wcs, band, mjd):
     cards = [
         ("WCSAXES", 2, ""),
         *wcs.header_cards(),
@@ -168,7 +168,6 @@ def _cards(wcs, band, epoch, mjd):
         ("MAGZP", 22.5, "Magnitude zeropoint (in Vega mag)"),
         ("UNW_SKY", 0.0, "Background value subtracted from coadd img"),
         ("UNW_VER", "mock", "unWISE code version"),
-        ("EPOCH", epoch, "epoch number"),
         ("BAND", band, "WISE band"),
     ]
     if mjd is not None:
