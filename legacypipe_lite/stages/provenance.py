@@ -31,7 +31,12 @@ _ENVIRONMENT = {
         "LARGEGALAXIES_CAT",
         "LARGEGALAXIES_PREBURN",
     ),
-    "wise_forced": ("UNWISE_COADDS_DIR", "UNWISE_COADDS_TIMERESOLVED_DIR", "UNWISE_MODEL_SKY_DIR"),
+    "wise_forced": (
+        "UNWISE_COADDS_DIR",
+        "UNWISE_COADDS_TIMERESOLVED_DIR",
+        "UNWISE_MODEL_SKY_DIR",
+        "WISE_PSF_DIR",
+    ),
     "writecat": ("DUST_DIR",),
 }
 
@@ -122,7 +127,7 @@ def stage_files(name, state, survey, options, report):
     -------
     list of str
     """
-    files = {"tims": _image_files, "refs": _gaia_files}.get(name)
+    files = {"tims": _image_files, "refs": _gaia_files, "wise_forced": _wise_files}.get(name)
     return [] if files is None else list(dict.fromkeys(str(path) for path in files(state, survey, options, report)))
 
 
@@ -150,3 +155,9 @@ def _gaia_files(state, survey, options, report):
     margin = math.ceil(MAX_MASK_RADIUS / state["target"].pixel_scale)
     catalogs = RefCatalogs.from_environment(survey, options, report)
     return chunk_files(grown_tangent_wcs(state["target"], margin), catalogs)
+
+
+def _wise_files(state, survey, options, report):
+    from .wise_inputs import input_files  # it imports all of the WISE room
+
+    return input_files(state["target"], options, survey)

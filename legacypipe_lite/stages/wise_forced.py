@@ -135,13 +135,15 @@ def _write_coadds(maps, wcs, version_cards, tools):
         tools.products.write_jpeg(f"{product}-jpeg", wise.wise_picture(*planes))
 
 
-def _apertures(maps, wcs, table):
+def _apertures(coadds_of_bands, wcs, table):
     """Aperture fluxes, those of the residuals, and inverse variances of all rows; by band."""
     x, y = wcs.sky_to_pixel(np.asarray(table["ra"]), np.asarray(table["dec"]))
     radii = np.array(wise.APERTURE_RADII) / wcs.pixel_scale
     results = {}
-    for band, coadd in maps.items():
-        found = coadds.aperture_photometry(coadd.image, coadd.invvar, x, y, radii, (coadd.image - coadd.model,))
+    for band, coadd in coadds_of_bands.items():
+        # Two maps, as for the optical bands: so the same compiled code serves, and need not be loaded.
+        maps = (coadd.image - coadd.model, coadd.model)
+        found = coadds.aperture_photometry(coadd.image, coadd.invvar, x, y, radii, maps)
         results[band] = (found.flux, found.residuals[0], found.ivar)
     return results
 

@@ -9,8 +9,9 @@ import numpy as np
 from .. import wise
 from ..bits import MASKBITS_FIXED
 from ..errors import InputError
+from .wise_folders import WiseFolders
 
-__all__ = ["epochs_of_tiles", "find_tiles", "open_atlas", "psf_models", "sources_to_measure"]
+__all__ = ["epochs_of_tiles", "find_tiles", "input_files", "open_atlas", "psf_models", "sources_to_measure"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +81,55 @@ def epochs_of_tiles(tiles, atlas, problems):
 
 def psf_models(survey, problems):
     """PSF models from ``WISE_PSF_DIR``, or ``unwise_psf`` in the data directory; else radial profiles."""
-    named = os.environ.get("WISE_PSF_DIR")
-    folder = Path(named) if named else survey.data_file("unwise_psf")
-    if named and not folder.is_dir():
-        problems.append(f"WISE_PSF_DIR {named}: no such directory")
+    folder = _psf_folder(survey)
+    if folder is not None and not folder.is_dir():
+        problems.append(f"WISE_PSF_DIR {folder}: no such directory")
     return wise.PsfModels(folder, problems)
+
+
+def _psf_folder(survey):
+    named = os.environ.get("WISE_PSF_DIR")
+    return Path(named) if named else survey.data_file("unwise_psf")
+
+
+def input_files(target, options, survey):
+    """Files that the stage reads for a brick, or looks for.
+
+    Parameters
+    ----------
+    target : ImageWcs
+    options : RunOptions
+    survey : SurveyDirectory
+
+    Yields
+    ------
+    Path
+    """
+    folders = WiseFolders.from_options(options)
+    if not folders:
+        return
+    psf_folder = _psf_folder(survey)
+    if psf_folder is not None:
+        yield from wise.psf_paths(psf_folder).values()
+    if survey.data_file("wise-tiles.fits") is not None:
+        yield survey.data_file("wise-tiles.fits")
+    if folders.epochs is not None:
+        yield wise.atlas_path(folders.epochs)
+    # What is wrong with the files was said when the stage ran.
+    atlas = open_atlas(folders, [])
+    tiles = find_tiles(target, folders, atlas, survey, [])
+    for tile in tiles:
+        for folder in folders.full:
+            for band in wise.BANDS:
+                yield from wise.candidate_paths(folder, tile.coadd_id, band)
+        mask = wise.find_mask_file(folders.full, tile.coadd_id)
+        if mask is not None:
+            yield mask
+        if folders.sky is not None:
+            yield from (wise.sky_path(folders.sky, tile.coadd_id, band) for band in wise.LIGHT_CURVE_BANDS)
+    for (coadd_id, band), numbers in epochs_of_tiles(tiles, atlas, []).items():
+        for number in numbers:
+            yield from wise.candidate_paths(folders.epochs, coadd_id, band, number)
 
 
 def sources_to_measure(table, sources, maskbits, stars_only):

@@ -5,6 +5,7 @@ It grows stage by stage: cards of the run, of the brick, then those that each st
 """
 
 import os
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 __all__ = [
@@ -42,6 +43,7 @@ _VERSION_KEYWORDS = {
 }
 
 
+@lru_cache
 def package_version():
     """Version of this package, or "unknown" in a source tree that is not installed."""
     try:
@@ -94,6 +96,11 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
 
 def software_versions():
     """Versions of the packages that results depend on, besides our own; dict."""
+    return dict(_software_versions())
+
+
+@lru_cache
+def _software_versions():
     return {name: version(name) for name in _PACKAGES}
 
 

@@ -1,9 +1,9 @@
 """WISE: forced photometry of a brick's sources on unWISE coadds, light curves, masks, coadds."""
 
 from .coadds import APERTURE_RADII, wise_picture, wise_target
-from .images import BANDS
-from .lightcurves import LIGHT_CURVE_BANDS, USUAL_EPOCHS, Atlas, choose_epochs
-from .psf import PsfModels
+from .images import BANDS, candidate_paths, find_mask_file, sky_path
+from .lightcurves import LIGHT_CURVE_BANDS, USUAL_EPOCHS, Atlas, atlas_path, choose_epochs
+from .psf import PsfModels, psf_paths
 from .stamps import ForcedSources
 from .tasks import BandResult, WiseJob, make_psf, map_masks, measure_band
 from .tiles import Tile, read_tile_table, scan_tiles, tiles_of_brick
@@ -20,12 +20,17 @@ __all__ = [
     "PsfModels",
     "Tile",
     "WiseJob",
+    "atlas_path",
+    "candidate_paths",
     "choose_epochs",
+    "find_mask_file",
     "make_psf",
     "map_masks",
     "measure_band",
+    "psf_paths",
     "read_tile_table",
     "scan_tiles",
+    "sky_path",
     "tiles_of_brick",
     "wise_picture",
     "wise_target",

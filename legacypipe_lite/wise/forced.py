@@ -95,11 +95,12 @@ def forced_photometry(sources, images, psfs):
     for image, psf, position in zip(images, psfs, positions):
         drawn = StampRenderer(psf.image).render(sources, *position, stamp_radii(central, image.band), image.wcs)
         stamps.append(drawn)
-        white = np.empty_like(drawn.values)
-        kernels.whiten(drawn.rectangles, drawn.offset, drawn.values, image.image, image.inverr, white, diagonal, right)
-        pairs.append(_overlaps(drawn.rectangles))
-        products.append(np.empty(len(pairs[-1])))
-        kernels.pair_products(pairs[-1], drawn.rectangles, drawn.offset, white, products[-1])
+        found = kernels.normal_equations(
+            _by_row(drawn.rectangles), drawn.rectangles, drawn.offset, drawn.values, image.image, image.inverr,
+            diagonal, right,
+        )  # fmt: skip
+        pairs.append(found[0])
+        products.append(found[1])
     if images:
         result.flux = solve_fluxes(diagonal, np.concatenate(pairs), np.concatenate(products), right)
         result.flux_ivar = diagonal * (W4_FLUX_IVAR_FACTOR if images[0].band == 4 else 1.0)
@@ -123,23 +124,21 @@ def _look_up(result, central, sources, image, psf, px, py):
         result.psfdepth[own] = (psf.norm / image.sig1) ** 2
 
 
-def _overlaps(rectangles):
-    """Pairs of overlapping stamps, shape (m, 2)."""
+def _by_row(rectangles):
+    """Sources with a stamp, sorted by the stamps' first rows."""
     present = np.flatnonzero(rectangles[:, 2] > 0)
-    order = present[np.argsort(rectangles[present, 1], kind="stable")]
-    pairs = np.empty((kernels.overlapping_pairs(order, rectangles, np.empty((0, 2), np.int32)), 2), np.int32)
-    kernels.overlapping_pairs(order, rectangles, pairs)
-    return pairs
+    return present[np.argsort(rectangles[present, 1], kind="stable")]
 
 
 def _set_statistics(result, images, stamps):
     n = len(result.flux)
     chi2, contamination, weight = np.zeros(n), np.zeros(n), np.zeros(n)
     for image, drawn in zip(images, stamps):
-        arrays = (drawn.rectangles, drawn.offset, drawn.values, result.flux)
         model = np.zeros(image.image.shape, np.float32)
-        kernels.add_model(*arrays, model)
-        kernels.fit_sums(*arrays, image.image, image.inverr, model, chi2, contamination, weight)
+        kernels.fit_sums(
+            drawn.rectangles, drawn.offset, drawn.values, result.flux, image.image, image.inverr, model, chi2,
+            contamination, weight,
+        )  # fmt: skip
         result.models.append(model)
     result.rchisq = chi2
     result.fracflux = contamination / np.maximum(weight, 1)

@@ -13,7 +13,17 @@ from ..survey.tables import open_fits, short_message
 from ..wcs import ImageWcs, TanWcs, wcs_from_header
 from .tiles import Tile, region_of_interest
 
-__all__ = ["BANDS", "TileFiles", "TileImage", "find_tile_files", "find_mask_file", "read_tile_image", "read_mask"]
+__all__ = [
+    "BANDS",
+    "TileFiles",
+    "TileImage",
+    "candidate_paths",
+    "sky_path",
+    "find_tile_files",
+    "find_mask_file",
+    "read_tile_image",
+    "read_mask",
+]
 
 #: WISE bands by number.
 BANDS = (1, 2, 3, 4)
@@ -105,14 +115,18 @@ def find_tile_files(folders, coadd_id, band, epoch=None):
     """
     missing = None
     for folder in folders:
-        stem = _tile_folder(folder, coadd_id, epoch) / f"unwise-{coadd_id}-w{band}-"
-        paths = [Path(f"{stem}img-m.fits")]
-        paths += [_gzipped_or_plain(f"{stem}{name}.fits") for name in ("invvar-m", "n-m", "n-u")]
+        paths = candidate_paths(folder, coadd_id, band, epoch)
         absent = next((path for path in paths if not path.exists()), None)
         if absent is None:
             return TileFiles(*paths)
         missing = missing or absent
     raise InputError(f"{missing}: does not exist")
+
+
+def candidate_paths(folder, coadd_id, band, epoch=None):
+    """Where the files of one band of a tile would be in a folder; list of four `Path`, see `TileFiles`."""
+    stem = _tile_folder(folder, coadd_id, epoch) / f"unwise-{coadd_id}-w{band}-"
+    return [Path(f"{stem}img-m.fits"), *(_gzipped_or_plain(f"{stem}{n}.fits") for n in ("invvar-m", "n-m", "n-u"))]
 
 
 def find_mask_file(folders, coadd_id):
@@ -132,6 +146,11 @@ def _tile_folder(folder, coadd_id, epoch=None):
 def _gzipped_or_plain(path):
     gzipped = Path(f"{path}.gz")
     return Path(path) if not gzipped.exists() and os.path.exists(path) else gzipped
+
+
+def sky_path(folder, coadd_id, band):
+    """Path of a background model of W1 or W2 (HDU 2)."""
+    return Path(folder) / f"{coadd_id}.{band}.mod.fits"
 
 
 def read_tile_image(files, tile, band, target, *, shift_crpix=False, sky_folder=None):
@@ -177,7 +196,7 @@ def read_tile_image(files, tile, band, target, *, shift_crpix=False, sky_folder=
         _read_cutout(path, 0, region, wcs.shape) for path in (files.invvar, files.n_masked, files.n_unmasked)
     )
     if sky_folder is not None and band in _NOISE_FLOOR:
-        image -= _read_cutout(Path(sky_folder) / f"{tile.coadd_id}.{band}.mod.fits", 2, region, wcs.shape)
+        image -= _read_cutout(sky_path(sky_folder, tile.coadd_id, band), 2, region, wcs.shape)
     invvar, sig1 = _inverse_variance(invvar, n_masked, band)
     bad = ~np.isfinite(image)
     image[bad] = 0

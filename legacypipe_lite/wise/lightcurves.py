@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..survey.tables import read_table
 
-__all__ = ["LIGHT_CURVE_BANDS", "USUAL_EPOCHS", "Atlas", "choose_epochs"]
+__all__ = ["LIGHT_CURVE_BANDS", "USUAL_EPOCHS", "Atlas", "atlas_path", "choose_epochs"]
 
 LIGHT_CURVE_BANDS = (1, 2)
 
@@ -20,6 +20,11 @@ _ENOUGH_EXPOSURES = 12
 _HALF_YEAR = 182.625  # days
 #: WISE was switched off for so many days after this MJD.
 _HIBERNATION_START, _HIBERNATION_END, _HIBERNATION = 55593.0, 56000.0, 1046.0
+
+
+def atlas_path(folder):
+    """Path of the atlas in a folder of time-resolved coadds."""
+    return Path(folder) / _ATLAS
 
 
 class Atlas:
@@ -42,7 +47,7 @@ class Atlas:
     """
 
     def __init__(self, folder):
-        path = Path(folder) / _ATLAS
+        path = atlas_path(folder)
         table = read_table(path, columns=["coadd_id", "ra", "dec", "epoch_bitmask"])
         if table["epoch_bitmask"].ndim != 2:
             raise InputError(f"{path}: column epoch_bitmask must be an array of epochs")

@@ -8,108 +8,102 @@ from numba import njit
 _FAST = {"reassoc", "contract", "nsz"}
 
 
-@njit(cache=True)
-def whiten(rectangles, offset, values, image, inverr, white, diagonal, right):
-    """Divide stamps by the noise; diagonal and right-hand side of the normal equations.
-
-    Parameters
-    ----------
-    rectangles : int32 (n, 4)
-    offset : int64 (n,)
-    values : float32
-        Stamps, see `stamps_kernels`.
-    image, inverr : float32 (h, w)
-    white : float32, like `values`
-        Out: stamp / noise.
-    diagonal, right : float64 (n,)
-        sum (stamp / noise)^2 and sum stamp image / noise^2 are added.
-    """
-    for i in range(offset.size):
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        a = 0.0
-        b = 0.0
-        for y in range(h):
-            start = offset[i] + y * w
-            for x in range(w):
-                weight = inverr[y0 + y, x0 + x]
-                u = values[start + x] * weight
-                white[start + x] = u
-                a += np.float64(u) * u
-                b += np.float64(u) * (weight * image[y0 + y, x0 + x])
-        diagonal[i] += a
-        right[i] += b
+@njit(cache=True, inline="always")
+def _whiten(i, rectangles, offset, values, image, inverr, white):
+    """Divide a stamp by the noise; returns sum (stamp / noise)^2 and sum stamp image / noise^2."""
+    x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+    a = 0.0
+    b = 0.0
+    for y in range(h):
+        start = offset[i] + y * w
+        for x in range(w):
+            weight = inverr[y0 + y, x0 + x]
+            u = values[start + x] * weight
+            white[start + x] = u
+            a += np.float64(u) * u
+            b += np.float64(u) * (weight * image[y0 + y, x0 + x])
+    return a, b
 
 
-@njit(cache=True)
-def overlapping_pairs(order, rectangles, pairs):
-    """Pairs of sources whose stamps overlap.
+@njit(cache=True, inline="always")
+def _overlap(rectangles, i, j):
+    """Rectangle (x0, x1, y0, y1) that two stamps have in common; empty if x0 >= x1 or y0 >= y1."""
+    x0 = max(rectangles[i, 0], rectangles[j, 0])
+    y0 = max(rectangles[i, 1], rectangles[j, 1])
+    x1 = min(rectangles[i, 0] + rectangles[i, 2], rectangles[j, 0] + rectangles[j, 2])
+    y1 = min(rectangles[i, 1] + rectangles[i, 3], rectangles[j, 1] + rectangles[j, 3])
+    return x0, x1, y0, y1
+
+
+@njit(cache=True, inline="always")
+def _product(rectangles, offset, white, i, j, x0, x1, y0, y1):
+    """sum white_i white_j over a rectangle."""
+    total = 0.0
+    for y in range(y0, y1):
+        a = offset[i] + (y - rectangles[i, 1]) * rectangles[i, 2] + (x0 - rectangles[i, 0])
+        b = offset[j] + (y - rectangles[j, 1]) * rectangles[j, 2] + (x0 - rectangles[j, 0])
+        u = white[a : a + x1 - x0]
+        v = white[b : b + x1 - x0]
+        for k in range(u.size):
+            total += np.float64(u[k]) * np.float64(v[k])
+    return total
+
+
+@njit(cache=True, fastmath=_FAST)
+def normal_equations(order, rectangles, offset, values, image, inverr, diagonal, right):
+    """Normal equations of the fluxes on one image.
 
     Parameters
     ----------
     order : int64 (m,)
         Sources with a stamp, sorted by y0.
     rectangles : int32 (n, 4)
-    pairs : int32 (number of pairs, 2), or (0, 2) to count them only
+    offset : int64 (n,)
+    values : float32
+        Stamps, see `stamps_kernels`.
+    image, inverr : float32 (h, w)
+    diagonal, right : float64 (n,)
+        Diagonal of the matrix, sum (stamp / noise)^2, and right-hand side, sum stamp image / noise^2, are added.
 
     Returns
     -------
-    int
-        Number of pairs.
+    pairs : int32 (number of pairs of overlapping stamps, 2)
+    products : float64 (number of pairs,)
+        Elements of the matrix for these pairs.
     """
-    count = 0
-    fill = pairs.shape[0] > 0
-    for a in range(order.size):
-        i = order[a]
-        x0, x1 = rectangles[i, 0], rectangles[i, 0] + rectangles[i, 2]
-        y1 = rectangles[i, 1] + rectangles[i, 3]
-        for b in range(a + 1, order.size):
-            j = order[b]
-            if rectangles[j, 1] >= y1:
-                break
-            if rectangles[j, 0] < x1 and x0 < rectangles[j, 0] + rectangles[j, 2]:
+    white = np.empty_like(values)
+    for i in order:
+        a, b = _whiten(i, rectangles, offset, values, image, inverr, white)
+        diagonal[i] += a
+        right[i] += b
+    pairs = np.empty((0, 2), np.int32)
+    products = np.empty(0)
+    # First round: count.
+    for fill in range(2):
+        count = 0
+        for first in range(order.size):
+            i = order[first]
+            top = rectangles[i, 1] + rectangles[i, 3]
+            for second in range(first + 1, order.size):
+                j = order[second]
+                if rectangles[j, 1] >= top:
+                    break
+                x0, x1, y0, y1 = _overlap(rectangles, i, j)
+                if x0 >= x1:
+                    continue
                 if fill:
                     pairs[count, 0] = i
                     pairs[count, 1] = j
+                    products[count] = _product(rectangles, offset, white, i, j, x0, x1, y0, y1)
                 count += 1
-    return count
+        if not fill:
+            pairs = np.empty((count, 2), np.int32)
+            products = np.empty(count)
+    return pairs, products
 
 
-@njit(cache=True, fastmath=_FAST)
-def _row_product(a, b):
-    total = 0.0
-    for k in range(a.size):
-        total += np.float64(a[k]) * np.float64(b[k])
-    return total
-
-
-@njit(cache=True)
-def pair_products(pairs, rectangles, offset, white, products):
-    """sum white_i white_j over the overlap of each pair of stamps.
-
-    Parameters
-    ----------
-    pairs : int32 (m, 2)
-    rectangles, offset, white
-        As in `whiten`.
-    products : float64 (m,)
-        Out.
-    """
-    for k in range(pairs.shape[0]):
-        i, j = pairs[k, 0], pairs[k, 1]
-        xi, yi, wi, hi = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        xj, yj, wj, hj = rectangles[j, 0], rectangles[j, 1], rectangles[j, 2], rectangles[j, 3]
-        x0, x1 = max(xi, xj), min(xi + wi, xj + wj)
-        y0, y1 = max(yi, yj), min(yi + hi, yj + hj)
-        total = 0.0
-        for y in range(y0, y1):
-            a = offset[i] + (y - yi) * wi + (x0 - xi)
-            b = offset[j] + (y - yj) * wj + (x0 - xj)
-            total += _row_product(white[a : a + x1 - x0], white[b : b + x1 - x0])
-        products[k] = total
-
-
-@njit(cache=True)
-def add_model(rectangles, offset, values, flux, model):
+@njit(cache=True, inline="always")
+def _add_model(rectangles, offset, values, flux, model):
     """Add stamps times fluxes to an image (float32)."""
     for i in range(offset.size):
         x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
@@ -122,7 +116,7 @@ def add_model(rectangles, offset, values, flux, model):
 
 @njit(cache=True)
 def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, contamination, weight):
-    """Sums over one image for the fit statistics of each source.
+    """The model of one image, and sums over the image for the fit statistics of each source.
 
     With the unit-flux stamp p, the model M of all sources and the pixels G of the stamp with p != 0 that are not
     masked; sources with zero flux or without such pixels are skipped.
@@ -130,7 +124,9 @@ def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, conta
     Parameters
     ----------
     flux : float64 (n,)
-    image, inverr, model : float32 (h, w)
+    image, inverr : float32 (h, w)
+    model : float32 (h, w)
+        Zero; out: sum of all sources.
     chi2 : float64 (n,)
         sum_G |p| chi^2 is added.
     contamination : float64 (n,)
@@ -138,6 +134,7 @@ def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, conta
     weight : float64 (n,)
         sum_G |p| / |flux| is added.
     """
+    _add_model(rectangles, offset, values, flux, model)
     for i in range(offset.size):
         if flux[i] == 0.0:
             continue

@@ -19,7 +19,7 @@ from ..survey.tables import open_fits, short_message
 from . import psf_kernels as kernels
 from .psf_tables import RADIAL_PROFILES, RADII
 
-__all__ = ["PsfModels", "TilePsf", "scan_angles"]
+__all__ = ["PsfModels", "TilePsf", "psf_paths", "scan_angles"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ _HALF_TILE = 1016 * 2.754 / 3600  # degrees
 #: Inside this radius [model pixel] the model is interpolated twice, on a polar grid, as `unwise_psf` does.
 _CORE = 20.0
 _POLAR_MARGIN = 8.0
-_HALF_TURN_NODES = 325
-#: Angles over which the smearing is integrated (Gauss-Legendre); 3 are exact to 1e-6 of the peak.
-_SMEARING_NODES = 3
+_HALF_TURN_NODES = 200
+#: Angles over which the smearing is integrated (Gauss-Legendre); 2 are exact to 1e-8 of the peak.
+_SMEARING_NODES = 2
 _MARGIN = 6
 
 
@@ -82,8 +82,7 @@ class PsfModels:
         self.images = {}
         if folder is None:
             return
-        for band, name in _FILES.items():
-            path = Path(folder) / name
+        for band, path in psf_paths(folder).items():
             if not path.exists():
                 continue
             try:
@@ -118,8 +117,14 @@ class PsfModels:
             image = _turned(self.images[band], *scan_angles(ra, dec))
             if band == 4:
                 image = _oversampled(image)
-            image *= _SUM[band] / image.sum()
-        return TilePsf(image.astype(np.float32), float(np.sqrt(np.sum(image * image))))
+            image *= _SUM[band] / image.sum(dtype=np.float64)
+        image = image.astype(np.float32)
+        return TilePsf(image, float(np.sqrt(np.sum(image * image, dtype=np.float64))))
+
+
+def psf_paths(folder):
+    """Band -> path of its PSF model in a folder."""
+    return {band: Path(folder) / name for band, name in _FILES.items()}
 
 
 def scan_angles(ra, dec):
@@ -188,17 +193,19 @@ def _turned(image, angle, spread):
 
 def _oversampled(image):
     """An image on pixels of half the size, n -> 2 n - 1, by Lanczos-3 interpolation."""
-    taps = np.arange(-2.5, 3.0)
+    taps = np.arange(-2.5, 0.0)
     weights = np.sinc(taps) * np.sinc(taps / 3)
-    weights /= weights.sum()
+    weights = (weights / (2 * weights.sum())).astype(np.float32)
+    image = image.astype(np.float32)
     for _ in range(2):
         n = len(image)
-        padded = np.pad(image, ((2, 2), (0, 0)), mode="edge")
-        out = np.empty((2 * n - 1, image.shape[1]))
+        padded = np.concatenate([image[:1], image[:1], image, image[-1:], image[-1:]])
+        out = np.empty((2 * n - 1, image.shape[1]), np.float32)
         out[::2] = image
-        out[1::2] = sum(w * padded[k : k + n - 1] for k, w in enumerate(weights))
-        image = out.T
-    return np.ascontiguousarray(image)
+        # The six weights are symmetric.
+        out[1::2] = sum(w * (padded[k : k + n - 1] + padded[5 - k : 4 - k + n]) for k, w in enumerate(weights))
+        image = np.ascontiguousarray(out.T)
+    return image
 
 
 def _radial_image(band):

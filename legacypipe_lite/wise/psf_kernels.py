@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numba import njit
 
+_FAST = {"contract", "reassoc", "nsz", "arcp"}
+
 
 @njit(cache=True, inline="always")
 def _weights(u):
@@ -42,7 +44,7 @@ def _sample(coefficients, y, x):
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=_FAST)
 def polar_samples(coefficients, centre, radii, cosines, sines, weights, out):
     """The turned image at polar positions.
 
@@ -68,7 +70,7 @@ def polar_samples(coefficients, centre, radii, cosines, sines, weights, out):
             out[i, j] = total
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=_FAST)
 def turned_image(coefficients, margin, angles, weights, polar, first_radius, radius_step, angle_step, core, out):
     """A point-symmetric image, turned and smeared: its core from polar samples, the rest from the image itself.
 

@@ -155,8 +155,10 @@ class StampRenderer:
             same = galaxy & (radius == size)
             frame[same] = _frame_size(int(size))
             centre[same] = self._frame_centre(_frame_size(int(size)))
-        rectangles = np.empty((len(sources), 4), np.int32)
-        kernels.stamp_rectangles(galaxy, px, py, radius, frame, centre, wcs.width, wcs.height, rectangles)
+        across = _extent(px, galaxy, radius, frame, centre, wcs.width)
+        upright = _extent(py, galaxy, radius, frame, centre, wcs.height)
+        rectangles = np.stack([across[0], upright[0], across[1], upright[1]], axis=1)
+        rectangles[(rectangles[:, 2:] <= 0).any(axis=1)] = 0
         sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
         ends = np.cumsum(sizes)
         stamps = Stamps(rectangles, ends - sizes, np.empty(int(ends[-1]) if len(ends) else 0, np.float32))
@@ -218,6 +220,20 @@ class StampRenderer:
             frame[at : at + len(part), at : at + len(part)] = part
             self._spectra[size] = fft.rfft2(np.roll(frame, (-centre, -centre), axis=(0, 1)))
         return self._spectra[size]
+
+
+def _extent(position, galaxy, radius, frame, centre, length):
+    """First pixel and number of pixels of stamps along one axis of an image of given length."""
+    # What does not project onto the image lies far outside.
+    position = np.where(np.abs(position) < 1e6, position, -1e6)
+    nearest = np.rint(position)
+    first, end = nearest - radius, nearest + radius + 1
+    # Galaxies are cut out of their frame.
+    box = np.maximum(np.floor(position - radius), nearest - centre)
+    box_end = np.minimum(np.ceil(position + radius + 1) + 1, nearest - centre + frame)
+    first, end = np.where(galaxy, box, first), np.where(galaxy, box_end, end)
+    first, end = np.clip(first, 0, length), np.clip(end, 0, length)
+    return first.astype(np.int32), (end - first).astype(np.int32)
 
 
 def _frame_size(radius):

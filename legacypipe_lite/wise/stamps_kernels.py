@@ -4,8 +4,6 @@ Stamps lie one after the other in a flat array: that of source i covers the rect
 image, `rectangles[i]`, and starts at `offset[i]`; w = 0 where a source has none.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
@@ -91,41 +89,3 @@ def cut_stamps(members, frames, centre, px, py, rectangles, offset, values):
             start = offset[i] + y * w
             for x in range(w):
                 values[start + x] = frames[k, 0, y + dy, x + dx]
-
-
-@njit(cache=True)
-def stamp_rectangles(galaxy, px, py, radius, frame, centre, width, height, rectangles):
-    """Rectangles that the stamps cover, clipped to the image.
-
-    Parameters
-    ----------
-    galaxy : bool (n,)
-    px, py : float64 (n,)
-        NaN: no stamp.
-    radius : int64 (n,)
-        Half size.
-    frame, centre : int64 (n,)
-        Frame size of galaxies and its central pixel.
-    width, height : int
-        Of the image.
-    rectangles : int32 (n, 4)
-        Out.
-    """
-    for i in range(px.size):
-        rectangles[i, :] = 0
-        x, y, r = px[i], py[i], radius[i]
-        if math.isnan(x) or math.isnan(y) or max(abs(x), abs(y)) > 1e6:
-            continue
-        ix, iy = round_half_even(x), round_half_even(y)
-        if galaxy[i]:
-            first, count = -centre[i], frame[i]
-            x0, x1 = max(int(math.floor(x - r)), ix + first), min(int(math.ceil(x + r + 1)) + 1, ix + first + count)
-            y0, y1 = max(int(math.floor(y - r)), iy + first), min(int(math.ceil(y + r + 1)) + 1, iy + first + count)
-        else:
-            x0, x1, y0, y1 = ix - r, ix + r + 1, iy - r, iy + r + 1
-        x0, x1, y0, y1 = max(x0, 0), min(x1, width), max(y0, 0), min(y1, height)
-        if x0 < x1 and y0 < y1:
-            rectangles[i, 0] = x0
-            rectangles[i, 1] = y0
-            rectangles[i, 2] = x1 - x0
-            rectangles[i, 3] = y1 - y0
