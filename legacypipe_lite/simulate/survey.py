@@ -84,8 +84,12 @@ class MockSurvey:
     @property
     def run_arguments(self):
         """Arguments of `runbrick` but for the output directory; list of str."""
-        bands = ",".join(self.options.bands)
-        arguments = [*self.field.run_arguments, "--bands", bands, "--survey-dir", str(self.root)]
+        return [*self.field.run_arguments, *self.band_arguments, "--survey-dir", str(self.root)]
+
+    @property
+    def band_arguments(self):
+        """Arguments of `runbrick` that name the bands; list of str."""
+        arguments = ["--bands", ",".join(self.options.bands)]
         return arguments if self.options.wise else [*arguments, "--no-wise"]
 
 
@@ -237,7 +241,8 @@ def _write_truth(survey, sources):
 
 
 def _write_scripts(survey):
-    """A file of environment variables, and how to use it."""
+    """A file of environment variables, the arguments of a brick run, and how to use them."""
+    _write_text(survey.root / "run.txt", shlex.join([*survey.field.run_arguments, *survey.band_arguments]) + "\n")
     lines = [f"export {name}={shlex.quote(value)}" for name, value in survey.environment.items()]
     _write_text(survey.root / "environment.sh", "\n".join(lines) + "\n")
     command = shlex.join(["runbrick", *survey.run_arguments, "--outdir", "out"])
