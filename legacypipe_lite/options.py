@@ -568,6 +568,15 @@ class RunOptions:
         ignored="WISE fluxes are solved exactly; --no-wise-ceres changes nothing",
     )
 
+    wise_noise: str = _option(
+        "data",
+        "--wise-noise",
+        "where the noise that sources add in W1 and W2 is taken from: the image itself (data, as in the published"
+        " catalogues; fluxes come out low by some hundredths of their error), or a model of it",
+        _WISE,
+        choices=("data", "model"),
+        stages="wise_forced",
+    )
     lc_epochs: int | None = _option(
         None,
         "--lc-epochs",

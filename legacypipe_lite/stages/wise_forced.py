@@ -77,6 +77,7 @@ def _job(state, rows, folders, options, tools, problems):
         sky_folder=folders.sky,
         epochs=epochs_of_tiles(tiles, atlas, problems),
         make_coadds=bool(folders.full) and not options.no_unwise_coadds,
+        noise=options.wise_noise,
     )
 
 

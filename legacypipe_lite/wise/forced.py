@@ -69,7 +69,7 @@ class BandPhotometry:
         )
 
 
-def forced_photometry(sources, images, psfs):
+def forced_photometry(sources, images, psfs, noise="data"):
     """Measure the fluxes of all sources in one band.
 
     Parameters
@@ -79,33 +79,47 @@ def forced_photometry(sources, images, psfs):
         Of one band (and epoch).
     psfs : list of TilePsf
         Of each image.
+    noise : str
+        "data": the noise that sources add to W1 and W2 is estimated from the images themselves, as in the published
+        catalogues. "model": from the model of a first solution, which makes the fluxes unbiased.
 
     Returns
     -------
     BandPhotometry
     """
     result = BandPhotometry.empty(len(sources))
+    if not images:
+        return result
     positions = [image.wcs.sky_to_pixel(sources.ra, sources.dec) for image in images]
     central = np.zeros(len(sources))
     for image, psf, position in zip(images, psfs, positions):
         _look_up(result, central, sources, image, psf, *position)
-    stamps = []
-    diagonal, right = np.zeros(len(sources)), np.zeros(len(sources))
+    stamps = [
+        StampRenderer(psf.image).render(sources, *position, stamp_radii(central, image.band), image.wcs)
+        for image, psf, position in zip(images, psfs, positions)
+    ]
+    _solve(result, images, stamps)
+    if noise == "model":
+        images = [image.with_noise_of(model) for image, model in zip(images, result.models)]
+        _solve(result, images, stamps)
+    return result
+
+
+def _solve(result, images, stamps):
+    """Fluxes, inverse variances, statistics and models from the images."""
+    n = len(result.flux)
+    diagonal, right = np.zeros(n), np.zeros(n)
     pairs, products = [], []
-    for image, psf, position in zip(images, psfs, positions):
-        drawn = StampRenderer(psf.image).render(sources, *position, stamp_radii(central, image.band), image.wcs)
-        stamps.append(drawn)
+    for image, drawn in zip(images, stamps):
         found = kernels.normal_equations(
             _by_row(drawn.rectangles), drawn.rectangles, drawn.offset, drawn.values, image.image, image.inverr,
             diagonal, right,
         )  # fmt: skip
         pairs.append(found[0])
         products.append(found[1])
-    if images:
-        result.flux = solve_fluxes(diagonal, np.concatenate(pairs), np.concatenate(products), right)
-        result.flux_ivar = diagonal * (W4_FLUX_IVAR_FACTOR if images[0].band == 4 else 1.0)
-        _set_statistics(result, images, stamps)
-    return result
+    result.flux = solve_fluxes(diagonal, np.concatenate(pairs), np.concatenate(products), right)
+    result.flux_ivar = diagonal * (W4_FLUX_IVAR_FACTOR if images[0].band == 4 else 1.0)
+    _set_statistics(result, images, stamps)
 
 
 def _look_up(result, central, sources, image, psf, px, py):
@@ -133,6 +147,7 @@ def _by_row(rectangles):
 def _set_statistics(result, images, stamps):
     n = len(result.flux)
     chi2, contamination, weight = np.zeros(n), np.zeros(n), np.zeros(n)
+    result.models = []
     for image, drawn in zip(images, stamps):
         model = np.zeros(image.image.shape, np.float32)
         kernels.fit_sums(

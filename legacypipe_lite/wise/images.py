@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,8 @@ class TileImage:
         Vega nanomaggies per pixel.
     inverr : numpy.ndarray of float32
         1 / sigma; 0: masked, or outside the tile's unique area.
+    detector_invvar : numpy.ndarray of float32
+        Inverse variance without the noise of sources.
     coadd_invvar : numpy.ndarray of float32
         Inverse variance for coadds, which reaches one pixel beyond the unique area.
     n_unmasked : numpy.ndarray of int16
@@ -87,10 +89,28 @@ class TileImage:
     wcs: ImageWcs
     image: np.ndarray
     inverr: np.ndarray
+    detector_invvar: np.ndarray
     coadd_invvar: np.ndarray
     n_unmasked: np.ndarray
     sig1: float
     mjd: float
+
+    def with_noise_of(self, model):
+        """The same image with the noise of sources taken from a model of them, instead of from the image itself.
+
+        Weights that depend on the image favour pixels that happen to be low, which makes fluxes too small by some
+        hundredths of their error.
+
+        Parameters
+        ----------
+        model : numpy.ndarray of float32, shape (h, w)
+
+        Returns
+        -------
+        TileImage
+        """
+        inverr = _noise_model(model, self.detector_invvar, self.band)
+        return replace(self, inverr=np.where(self.inverr > 0, inverr, np.float32(0)))
 
 
 def find_tile_files(folders, coadd_id, band, epoch=None):
@@ -211,6 +231,7 @@ def read_tile_image(files, tile, band, target, *, shift_crpix=False, sky_folder=
         wcs=part,
         image=image,
         inverr=np.where(unique, inverr, np.float32(0)),
+        detector_invvar=invvar,
         coadd_invvar=np.where(near, inverr * inverr, np.float32(0)),
         n_unmasked=n_unmasked.astype(np.int16),
         sig1=sig1,
@@ -268,13 +289,20 @@ def _inverse_variance(invvar, n_masked, band):
     return invvar, 1 / math.sqrt(median) if median > 0 else math.nan
 
 
-def _inverse_error(image, invvar, n_masked, n_unmasked, band):
-    """1 / sigma of each pixel after the noise of sources is added; 0 where masked or saturated."""
-    variance = np.divide(1.0, invvar, out=np.zeros(invvar.shape), where=invvar > 0)
+def _noise_model(signal, invvar, band):
+    """1 / sigma of each pixel with the noise of sources added; 0 where the inverse variance is 0."""
     if band not in _NOISE_FLOOR:
         return np.sqrt(invvar)
-    variance += _NOISE_FLOOR[band] ** 2 + _SOURCE_NOISE[band] ** 2 * np.maximum(0, image)
-    inverr = np.where(invvar > 0, 1 / np.sqrt(variance), 0).astype(np.float32)
+    variance = np.divide(1.0, invvar, out=np.zeros(invvar.shape), where=invvar > 0)
+    variance += _NOISE_FLOOR[band] ** 2 + _SOURCE_NOISE[band] ** 2 * np.maximum(0, signal)
+    return np.where(invvar > 0, 1 / np.sqrt(variance), 0).astype(np.float32)
+
+
+def _inverse_error(image, invvar, n_masked, n_unmasked, band):
+    """1 / sigma of each pixel with the noise of sources added; 0 where masked or saturated."""
+    inverr = _noise_model(image, invvar, band)
+    if band not in _NOISE_FLOOR:
+        return inverr
     # Where all exposures are masked although there are some, the reason is saturation.
     saturated = (image > _SATURATION) | ((n_masked == 0) & (n_unmasked > 1))
     if saturated.any():

@@ -42,6 +42,8 @@ class WiseJob:
     psfs : dict of (str, int) -> TilePsf
         By tile and band.
     make_coadds : bool
+    noise : str
+        See `forced_photometry`.
     """
 
     target: ImageWcs
@@ -53,6 +55,7 @@ class WiseJob:
     epochs: dict = field(default_factory=dict)
     psfs: dict = field(default_factory=dict)
     make_coadds: bool = True
+    noise: str = "data"
 
     @property
     def n_epochs(self):
@@ -119,7 +122,7 @@ def measure_band(job, task):
         if image is not None:
             images.append(image)
     psfs = [job.psfs[image.tile.coadd_id, band] for image in images]
-    photometry = forced_photometry(job.sources, images, psfs)
+    photometry = forced_photometry(job.sources, images, psfs, job.noise)
     coadd = None
     if slot is None and job.make_coadds:
         coadd = coadd_tiles(wise_target(job.target), images, photometry.models)
