@@ -1,10 +1,16 @@
 """``legacypipe-lite simulate OUTDIR``: write a mock survey directory."""
 
 import argparse
+import logging
 import shlex
 import sys
+import time
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 20.0
 
 DESCRIPTION = """\
 Write a mock survey directory: images, calibrations, reference catalogues and unWISE coadds in the format of the real
@@ -66,6 +72,19 @@ def _names(text):
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+class _Progress:
+    """Says how far a long simulation is, not too often."""
+
+    def __init__(self):
+        self._last = time.monotonic()
+
+    def __call__(self, label, done, total):
+        now = time.monotonic()
+        if now - self._last > _SECONDS_BETWEEN_LINES and done < total:
+            self._last = now
+            logger.info("%s: %d of %d done", label, done, total)
+
+
 def run(arguments):
     """Run the subcommand.
 
@@ -77,7 +96,8 @@ def run(arguments):
     ------
     LegacypipeError
     """
-    from ..simulate import SimulationOptions, simulate
+    from .. import simulate as room
+    from ..simulate import SimulationOptions
 
     options = SimulationOptions(
         seed=arguments.seed,
@@ -98,7 +118,7 @@ def run(arguments):
         noisy_weights=not arguments.expected_weights,
         full_brick=arguments.full_brick,
     )
-    survey = simulate(arguments.outdir, options, arguments.threads)
+    survey = room.simulate(arguments.outdir, options, arguments.threads, _Progress())
     script = shlex.quote(str(survey.root / "environment.sh"))
     command = shlex.join(["runbrick", *survey.run_arguments, "--outdir", "out"])
     sys.stdout.write(f"To run the brick:\n  . {script}\n  {command}\n")
