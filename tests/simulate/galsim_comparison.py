@@ -92,9 +92,7 @@ def differences(name, draws=4, seed=1, truncated=True):
 
 
 def main():
-    print(
-        "| source | largest pixel difference / peak | sum of differences / flux | fitted flux | untruncated: peak | flux |"
-    )
+    print("| source | largest pixel / peak | sum / flux | fitted flux | untruncated: largest pixel | fitted flux |")
     print("|---|---|---|---|---|---|")
     for name in KINDS:
         peak, total, matched = differences(name)
