@@ -360,6 +360,16 @@ class RunOptions:
         stages="mask_junk",
     )
 
+    smooth_weights: bool = _option(
+        False,
+        "--smooth-weights",
+        "take the variance of a pixel from its neighbours instead of its own noisy value: fluxes lose their bias of"
+        " minus one photon per pixel",
+        _CALIB,
+        "flag",
+        stages="tims",
+    )
+
     # --- reference catalogues
     no_gaia: bool = _option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
     no_tycho: bool = _option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))

@@ -114,6 +114,8 @@ class CcdImage:
             wcs = self.read_wcs(image_file.header)
             raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
         raw.invvar = self.remap_weights(raw)
+        if self.options.smooth_weights:
+            raw.invvar = weights.weights_of_neighbours(raw.invvar)
         psf_fwhm = self.header_fwhm(raw.header)
         dq_maps.mark_edges(raw.dq)
         self.trim(raw)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["Quantization", "quantization", "clean_weights", "add_source_noise", "apodize"]
+__all__ = ["Quantization", "quantization", "clean_weights", "add_source_noise", "apodize", "weights_of_neighbours"]
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +137,37 @@ def add_source_noise(invvar, image, dq, sky, exptime):
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         weights = 1.0 / (1.0 / invvar + np.abs(image - sky) / exptime)
     weights[~np.isfinite(weights) | (dq != 0)] = 0
+    return weights
+
+
+def weights_of_neighbours(invvar):
+    """Weights in which the variance of a pixel is the mean of that of its eight neighbours.
+
+    Weight maps whose photon noise comes from the measured values give less weight to pixels that are too bright by
+    chance, so that every flux is too low by one photon per pixel (of its noise-equivalent area, per exposure; see
+    e.g. Humphrey et al. 2009, ApJ 693, 822). The neighbours know as much about the expected noise, but nothing of the
+    pixel's own deviation.
+
+    Parameters
+    ----------
+    invvar : numpy.ndarray of float32, shape (h, w)
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        Zeros stay; pixels without a good neighbour keep their weight.
+    """
+    from scipy.ndimage import correlate
+
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float64)
+    good = invvar > 0
+    variance = np.zeros(invvar.shape)
+    variance[good] = 1.0 / invvar[good].astype(np.float64)
+    total = correlate(variance, ring, mode="constant")
+    number = correlate(good.astype(np.float64), ring, mode="constant")
+    weights = invvar.copy()
+    known = good & (number > 0.5)
+    weights[known] = (number[known] / total[known]).astype(np.float32)
     return weights
 
 

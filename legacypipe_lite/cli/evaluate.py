@@ -71,10 +71,11 @@ def _show(title, tables):
         from rich.console import Console
 
         console = Console()
+        unlimited = console.options.update(max_width=10_000)
         console.print(title, highlight=False)
         for table in tables:
             drawn = rich_table(table)
-            fits = console.measure(drawn).minimum <= console.width
+            fits = console.measure(drawn, options=unlimited).maximum <= console.width
             console.print(drawn if fits else "\n" + "\n".join(text_lines(table)), highlight=False, markup=False)
         return
     print(title)

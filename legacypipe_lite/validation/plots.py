@@ -190,7 +190,8 @@ def _shapes(scene):
             axes[0].semilogx(scene.signal_to_noise[chosen], ratio[chosen], ".", ms=3, label=name)
     axes[0].axhline(1, color="0.6", lw=0.8)
     axes[0].set(xlabel="best S/N", ylabel="r / true r", ylim=(0, 2))
-    axes[0].legend(fontsize=7)
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(fontsize=7)
     elliptic = extended & (found_type != "REX")
     for ax, name in zip(axes[1:], ("shape_e1", "shape_e2")):
         ax.plot(scene.truth[name][elliptic], scene.matched_column(name)[elliptic], ".", ms=3, color=_GALAXY)

@@ -163,18 +163,25 @@ def shape_scores(scene):
     Returns
     -------
     list of dict
-        environment, low and high (range of the signal-to-noise ratio in the best band), n, n_elliptic, ratio_r (Spread
-        of r / true r), pull_r, e1, e2 (Spread of the deviations, of the types that have an ellipticity), pull_e1,
-        pull_e2, slope_e1, slope_e2 (regression of the measured on the true values).
+        environment, right_type (only galaxies that were found as what they are), low and high (range of the
+        signal-to-noise ratio in the best band), n, n_elliptic, ratio_r (Spread of r / true r), pull_r, e1, e2 (Spread
+        of the deviations, of the types that have an ellipticity), pull_e1, pull_e2, slope_e1, slope_e2 (regression of
+        the measured on the true values).
     """
     rows, ratio = [], scene.signal_to_noise
     found_type = scene.matched_column("type", "U3")
+    right = found_type == np.asarray(scene.truth["type"])
     for environment, chosen in environments(scene).items():
-        for low, high in (*_SHAPE_BINS, (10, np.inf)):
-            inside = chosen & ~scene.star & scene.found & (ratio >= low) & (ratio < high) & (found_type != "PSF")
-            row = {"environment": environment, "low": low, "high": None if np.isinf(high) else high}
-            row.update(_shape_row(scene, inside, inside & (found_type != "REX")))
-            rows.append(row)
+        extended = chosen & ~scene.star & scene.found & (found_type != "PSF")
+        for right_type in (False, True):
+            for low, high in (*_SHAPE_BINS, (10, np.inf)):
+                inside = extended & (ratio >= low) & (ratio < high)
+                if right_type:
+                    inside &= right
+                row = {"environment": environment, "right_type": right_type, "low": low}
+                row["high"] = None if np.isinf(high) else high
+                row.update(_shape_row(scene, inside, inside & (found_type != "REX")))
+                rows.append(row)
     return rows
 
 

@@ -204,7 +204,8 @@ def _shape(scores):
     rows = []
     for row in scores["shape"]:
         if row["n"]:
-            rows.append((f"{row['environment']} S/N {_range(row)}", *_shape_cells(row)))
+            kind = " right type" if row["right_type"] else ""
+            rows.append((f"{row['environment']}{kind} S/N {_range(row)}", *_shape_cells(row)))
     header = ("", "r/true", "width", "pull r", "width", "pull e1", "width", "pull e2", "width", "n", "n(e)")
     return ScoreTable("Shapes of galaxies (S/N: best band)", "", header, tuple(rows))
 
