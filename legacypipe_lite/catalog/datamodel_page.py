@@ -32,7 +32,7 @@ _PRODUCT_TEXTS = {
     "depth": "depth for point sources, 1/nanomaggies^2: the 5-sigma flux is 5/sqrt(depth)",
     "galdepth": "the same for a round exponential galaxy of half-light radius 0.45 arcsec",
     "psfsize": "weighted mean FWHM of the PSF, arcsec",
-    "copsf": "mean PSF (with `--save-coadd-psf`)",
+    "copsf": "mean PSF (with `--save-coadd-psf`; of W1 to W4 with `--save-unwise-psf`)",
     "maskbits": "mask bits; further extensions WISEM1, WISEM2: WISE mask bits",
     "ccds-table": "the exposures that were used",
     "depth-table": "histogram of depth over the brick's own area",
@@ -41,9 +41,9 @@ _PRODUCT_TEXTS = {
     "blobmodel-jpeg": "picture of the blobmodel",
     "resid-jpeg": "picture of image - model",
     "imageblob-jpeg": "picture of the image with the outlines of the blobs (with `--blob-image`)",
-    "wise-jpeg": "picture of WISE W1 and W2 (not written by this version)",
-    "wisemodel-jpeg": "picture of the WISE model (not written by this version)",
-    "wiseresid-jpeg": "picture of the WISE residuals (not written by this version)",
+    "wise-jpeg": "picture of the WISE coadds W1 and W2",
+    "wisemodel-jpeg": "picture of their model",
+    "wiseresid-jpeg": "picture of image - model in WISE",
     "outliers-pre": "picture before outliers are masked",
     "outliers-post": "picture after outliers are masked",
     "outliers-masked-pos": "picture of the bright pixels that were masked",
@@ -85,8 +85,9 @@ _MODELS = """\
 | epochs of the WISE light curves | {dr9} | {dr10} | {dr11} |
 
 Bands are those of `--bands`, in that order, with data or without (then zero). The mask bits of the bands are numbered
-in this order, too: read them from the header (`MB_SATUR_G` ...). WISE columns are there unless `--no-wise` is given;
-this version fills them with zeros. With `--no-gaia` the columns from `pmra` to `ref_epoch` are missing.
+in this order, too: read them from the header (`MB_SATUR_G` ...). WISE columns are there unless `--no-wise` is given,
+zero without [unWISE images](wise.md); `--lc-epochs` changes the length of the light curves. With `--no-gaia` the columns
+from `pmra` to `ref_epoch` are missing.
 """
 
 

@@ -181,6 +181,25 @@ INTERMEDIATE = (
         shape_e2_ivar f4 inverse variance of shape_e2
         fiberflux f4[nb] flux of this object in a fibre [nanomaggies]
         fibertotflux f4[nb] flux of all objects in the fibre
+        wise_coadd_id S8 unWISE tile (this and all WISE columns: not with --no-wise)
+        wise_x f4 x pixel in the tile
+        wise_y f4 y pixel in the tile
+        wise_mask u1[2] WISE mask bits of W1 and W2
+        flux_<w> f4 WISE flux, <w> = w1 to w4 [nanomaggies, AB]
+        lc_flux_<w> f4[epochs] flux of each epoch that was found; all lc_ columns: w1 and w2
+        flux_ivar_<w> f4 its inverse variance
+        lc_flux_ivar_<w> f4[epochs] inverse variance of lc_flux
+        psfdepth_<w> f4 depth for point sources
+        apflux_<w> f4[5] aperture fluxes
+        apflux_resid_<w> f4[5] the same on image - model
+        apflux_ivar_<w> f4[5] their inverse variance
+        nobs_<w> i2 number of exposures
+        fracflux_<w> f4 flux of other objects over own flux
+        rchisq_<w> f4 chi-squared per pixel
+        lc_nobs_<w> i2[epochs] number of exposures
+        lc_fracflux_<w> f4[epochs] flux of other objects over own flux
+        lc_rchisq_<w> f4[epochs] chi-squared per pixel
+        lc_mjd_<w> f8[epochs] mean MJD of the epoch
         brick_primary bool lies in the brick's own area
         maskbits i4 mask bits of the pixel
         fitbits i2 peculiarities of the fit

@@ -40,6 +40,8 @@ _ENVIRONMENT = """\
 | `SKY_TEMPLATE_DIR` | DECam sky templates |
 | `DUST_DIR` | dust maps in its folder `maps/`; without them `ebv` is 0 |
 | `UNWISE_COADDS_DIR`, `UNWISE_COADDS_TIMERESOLVED_DIR` | unWISE images, unless `--no-wise` |
+| `UNWISE_MODEL_SKY_DIR` | background models of unWISE images, `<tile>.<band>.mod.fits` |
+| `WISE_PSF_DIR` | WISE PSF models (else `unwise_psf` in the folder of survey-wide tables) |
 """
 
 _STATUS = """\

@@ -32,6 +32,7 @@ environment variables:
   TYCHO2_KD_DIR, LARGEGALAXIES_CAT                     bright stars, large galaxies
   DUST_DIR                   dust maps, in its folder maps/
   UNWISE_COADDS_DIR, UNWISE_COADDS_TIMERESOLVED_DIR    unWISE images, unless --no-wise
+  UNWISE_MODEL_SKY_DIR, WISE_PSF_DIR                   their background models; WISE PSF models
 
 exit status: 0 done, or nothing to do; 255 no such brick, a worker process died, or --check-done found nothing;
 1 another error; 2 the command line cannot be understood.

@@ -80,7 +80,7 @@ def epochs_of_tiles(tiles, atlas, problems):
 
 
 def psf_models(survey, problems):
-    """PSF models from ``WISE_PSF_DIR``, or ``unwise_psf`` in the data directory; else radial profiles."""
+    """PSF models from ``WISE_PSF_DIR``, or ``unwise_psf`` in the data directory; else built-in profiles."""
     folder = _psf_folder(survey)
     if folder is not None and not folder.is_dir():
         problems.append(f"WISE_PSF_DIR {folder}: no such directory")

@@ -43,7 +43,6 @@ _VERSION_KEYWORDS = {
 }
 
 
-@lru_cache
 def package_version():
     """Version of this package, or "unknown" in a source tree that is not installed."""
     try:

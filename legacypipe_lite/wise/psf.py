@@ -2,7 +2,7 @@
 
 The PSF models (data of the ``unwise_psf`` package, Meisner & Schlafly) hold the PSF of one scan direction, with
 ecliptic North up. A tile's coadds contain both scan directions, turned by the angle between ecliptic and equatorial
-North and smeared by the change of this angle over a tile. Without these data, radial profiles stand in.
+North and smeared by the change of this angle over a tile. Without these data, built-in profiles stand in.
 """
 
 import logging
@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 from ..errors import InputError
 from ..survey.tables import open_fits, short_message
 from . import psf_kernels as kernels
-from .psf_tables import RADIAL_PROFILES, RADII
+from .psf_tables import HARMONIC_RADII, HARMONICS, RADIAL_PROFILES, RADII
 
 __all__ = ["PsfModels", "TilePsf", "psf_paths", "scan_angles"]
 
@@ -45,6 +45,10 @@ _SMEARING_NODES = 2
 _MARGIN = 6
 
 
+#: Width [pixel] over which the harmonics of the profiles fade.
+_TAPER = 2.0
+
+
 @dataclass(frozen=True)
 class TilePsf:
     """PSF of one band in one tile.
@@ -68,14 +72,15 @@ class PsfModels:
     Parameters
     ----------
     folder : str or Path or None
-        Folder with the data of ``unwise_psf``. Bands without a readable file there have radial profiles.
+        Folder with the data of ``unwise_psf``. Bands without a readable file there have built-in
+        profiles.
     problems : list of str
         Messages about damaged files are added.
 
     Attributes
     ----------
     images : dict of int -> numpy.ndarray of float64
-        Band -> model, made symmetric. Bands with radial profiles are not in it.
+        Band -> model, made symmetric. Bands with built-in profiles are not in it.
     """
 
     def __init__(self, folder, problems):
@@ -94,9 +99,9 @@ class PsfModels:
     def kind(self):
         """What the PSFs are made from, for the header."""
         if not self.images:
-            return "radial profiles"
-        radial = [f"W{band}" for band in _FILES if band not in self.images]
-        return "unwise_psf" + (f"; radial profiles: {','.join(radial)}" if radial else "")
+            return "built-in profiles"
+        others = [f"W{band}" for band in _FILES if band not in self.images]
+        return "unwise_psf" + (f"; built-in profiles: {','.join(others)}" if others else "")
 
     def at(self, band, ra, dec):
         """PSF of a tile.
@@ -112,7 +117,7 @@ class PsfModels:
         TilePsf
         """
         if band not in self.images:
-            image = _radial_image(band)
+            image = _profile_image(band, scan_angles(ra, dec)[0])
         else:
             image = _turned(self.images[band], *scan_angles(ra, dec))
             if band == 4:
@@ -208,10 +213,19 @@ def _oversampled(image):
     return image
 
 
-def _radial_image(band):
-    """PSF image of a radial profile; zero beyond the last radius."""
+def _profile_image(band, angle):
+    """PSF image from profiles, turned by an angle [deg]; zero beyond the last radius."""
     half = int(RADII[-1])
     x = np.arange(-half, half + 1)
     radius = np.hypot(x[:, np.newaxis], x[np.newaxis, :])
     logarithm = PchipInterpolator(RADII, np.log(RADIAL_PROFILES[band]))
-    return np.where(radius <= half, np.exp(logarithm(np.minimum(radius, half))), 0.0)
+    image = np.where(radius <= half, np.exp(logarithm(np.minimum(radius, half))), 0.0)
+    # Position angle of each pixel, from ecliptic North towards East (-x).
+    theta = np.arctan2(-x[np.newaxis, :], x[:, np.newaxis]) - math.radians(angle)
+    last = HARMONIC_RADII[-1] + _TAPER
+    factor = np.ones_like(image)
+    for order, amplitudes in HARMONICS.get(band, {}).items():
+        for values, wave in zip(amplitudes, (np.cos(order * theta), np.sin(order * theta))):
+            amplitude = PchipInterpolator([*HARMONIC_RADII, last], [*values, 0.0])
+            factor += amplitude(np.minimum(radius, last)) * wave
+    return image * factor

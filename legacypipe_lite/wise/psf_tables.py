@@ -1,9 +1,11 @@
-"""Radial profiles of the WISE PSFs: azimuthal means at the tile 1866p257 (ecliptic latitude 26 degrees).
+"""Profiles of the WISE PSFs: azimuthal means and lowest harmonics at the tile 1866p257 (ecliptic latitude 26 degrees).
+
+Measured on the PSF models of `unwise_psf` (Meisner & Schlafly), which they stand in for.
 
 They include the factors 1.04 (W1) and 1.005 (W2) of the PSF's sum, and need no normalisation.
 """
 
-__all__ = ["RADII", "RADIAL_PROFILES"]
+__all__ = ["RADII", "RADIAL_PROFILES", "HARMONIC_RADII", "HARMONICS"]
 
 #: Radii [pixel of 2.75 arcsec].
 RADII = (
@@ -33,4 +35,40 @@ RADIAL_PROFILES = {
         1.887e-03, 1.906e-03, 1.290e-03, 3.313e-04, 1.413e-04, 3.305e-05, 4.973e-05, 2.162e-05, 1.338e-05, 8.204e-06,
         4.371e-06, 2.037e-06, 8.449e-07, 2.480e-07,
     ),
+}  # fmt: skip
+
+#: Band -> cosine and sine amplitudes of the angular harmonics 2 and 4, relative to the mean profile, at the first ten
+#: radii; beyond, they taper to zero. Angles are counted from ecliptic North towards East, at the same tile.
+HARMONIC_RADII = RADII[:10]
+HARMONICS = {
+    1: {
+        2: (
+            (0.000, 0.011, 0.042, 0.086, 0.140, 0.165, -0.016, -0.176, -0.172, -0.054),
+            (0.000, -0.013, -0.055, -0.137, -0.256, -0.337, -0.155, -0.037, -0.152, -0.209),
+        ),
+        4: (
+            (0.000, 0.000, 0.005, 0.002, -0.053, -0.175, -0.064, 0.111, 0.094, -0.038),
+            (0.000, 0.000, 0.001, 0.009, 0.042, 0.115, 0.097, 0.009, 0.016, 0.056),
+        ),
+    },
+    2: {
+        2: (
+            (0.000, 0.018, 0.063, 0.114, 0.150, 0.160, 0.118, 0.054, 0.052, -0.048),
+            (0.000, -0.004, -0.019, -0.051, -0.110, -0.188, -0.186, -0.057, 0.011, -0.158),
+        ),
+        4: (
+            (0.000, 0.000, 0.002, -0.001, -0.027, -0.055, 0.006, 0.082, 0.060, 0.104),
+            (0.000, 0.000, 0.003, 0.022, 0.083, 0.176, 0.136, -0.043, -0.044, 0.111),
+        ),
+    },
+    3: {
+        2: (
+            (0.000, 0.019, 0.069, 0.129, 0.149, 0.078, -0.013, -0.036, 0.004, 0.029),
+            (0.000, 0.000, -0.002, -0.009, -0.026, -0.043, -0.042, -0.036, -0.035, -0.030),
+        ),
+        4: (
+            (0.000, 0.001, 0.011, 0.037, 0.066, 0.110, 0.166, 0.166, 0.103, 0.122),
+            (0.000, 0.000, 0.004, 0.028, 0.102, 0.191, 0.209, 0.193, 0.187, 0.175),
+        ),
+    },
 }  # fmt: skip

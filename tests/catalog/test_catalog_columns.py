@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from legacypipe_lite.catalog import DATA_MODELS, LIGHT_CURVE_EPOCHS, all_models_columns, tractor_columns
-from legacypipe_lite.catalog.columns import empty_wise_columns
 
 CASES = [
     ("testcase3", "tractor/244/tractor-2447p120.fits", {}, 127),
@@ -91,11 +90,7 @@ def test_every_column_is_explained_once():
     assert all(column.text for column in all_models_columns("g"))
 
 
-def test_empty_wise_columns():
-    empty = empty_wise_columns("dr9", 3)
-    complete = names(tractor_columns("g", "dr9", wise=True, light_curves=True))
-    optical = names(tractor_columns("g", "dr9"))
-    wanted = [n for n in complete if n not in optical and not n.startswith("mw_transmission")]
-    assert list(empty) == wanted
-    assert empty["lc_flux_w1"].shape == (3, 15)
-    assert np.all(empty["lc_epoch_index_w2"] == -1) and np.all(empty["flux_w1"] == 0)
+def test_length_of_light_curves_can_be_chosen():
+    columns = {c.name: c for c in tractor_columns("g", "dr9", wise=True, light_curves=True, epochs=25)}
+    assert columns["lc_flux_w1"].shape == columns["lc_epoch_index_w2"].shape == (25,)
+    assert columns["apflux_w1"].shape == (5,)

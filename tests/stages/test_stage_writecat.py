@@ -120,7 +120,7 @@ def writecat_again(run, tmp_path, **changes):
     options = dataclasses.replace(run.options, **changes)
     products = OutputTree(tmp_path, run.brickname)
     report = Report()
-    tools = SimpleNamespace(survey=run.survey, products=products, header=run.header, report=report)
+    tools = SimpleNamespace(survey=run.survey, products=products, header=run.header, report=report, map=run._map)
     state = dict(run.state)
     state.update(load_stage("wise_forced").run(state, options, tools))
     state.update(load_stage("writecat").run(state, options, tools))
@@ -140,15 +140,6 @@ def test_wise_columns_without_unwise(run, tmp_path, monkeypatch):
     inter = fitsio.read(str(products.path("tractor-i")))
     assert "flux_w1" in inter.dtype.names
     assert len(fitsio.FITS(str(products.path("maskbits")))) == 4
-
-
-@pytest.mark.parametrize("how", ["option", "environment"])
-def test_unwise_directories_are_not_silently_ignored(how, run, tmp_path, monkeypatch):
-    if how == "environment":
-        monkeypatch.setenv("UNWISE_COADDS_TIMERESOLVED_DIR", "/unwise")
-    changes = {"unwise_dir": "/unwise"} if how == "option" else {}
-    _, _, report = writecat_again(run, tmp_path, no_wise=False, **changes)
-    assert sum("WISE photometry is not available in this version" in text for text in report.warnings) == 1
 
 
 def test_wise_bits(run, tmp_path):

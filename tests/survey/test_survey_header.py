@@ -12,12 +12,14 @@ def test_run_cards(monkeypatch):
     monkeypatch.setenv("GAIA_CAT_DIR", "/gaia")
     for variable in ("TYCHO2_KD_DIR", "LARGEGALAXIES_CAT", "SKY_TEMPLATE_DIR", "UNWISE_MODEL_SKY_DIR"):
         monkeypatch.delenv(variable, raising=False)
-    cards = header.run_cards("/survey", 9999, "runbrick x", "dr9", ["/u1", "/u2"], "/tr")
+    cards = header.run_cards("/survey", 9999, "runbrick x", "dr9", ["/u1", "/u2"], "/tr", "/sky")
     values = keywords(cards)
     assert values["LSDIR"] == "/survey" and values["DRVERSIO"] == 9999 and values["LSDR"] == "DR9"
-    assert values["UNWISD2"] == "/u2" and values["UNWISTD"] == "/tr" and values["CMDLINE"] == "runbrick x"
+    assert values["UNWISD2"] == "/u2" and values["UNWISTD"] == "/tr" and values["UNWISSKY"] == "/sky"
+    assert values["CMDLINE"] == "runbrick x"
     names = [value for key, value, _ in cards if key.startswith("DEPNAM")]
-    assert names[:2] == ["astropy", "astropy-healpix"] and names[-1] == "GAIA_CAT"
+    assert names[:2] == ["astropy", "astropy-healpix"] and names[-4] == "GAIA_CAT"
+    assert names[-3:] == ["unwise", "unwise_tr", "unwise_modelsky"] and "/u1:/u2" in values.values()
     number = names.index("numpy")
     assert values[f"DEPVER{number:02d}"] == np.__version__
     assert values["LEGPIPEV"] == header.package_version()
