@@ -169,8 +169,8 @@ def _plain_table(columns):
 
 
 def _type_name(code):
-    base, array = (code[:-4], "[nb]") if code.endswith("[nb]") else (code, "")
-    return (_TYPES.get(base) or f"char[{base[1:]}]") + array
+    base, bracket, length = code.partition("[")
+    return (_TYPES.get(base) or f"char[{base[1:]}]") + bracket + length
 
 
 if __name__ == "__main__":
