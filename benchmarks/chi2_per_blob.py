@@ -15,6 +15,7 @@ import fitsio
 import numpy as np
 
 from legacypipe_lite.cli.runbrick import make_parser, parse_options
+from legacypipe_lite.fitting import BlobContext
 from legacypipe_lite.fitting.cutouts import blob_wcs, cut_tims
 from legacypipe_lite.fitting.images import BlobImages
 from legacypipe_lite.fitting.metrics_kernels import add_everywhere
@@ -50,9 +51,10 @@ def blob_chi2(state, sources, shape_jacobian="local"):
             blob = blobmap[int(np.clip(np.rint(y), 0, h - 1)), int(np.clip(np.rint(x), 0, w - 1))]
             members.setdefault(int(blob), []).append(s)
     chi2 = []
+    context = BlobContext(state["tims"], bands, target, [], None, blobmap, None, None)
     for number, (ys, xs) in enumerate(state["blob_slices"]):
         box = (xs.start, ys.start, xs.stop - xs.start, ys.stop - ys.start)
-        cutouts = cut_tims(state["tims"], target, box, bands)
+        cutouts = cut_tims(context, box)
         images = BlobImages(cutouts, blob_wcs(target, box), blobmap[ys, xs] == number, len(bands), shape_jacobian)
         model = np.zeros_like(images.data)
         for source in members.get(number, []):

@@ -86,8 +86,8 @@ _MODELS = """\
 
 Bands are those of `--bands`, in that order, with data or without (then zero). The mask bits of the bands are numbered
 in this order, too: read them from the header (`MB_SATUR_G` ...). WISE columns are there unless `--no-wise` is given,
-zero without [unWISE images](wise.md); `--lc-epochs` changes the length of the light curves. With `--no-gaia` the columns
-from `pmra` to `ref_epoch` are missing.
+zero without [unWISE images](wise.md); `--lc-epochs` changes the length of the light curves. With `--no-gaia` the
+columns from `pmra` to `ref_epoch` are missing.
 """
 
 

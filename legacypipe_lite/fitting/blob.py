@@ -9,6 +9,7 @@ from ..bits import REFMAP
 from ..models.sources import Source
 from .candidates import choose_model
 from .cutouts import blob_wcs, cut_tims
+from .geometry_kernels import position_in_mask
 from .images import BlobImages
 from .initial import fit_initial_fluxes
 from .metrics import measure
@@ -74,7 +75,7 @@ class _Blob:
         self.refmap = context.refmap[part]
         self.wcs = blob_wcs(context.target, task.box)
         self.pixscale = context.target.pixel_scale
-        cutouts = cut_tims(context.tims, context.target, task.box, context.bands)
+        cutouts = cut_tims(context, task.box)
         self.images = BlobImages(
             cutouts, self.wcs, self.mask, len(context.bands), self.options.shape_jacobian, self.options.hybrid_psf
         )
@@ -117,12 +118,8 @@ class _Blob:
         return self.wcs.sky_to_pixel(source.ra, source.dec)
 
     def _in_mask(self, ra, dec):
-        x, y = self.wcs.sky_to_pixel(ra, dec)
-        if not (np.isfinite(x) and np.isfinite(y)):
-            return False
-        ix, iy = int(x), int(y)
         h, w = self.mask.shape
-        return 0 <= ix < w and 0 <= iy < h and bool(self.mask[iy, ix])
+        return position_in_mask(self.wcs.pack(), ra, dec, 0, w, 0, h, self.mask)
 
     def _subtract_frozen(self):
         self.frozen_model = np.zeros_like(self.images.data)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..models.ellipse import soft_from_hard
 from ..models.sources import TYPES
+from . import geometry_kernels as kernels
 from .optimizer import LOG_RE_MAX, LOG_RE_MAX_REX, FitSettings, FittedModel, fit_model
 from .selection import select_model, wants_galaxy_models
 
@@ -97,8 +98,8 @@ class _Region:
     def __init__(self, images, source, rectangles, segments):
         self.images, self.windows = images, None
         self.ordinary = not (source.from_galaxy_catalog or source.fixed_position or source.sga_fit)
-        boxes = _boxes_with_data(images, rectangles)
-        if not boxes[:, 2].any():
+        boxes = np.empty_like(rectangles)
+        if not kernels.boxes_with_data(rectangles, images.offset, images.width, images.inverr, boxes):
             return
         self._extent(boxes)
         label = -1
@@ -110,18 +111,10 @@ class _Region:
 
     def _extent(self, boxes):
         """Bounding rectangle of the boxes in the blob, half-open."""
-        x, y = [], []
-        for i in np.flatnonzero(boxes[:, 2]):
-            x0, y0, w, h = (int(v) for v in boxes[i])
-            cx, cy = self.images.cutouts[i].wcs.map_to(
-                self.images.blob_wcs, [x0, x0 + w - 1, x0 + w - 1, x0], [y0, y0, y0 + h - 1, y0 + h - 1]
-            )
-            x.append(cx)
-            y.append(cy)
-        x, y = np.concatenate(x), np.concatenate(y)
+        xlo, xhi, ylo, yhi = kernels.extent_in_blob(boxes, self.images.packed, self.images.blob_wcs.pack())
         h, w = self.images.mask.shape
-        self.x0, self.x1 = int(np.clip(np.floor(x.min()), 0, w)), int(np.clip(np.ceil(x.max()) + 1, 0, w))
-        self.y0, self.y1 = int(np.clip(np.floor(y.min()), 0, h)), int(np.clip(np.ceil(y.max()) + 1, 0, h))
+        self.x0, self.x1 = int(np.clip(np.floor(xlo), 0, w)), int(np.clip(np.ceil(xhi) + 1, 0, w))
+        self.y0, self.y1 = int(np.clip(np.floor(ylo), 0, h)), int(np.clip(np.ceil(yhi) + 1, 0, h))
         self.width, self.height = self.x1 - self.x0, self.y1 - self.y0
 
     def _label(self, source, segments):
@@ -134,21 +127,10 @@ class _Region:
 
     def contains(self, ra, dec):
         """True if the pixel (truncated) of a position is in the extent and in the blob."""
-        x, y = self.images.blob_wcs.sky_to_pixel(ra, dec)
-        if not (math.isfinite(x) and math.isfinite(y)):
-            return False
-        ix, iy = int(x), int(y)
-        return self.x0 <= ix < self.x1 and self.y0 <= iy < self.y1 and bool(self.images.mask[iy, ix])
-
-
-def _boxes_with_data(images, rectangles):
-    """The boxes, with w = 0 where a box has no unmasked pixel."""
-    boxes = rectangles.copy()
-    for i in np.flatnonzero(boxes[:, 2]):
-        x0, y0, w, h = (int(v) for v in boxes[i])
-        if not images.view(images.inverr, i)[y0 : y0 + h, x0 : x0 + w].any():
-            boxes[i] = 0
-    return boxes
+        images = self.images
+        return kernels.position_in_mask(
+            images.blob_wcs.pack(), ra, dec, self.x0, self.x1, self.y0, self.y1, images.mask
+        )
 
 
 class _Selection:

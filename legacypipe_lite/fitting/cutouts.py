@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .geometry_kernels import footprints
 from .images import Cutout
 
 __all__ = ["cut_tims", "blob_wcs"]
@@ -12,16 +13,14 @@ def blob_wcs(target, box):
     return target.subimage(*box)
 
 
-def cut_tims(tims, target, box, bands):
+def cut_tims(context, box):
     """The part of every tim that a blob's bounding box covers.
 
     Parameters
     ----------
-    tims : list of Tim
-    target : TanWcs
+    context : BlobContext
     box : (x0, y0, w, h)
         Bounding box in the target.
-    bands : list of str
 
     Returns
     -------
@@ -30,27 +29,21 @@ def cut_tims(tims, target, box, bands):
     """
     x0, y0, w, h = box
     corners = np.array([x0, x0, x0 + w, x0 + w]), np.array([y0, y0 + h, y0 + h, y0])
-    ra, dec = target.pixel_to_sky(*corners)
+    boxes = np.empty((len(context.tims), 4), np.int64)
+    footprints(context.packed, context.shapes, *context.target.pixel_to_sky(*corners), boxes)
     cutouts = []
-    for tim in tims:
-        px, py = tim.wcs.sky_to_pixel(ra, dec)
-        height, width = tim.shape
-        if not (np.all(np.isfinite(px)) and np.all(np.isfinite(py))):
-            continue
-        if px.max() < 0 or py.max() < 0 or px.min() > width or py.min() > height:
-            continue
-        xa, xb = _clip(np.floor(px.min()), width), _clip(np.ceil(px.max()), width) + 1
-        ya, yb = _clip(np.floor(py.min()), height), _clip(np.ceil(py.max()), height) + 1
-        part = slice(ya, yb), slice(xa, xb)
+    for i in np.flatnonzero(boxes[:, 2]):
+        tim, (xa, ya, width, height) = context.tims[i], boxes[i].tolist()
+        part = slice(ya, ya + height), slice(xa, xa + width)
         cutouts.append(
             Cutout(
                 name=tim.name,
                 band=tim.band,
-                band_index=bands.index(tim.band),
+                band_index=context.bands.index(tim.band),
                 image=tim.image[part].copy(),
                 inverr=tim.inverr[part].copy(),
                 dq=tim.dq[part],
-                wcs=tim.wcs.subimage(xa, ya, xb - xa, yb - ya),
+                wcs=tim.wcs.subimage(xa, ya, width, height),
                 psf=tim.psf.subimage(xa, ya),
                 sig1=tim.sig1,
                 psf_sigma=tim.ccd.fwhm / 2.35,
@@ -58,7 +51,3 @@ def cut_tims(tims, target, box, bands):
             )
         )
     return cutouts
-
-
-def _clip(value, size):
-    return int(min(max(value, 0), size - 1))

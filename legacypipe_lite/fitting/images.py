@@ -14,6 +14,8 @@ from . import windows_kernels as kernels
 __all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
 
 _NO_SEGMENTS = np.zeros(1, np.int32)
+#: Distance from its centre to which a PSF matters in fits, in units of its FWHM.
+FIT_REACH = 3.0
 
 
 @dataclass
@@ -155,7 +157,10 @@ class BlobImages:
         stamps = [c.psf.stamp(c.image.shape[1] / 2, c.image.shape[0] / 2) for c in self.cutouts]
         self.sigma = np.array([c.psf.gaussian_sigma if hybrid_psf else 0.0 for c in self.cutouts])
         self.constant_psf = PsfSpectra(stamps, self.sigma)
-        self.stamp_radius = np.hypot(self.constant_psf.ph / 2.0, self.constant_psf.pw / 2.0)
+        # In fits, what lies farther out in the PSF may wrap around in the frames: its light is below a thousandth,
+        # and comes down at the windows' edges, where the source itself has next to none.
+        reach = self.constant_psf.reach
+        self.psf_reach = np.where(self.sigma > 0, np.minimum(FIT_REACH * 2.35 * self.sigma, reach), reach)
 
     def view(self, flat, i):
         """2-d view of image `i` in a flat array."""
@@ -209,13 +214,7 @@ class BlobImages:
         varying = index[self.varying[index]]
         if len(varying) == 0:
             return self.constant_psf
-        psf = PsfSpectra.__new__(PsfSpectra)
-        base = self.constant_psf
-        psf.ph, psf.pw, psf.sigma, psf._spectra = base.ph, base.pw, base.sigma, {}
-        psf.padded = base.padded.copy()
-        for i in varying:
-            frames_kernels.pad_stamp(self.cutouts[i].psf.stamp(x[i], y[i]), psf.padded[i])
-        return psf
+        return self.constant_psf.replaced({i: self.cutouts[i].psf.stamp(x[i], y[i]) for i in varying})
 
     # --- rendering
 

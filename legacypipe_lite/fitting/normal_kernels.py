@@ -8,8 +8,9 @@ constant; all multiplied by the inverse errors. Derivatives are those of the uni
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
+from ..models.ellipse_kernels import hard_jacobian
 from ..models.render_kernels import BORDER, point_source
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
@@ -21,20 +22,49 @@ _C3 = np.float32(1.0 / 60.0)
 
 
 @njit(cache=True, fastmath=_FAST)
-def _dot(a, b, n):
+def _dot(columns, a, b, n):
     total = np.float32(0.0)
     for k in range(n):
-        total += a[k] * b[k]
+        total += columns[a + k] * columns[b + k]
     return total
 
 
 @njit(cache=True, fastmath=_FAST)
-def _flush(columns, n, ncol, gram):
-    """Add the products of `n` pixels to the lower triangle of `gram`."""
-    for a in range(ncol):
-        ca = columns[a, :n]
-        for b in range(a + 1):
-            gram[a, b] += _dot(ca, columns[b, :n], n)
+def _four_dots(columns, a, b, step, n):
+    """Products of one column with four others: it is read once for all."""
+    c = b + step
+    d = c + step
+    e = d + step
+    p = q = r = s = np.float32(0.0)
+    for k in range(n):
+        x = columns[a + k]
+        p += x * columns[b + k]
+        q += x * columns[c + k]
+        r += x * columns[d + k]
+        s += x * columns[e + k]
+    return p, q, r, s
+
+
+@njit(cache=True)
+def _flush(columns, step, n, ncol, gram):
+    """Add the products of `n` pixels to the lower triangle of `gram`; column c starts at ``c * step``."""
+    a = uint64(0)
+    for i in range(ncol):
+        b = uint64(0)
+        j = 0
+        while j + 4 <= i + 1:
+            p, q, r, s = _four_dots(columns, a, b, step, n)
+            gram[i, j] += p
+            gram[i, j + 1] += q
+            gram[i, j + 2] += r
+            gram[i, j + 3] += s
+            b += uint64(4) * step
+            j += 4
+        while j <= i:
+            gram[i, j] += _dot(columns, a, b, n)
+            b += step
+            j += 1
+        a += step
 
 
 @njit(cache=True)
@@ -45,42 +75,58 @@ def _symmetrise(gram, ncol):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _common_columns(g, data, ie, flux, n, residual, model):
+def _common_columns(g, start, data, inverr, pixel, flux, n, columns, step, to):
     """Residual and model columns of a row; returns the sum of the model over good pixels."""
+    for k in range(n):
+        columns[to + k] = (data[pixel + k] - flux * g[start + k]) * inverr[pixel + k]
     inside = np.float32(0.0)
-    for x in range(n):
-        residual[x] = (data[x] - flux * g[x]) * ie[x]
-        model[x] = g[x] * ie[x]
-        if ie[x] > np.float32(0.0):
-            inside += g[x]
+    second = to + step
+    for k in range(n):
+        e = inverr[pixel + k]
+        columns[second + k] = g[start + k] * e
+        if e > np.float32(0.0):
+            inside += g[start + k]
     return inside
 
 
 @njit(cache=True, fastmath=_FAST)
-def _scaled(source, ie, n, out):
-    for x in range(n):
-        out[x] = source[x] * ie[x]
+def _scaled(source, start, inverr, pixel, n, columns, to):
+    for k in range(n):
+        columns[to + k] = source[start + k] * inverr[pixel + k]
 
 
 @njit(cache=True, fastmath=_FAST)
-def _negative_slope(m3, m2, m1, p1, p2, p3, ie, n, out):
-    """Minus the 7-point derivative (the derivative with respect to the source's position), times `ie`."""
-    for x in range(n):
-        out[x] = -(_C1 * (p1[x] - m1[x]) + _C2 * (p2[x] - m2[x]) + _C3 * (p3[x] - m3[x])) * ie[x]
+def _constant(inverr, pixel, n, columns, to):
+    for k in range(n):
+        columns[to + k] = inverr[pixel + k]
+
+
+@njit(cache=True, fastmath=_FAST)
+def _negative_slope(g, start, step, inverr, pixel, n, columns, to):
+    """Minus the 7-point derivative along `step` (the derivative with respect to the source's position)."""
+    a, b = start + step, start - step
+    c, d = a + step, b - step
+    e, f = c + step, d - step
+    for k in range(n):
+        slope = _C1 * (g[a + k] - g[b + k]) + _C2 * (g[c + k] - g[d + k]) + _C3 * (g[e + k] - g[f + k])
+        columns[to + k] = -slope * inverr[pixel + k]
 
 
 @njit(cache=True)
 def gram_galaxy(
-    chunk, planes, nderiv, window, offset, row_offset, spans, data, inverr, flux, position, background, gram, inside
-):
+    chunk, models, planes, nderiv, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
+    inside,
+):  # fmt: skip
     """Product matrices of one galaxy in the images of a chunk.
 
     Parameters
     ----------
     chunk : int64 (m,)
         Image numbers.
+    models : float32 (m, ny, nx)
+        Unit-flux models; the window starts at (BORDER, BORDER).
     planes : float32 (m, 1 + nderiv, size, size)
-        Frames of unit-flux model and shape derivatives; the window starts at (BORDER, BORDER).
+        Shape derivatives, in planes 1 and on; the window starts at (0, 0).
     window : int32 (n, 4)
     offset, row_offset : int64 (n,)
         Where each window's pixels, and its rows' spans, start.
@@ -97,83 +143,57 @@ def gram_galaxy(
     inside : float64 (n,)
         Out: sum of the unit-flux model over good pixels.
     """
+    # Flat arrays and unsigned indices: slices would cost more than the short loops over a row, and signed indices
+    # would be checked.
     ncol = 2 + (2 if position else 0) + nderiv + (1 if background else 0)
-    width = 0
-    for k in range(chunk.size):
-        width = max(width, window[chunk[k], 2])
-    capacity = max(_BLOCK, width)
-    columns = np.empty((ncol, capacity), np.float32)
+    step = uint64(_BLOCK + models.shape[2])
+    columns = np.empty(ncol * (_BLOCK + models.shape[2]), np.float32)
+    model, derivatives = models.ravel(), planes.ravel()
+    stride, size = uint64(models.shape[2]), uint64(planes.shape[2])
+    one = uint64(1)
     for k in range(chunk.size):
         i = chunk[k]
-        w, h = window[i, 2], window[i, 3]
         m = gram[i]
-        for a in range(ncol):
-            for b in range(ncol):
-                m[a, b] = 0.0
+        m[:] = 0.0
         total = 0.0
-        used = 0
+        used = uint64(0)
         f = np.float32(flux[i])
-        g = planes[k, 0]
-        for y in range(h):
+        for y in range(window[i, 3]):
             lo = spans[row_offset[i] + y, 0]
             hi = spans[row_offset[i] + y, 1]
-            n = hi - lo
-            if n <= 0:
+            if hi <= lo:
                 continue
-            if used + n > capacity:
-                _flush(columns, used, ncol, m)
-                used = 0
-            start = offset[i] + y * w + lo
-            ie = inverr[start : start + n]
-            fy = y + BORDER
-            fx = lo + BORDER
-            row = g[fy, fx : fx + n]
-            total += _common_columns(
-                row, data[start : start + n], ie, f, n, columns[0, used : used + n], columns[1, used : used + n]
-            )
-            c = 2
+            n = uint64(hi - lo)
+            pixel = uint64(offset[i] + y * window[i, 2] + lo)
+            start = uint64((k * models.shape[1] + y + BORDER) * models.shape[2] + lo + BORDER)
+            total += _common_columns(model, start, data, inverr, pixel, f, n, columns, step, used)
+            to = used + step + step
             if position:
-                _negative_slope(
-                    g[fy, fx - 3 : fx - 3 + n], g[fy, fx - 2 : fx - 2 + n], g[fy, fx - 1 : fx - 1 + n],
-                    g[fy, fx + 1 : fx + 1 + n], g[fy, fx + 2 : fx + 2 + n], g[fy, fx + 3 : fx + 3 + n],
-                    ie, n, columns[2, used : used + n],
-                )  # fmt: skip
-                _negative_slope(
-                    g[fy - 3, fx : fx + n], g[fy - 2, fx : fx + n], g[fy - 1, fx : fx + n],
-                    g[fy + 1, fx : fx + n], g[fy + 2, fx : fx + n], g[fy + 3, fx : fx + n],
-                    ie, n, columns[3, used : used + n],
-                )  # fmt: skip
-                c = 4
-            for d in range(nderiv):
-                _scaled(planes[k, 1 + d, fy, fx : fx + n], ie, n, columns[c + d, used : used + n])
+                _negative_slope(model, start, one, inverr, pixel, n, columns, to)
+                to += step
+                _negative_slope(model, start, stride, inverr, pixel, n, columns, to)
+                to += step
+            start = (uint64(k * planes.shape[1] + 1) * size + uint64(y)) * size + uint64(lo)
+            for _ in range(nderiv):
+                _scaled(derivatives, start, inverr, pixel, n, columns, to)
+                start += size * size
+                to += step
             if background:
-                columns[c + nderiv, used : used + n] = ie
+                _constant(inverr, pixel, n, columns, to)
             used += n
-        _flush(columns, used, ncol, m)
+            if used >= uint64(_BLOCK):
+                _flush(columns, step, used, ncol, m)
+                used = uint64(0)
+        _flush(columns, step, used, ncol, m)
         _symmetrise(m, ncol)
         inside[i] = total
 
 
 @njit(cache=True)
 def gram_point_source(
-    index,
-    stamps,
-    ph,
-    pw,
-    px,
-    py,
-    window,
-    offset,
-    row_offset,
-    spans,
-    data,
-    inverr,
-    flux,
-    position,
-    background,
-    gram,
+    index, stamps, ph, pw, px, py, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
     inside,
-):
+):  # fmt: skip
     """Product matrices of one point source in the images of `index`; parameters as `gram_galaxy`."""
     ncol = 2 + (2 if position else 0) + (1 if background else 0)
     width = 0
@@ -181,45 +201,42 @@ def gram_point_source(
     for k in range(index.size):
         width = max(width, window[index[k], 2])
         height = max(height, window[index[k], 3])
-    capacity = max(_BLOCK, width)
-    columns = np.empty((ncol, capacity), np.float32)
-    scratch = np.empty((2, stamps.shape[1], width), np.float32)
-    planes = np.empty((3, height, width), np.float32)
+    step = uint64(_BLOCK + width)
+    columns = np.empty(ncol * (_BLOCK + width), np.float32)
+    scratch = np.empty(2 * stamps.shape[1] * stamps.shape[2], np.float32)
+    planes = np.empty(3 * height * width, np.float32)
     for k in range(index.size):
         i = index[k]
         w, h = window[i, 2], window[i, 3]
         point_source(stamps[i], ph[i], pw[i], px[i], py[i], window[i, 0], window[i, 1], w, h, position, scratch, planes)
         m = gram[i]
-        for a in range(ncol):
-            for b in range(ncol):
-                m[a, b] = 0.0
+        m[:] = 0.0
         total = 0.0
-        used = 0
+        used = uint64(0)
         f = np.float32(flux[i])
+        plane = uint64(w * h)
         for y in range(h):
             lo = spans[row_offset[i] + y, 0]
             hi = spans[row_offset[i] + y, 1]
-            n = hi - lo
-            if n <= 0:
+            if hi <= lo:
                 continue
-            if used + n > capacity:
-                _flush(columns, used, ncol, m)
-                used = 0
-            start = offset[i] + y * w + lo
-            ie = inverr[start : start + n]
-            total += _common_columns(
-                planes[0, y, lo:hi], data[start : start + n], ie, f, n, columns[0, used : used + n],
-                columns[1, used : used + n],
-            )  # fmt: skip
-            c = 2
+            n = uint64(hi - lo)
+            start = uint64(y * w + lo)
+            pixel = uint64(offset[i]) + start
+            total += _common_columns(planes, start, data, inverr, pixel, f, n, columns, step, used)
+            to = used + step + step
             if position:
-                _scaled(planes[1, y, lo:hi], ie, n, columns[2, used : used + n])
-                _scaled(planes[2, y, lo:hi], ie, n, columns[3, used : used + n])
-                c = 4
+                _scaled(planes, plane + start, inverr, pixel, n, columns, to)
+                to += step
+                _scaled(planes, plane + plane + start, inverr, pixel, n, columns, to)
+                to += step
             if background:
-                columns[c, used : used + n] = ie
+                _constant(inverr, pixel, n, columns, to)
             used += n
-        _flush(columns, used, ncol, m)
+            if used >= uint64(_BLOCK):
+                _flush(columns, step, used, ncol, m)
+                used = uint64(0)
+        _flush(columns, step, used, ncol, m)
         _symmetrise(m, ncol)
         inside[i] = total
 
@@ -286,6 +303,11 @@ def assemble(
         False: keep the fluxes as given (then hessian and gradient are not those of a maximum).
     information : float64 (npar, npar)
         Out: sum over pixels of the products of the derivatives (nothing eliminated).
+
+    Returns
+    -------
+    float
+        chi-squared of all bands.
     """
     nband = flux.size
     npar = hessian.shape[0]
@@ -318,6 +340,7 @@ def assemble(
         for c in range(npar):
             hessian[a, c] = 0.0
             information[a, c] = 0.0
+    chi2_sum = 0.0
     for b in range(nband):
         t = total[b]
         gg = t[1, 1]
@@ -325,11 +348,12 @@ def assemble(
         flux_ivar[b] = gg
         for a in range(npar):
             response[b, a] = 0.0
-        if gg <= 0.0:
-            continue
-        step = t[0, 1] / gg if solve_flux else 0.0
+        step = t[0, 1] / gg if solve_flux and gg > 0.0 else 0.0
         flux[b] += step
         chi2[b] -= step * t[0, 1]
+        chi2_sum += chi2[b]
+        if gg <= 0.0:
+            continue
         f = flux[b]
         for a in range(npar):
             gradient[a] += f * (t[2 + a, 0] - step * t[2 + a, 1])
@@ -337,6 +361,64 @@ def assemble(
             for c in range(npar):
                 information[a, c] += f * f * raw[b, a, c]
                 hessian[a, c] += f * f * (t[2 + a, 2 + c] - t[2 + a, 1] * t[2 + c, 1] / gg)
+    return chi2_sum
+
+
+@njit(cache=True)
+def move(px, py, cinv, east, north, moved_x, moved_y):
+    """Pixel positions after a step on the sky [arcsec].
+
+    Parameters
+    ----------
+    px, py : float64 (n,)
+    cinv : float64 (n, 4)
+        d(x, y)/d(East, North) [pixel/arcsec].
+    moved_x, moved_y : float64 (n,)
+        Out.
+    """
+    for i in range(px.size):
+        moved_x[i] = px[i] + cinv[i, 0] * east + cinv[i, 1] * north
+        moved_y[i] = py[i] + cinv[i, 2] * east + cinv[i, 3] * north
+
+
+@njit(cache=True)
+def catalogue_diagonal(matrix, p, npos, nshape, inverse, out):
+    """Diagonal of an information (`inverse`) or covariance matrix in catalogue instead of fitting parameters.
+
+    Fitting parameters are East, North [arcsec], ln r_e, soft ellipticity, Sersic index; those of the catalogue East,
+    North [deg], r_e [arcsec], hard ellipticity, Sersic index.
+
+    Parameters
+    ----------
+    matrix : float64 (n, n)
+    p : float64 (n,)
+        Fitting parameters.
+    npos, nshape : int
+        Number of free position and shape parameters.
+    inverse : bool
+    out : float64 (n,)
+        Out.
+    """
+    n = matrix.shape[0]
+    for a in range(n):
+        scale = 1.0
+        if a < npos:
+            scale = 1.0 / 3600.0
+        elif a == npos and nshape > 0:
+            scale = math.exp(p[a])
+        if inverse:
+            scale = 1.0 / scale
+        out[a] = scale * scale * matrix[a, a]
+    if nshape == 3:
+        k = npos + 1
+        a11, a12, a21, a22 = hard_jacobian(p[k], p[k + 1])
+        if inverse:
+            # transposed inverse
+            det = a11 * a22 - a12 * a21
+            a11, a12, a21, a22 = a22 / det, -a21 / det, -a12 / det, a11 / det
+        m11, m12, m22 = matrix[k, k], matrix[k, k + 1], matrix[k + 1, k + 1]
+        out[k] = a11 * a11 * m11 + 2.0 * a11 * a12 * m12 + a12 * a12 * m22
+        out[k + 1] = a21 * a21 * m11 + 2.0 * a21 * a22 * m12 + a22 * a22 * m22
 
 
 @njit(cache=True)

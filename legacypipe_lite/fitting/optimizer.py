@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..models.ellipse import hard_from_soft, hard_jacobian, soft_from_hard
+from ..models.ellipse import hard_from_soft, soft_from_hard
 from ..models.frames import Profile, fixed_profile, galaxy_chunks
 from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
-from .normal_kernels import assemble, gram_galaxy, gram_point_source, solve_in_box
+from .normal_kernels import assemble, catalogue_diagonal, gram_galaxy, gram_point_source, move, solve_in_box
 
 __all__ = [
     "FitSettings",
@@ -185,6 +185,7 @@ class _Problem:
         self.gram = np.empty((images.n, self.ncol, self.ncol))
         self.inside = np.zeros(images.n)
         self._base = None
+        self._moved = np.empty((2, images.n))
         self._bounds(model)
 
     def _bounds(self, model):
@@ -242,8 +243,9 @@ class _Problem:
             self._u, self._v = p[0], p[1]
             self._base = self.images.locate_sky(*self.sky_position(p))
         px, py, cinv = self._base
-        du, dv = p[0] - self._u, p[1] - self._v
-        return px + cinv[:, 0] * du + cinv[:, 1] * dv, py + cinv[:, 2] * du + cinv[:, 3] * dv, cinv
+        moved_x, moved_y = self._moved
+        move(px, py, cinv, p[0] - self._u, p[1] - self._v, moved_x, moved_y)
+        return moved_x, moved_y, cinv
 
     def evaluate(self, p, flux, source, solve_flux=True):
         """Render model and derivatives, and make the normal equations at their optimal fluxes."""
@@ -266,12 +268,12 @@ class _Problem:
         profile = self.profile if self.profile is not None else Profile("SER", sersic)
         chunks = galaxy_chunks(
             w.psf, w.index, px, py, images.shape_cinv(cinv), w.window, profile, tensor, dtensor, self.nshape,
-            self.with_n, **w.render_options,
+            self.with_n, border=True, **{"reach": images.psf_reach, **w.render_options},
         )  # fmt: skip
-        for chunk, planes in chunks:
+        for chunk in chunks:
             gram_galaxy(
-                chunk, planes, self.nderiv, w.window, w.offset, w.row_offset, w.spans, w.data, w.inverr, image_flux,
-                self.position, self.settings.background, self.gram, self.inside,
+                chunk.index, chunk.models, chunk.planes, self.nderiv, w.window, w.offset, w.row_offset, w.spans, w.data,
+                w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
             )  # fmt: skip
 
     def shape(self, p):
@@ -285,24 +287,27 @@ class _Problem:
     def _normal_equations(self, p, flux, cinv, solve_flux):
         e = _Evaluation()
         n, nb = self.npar, len(flux)
-        e.flux, e.chi2, e.flux_ivar = flux.copy(), np.zeros(nb), np.zeros(nb)
+        e.flux, e.chi2, e.flux_ivar = flux.copy(), np.empty(nb), np.empty(nb)
         e.hessian, e.gradient = np.empty((n, n)), np.empty(n)
         e.response, e.information = np.empty((nb, n)), np.empty((n, n))
-        e.cinv = cinv
-        assemble(
+        chi2 = assemble(
             self.windows.index, self.gram, self.ncol, self.images.band, cinv, self.position, self.settings.background,
             e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information, solve_flux,
         )  # fmt: skip
         e.inside = self.inside.copy()
-        e.log_p = -0.5 * e.chi2.sum()
+        e.log_p = -0.5 * chi2 + self.log_prior(p)
         if self.nshape == 3:
-            k = self.npos + 1
-            eps = p[k : k + 2]
-            e.log_p -= 0.5 * float(eps @ eps) / ELLIPTICITY_SIGMA**2
-            e.gradient[k : k + 2] -= eps / ELLIPTICITY_SIGMA**2
-            e.hessian[k, k] += ELLIPTICITY_SIGMA**-2
-            e.hessian[k + 1, k + 1] += ELLIPTICITY_SIGMA**-2
+            for k in (self.npos + 1, self.npos + 2):
+                e.gradient[k] -= p[k] / ELLIPTICITY_SIGMA**2
+                e.hessian[k, k] += ELLIPTICITY_SIGMA**-2
         return e
+
+    def log_prior(self, p):
+        """Logarithm of the prior on the ellipticity."""
+        if self.nshape < 3:
+            return 0.0
+        k = self.npos + 1
+        return -0.5 * float(p[k] * p[k] + p[k + 1] * p[k + 1]) / ELLIPTICITY_SIGMA**2
 
     def allowed_steps(self, p):
         """Box of allowed steps at a parameter vector: bounds and step caps."""
@@ -390,11 +395,7 @@ def _final_step(problem, p, best, step, gain, result):
     chi2 = best.chi2.copy()
     if gain > 0 and gain <= problem.settings.tolerance:
         trial = p + step
-        prior = 0.0
-        if problem.nshape == 3:
-            k = problem.npos + 1
-            prior = -0.5 * float(trial[k : k + 2] @ trial[k : k + 2] - p[k : k + 2] @ p[k : k + 2])
-            prior /= ELLIPTICITY_SIGMA**2
+        prior = problem.log_prior(trial) - problem.log_prior(p)
         best.flux = best.flux + best.response @ step
         strongest = int(np.argmax(best.flux_ivar * best.flux**2))
         chi2[strongest] -= 2.0 * (gain - prior)
@@ -438,12 +439,15 @@ def catalogue_ivars(problem, p, e):
         if covariance is not None:
             flux_variance = np.einsum("bi,ij,bj->b", e.response, covariance, e.response)
             ivar[2 : 2 + nb] = e.flux_ivar / (1.0 + e.flux_ivar * flux_variance)
-            parameters = _catalogue_matrix(problem, p, covariance, inverse=False)
+            variances = np.empty(problem.npar)
+            catalogue_diagonal(covariance, p, problem.npos, problem.nshape, False, variances)
             with np.errstate(divide="ignore"):
-                _place(problem, ivar, nb, np.where(parameters > 0, 1.0 / parameters, 0.0))
+                _place(problem, ivar, nb, np.where(variances > 0, 1.0 / variances, 0.0))
             return ivar
     ivar[2 : 2 + nb] = e.flux_ivar
-    _place(problem, ivar, nb, _catalogue_matrix(problem, p, e.information, inverse=True))
+    diagonal = np.empty(problem.npar)
+    catalogue_diagonal(e.information, p, problem.npos, problem.nshape, True, diagonal)
+    _place(problem, ivar, nb, diagonal)
     return ivar
 
 
@@ -458,23 +462,6 @@ def _covariance(hessian):
     if np.linalg.eigvalsh(scaled)[0] < 1e-10:
         return None
     return np.linalg.inv(scaled) / np.outer(scale, scale)
-
-
-def _catalogue_matrix(problem, p, matrix, inverse):
-    """Diagonal of an information (`inverse`) or covariance matrix of the fitting parameters in catalogue parameters.
-
-    Catalogue parameters are East, North [deg], r_e [arcsec], hard e1, e2, Sersic index.
-    """
-    jacobian = np.eye(problem.npar)
-    k = problem.npos
-    jacobian[:k, :k] /= 3600.0
-    if problem.nshape:
-        jacobian[k, k] = math.exp(p[k])
-    if problem.nshape == 3:
-        jacobian[k + 1 : k + 3, k + 1 : k + 3] = np.array(hard_jacobian(p[k + 1], p[k + 2])).reshape(2, 2)
-    if inverse:
-        jacobian = np.linalg.inv(jacobian).T
-    return np.einsum("ai,ij,aj->a", jacobian, matrix, jacobian)
 
 
 def _place(problem, ivar, nb, values):

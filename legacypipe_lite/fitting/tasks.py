@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..wcs.projection_kernels import PACKED_SIZE
+
 __all__ = ["BlobTask", "BlobContext", "Detector", "FitOptions", "SourceResult", "BlobResult"]
 
 
@@ -76,6 +78,11 @@ class BlobContext:
     blobmap: np.ndarray
     detector: Detector
     options: FitOptions
+
+    def __post_init__(self):
+        # What `cut_tims` needs of all tims, for its kernel.
+        self.packed = np.array([tim.wcs.pack() for tim in self.tims]).reshape(len(self.tims), PACKED_SIZE)
+        self.shapes = np.array([tim.shape for tim in self.tims], np.int64).reshape(len(self.tims), 2)
 
 
 @dataclass(frozen=True)

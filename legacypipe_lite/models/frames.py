@@ -7,6 +7,8 @@ Which components these are depends on a fixed half size of 64 pixels, not on the
 change with the frame.
 """
 
+import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,31 +16,44 @@ from scipy import fft
 
 from . import frames_kernels as kernels
 from .profiles import mixture, sersic_mixture_with_derivative
-from .render_kernels import PAD, SPLIT_HALF_SIZE, TABLE_STEP, profile_table
+from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE
+from .spectra_kernels import galaxy_spectra
 
-__all__ = ["PsfSpectra", "Profile", "galaxy_chunks", "GOOD_SIZES"]
+__all__ = ["PsfSpectra", "Profile", "fixed_profile", "galaxy_chunks", "frequency_forms", "waves", "GOOD_SIZES"]
 
 #: Even FFT sizes made of 2, 3 and 5 only.
 GOOD_SIZES = np.array(
     [
-        24, 30, 32, 36, 40, 48, 50, 54, 60, 64, 72, 80, 90, 96, 100, 108, 120, 128, 144, 150, 160, 180, 192, 200, 216,
-        240, 256, 288, 300, 320, 360, 384, 400, 432, 480, 512, 540, 576, 600, 640, 720, 768, 800, 864, 900, 960, 1024,
+        16, 20, 24, 30, 32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 100, 108, 120, 128, 144, 150, 160, 180, 192, 200,
+        216, 240, 256, 288, 300, 320, 360, 384, 400, 432, 480, 512, 540, 576, 600, 640, 720, 768, 800, 864, 900, 960,
+        1024,
     ]
 )  # fmt: skip
 
-_TABLE_NODES = int(12.0 / TABLE_STEP) + 2
 #: Spectra of one batch should stay in the cache.
 _BATCH_BYTES = 1 << 20
-_NOTHING = np.zeros(0)
+_NO_SHARE = np.empty((0, 0), np.float32)
 
 
 @lru_cache(maxsize=64)
-def _twiddle(size):
-    return np.exp(2j * np.pi * np.arange(size) / size).astype(np.complex64)
+def waves(size):
+    """Cosine and sine of 2 pi j / size; float32 (2, size)."""
+    angle = 2 * np.pi * np.arange(size) / size
+    return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def frequency_forms(size):
+    """kx^2, 2 kx ky and ky^2 of all frequencies of a frame; float32 (3, size * (size // 2 + 1))."""
+    kx = np.arange(size // 2 + 1)[np.newaxis, :]
+    ky = np.fft.fftfreq(size, 1 / size)[:, np.newaxis]
+    return np.stack([np.broadcast_to(f, (size, kx.size)).ravel() for f in (kx * kx, 2 * kx * ky, ky * ky)]).astype(
+        np.float32
+    )
 
 
 class Profile:
-    """Mixture of a galaxy type with the radial table of its Fourier transform.
+    """Mixture of a galaxy type.
 
     Parameters
     ----------
@@ -49,31 +64,27 @@ class Profile:
 
     Attributes
     ----------
-    amp, var, damp, dvar : numpy.ndarray
+    amp, var, damp, dvar : numpy.ndarray of float64
         Mixture and its derivatives with respect to the Sersic index (zeros for fixed profiles).
-    table : numpy.ndarray of float32
-        Radial table, see `render_kernels`.
+    rates, amplitudes, damplitudes, drates : numpy.ndarray of float32
+        The same as `spectra_kernels.galaxy_spectra` takes it: component k has the transform ``amplitude 2^(rate q)``.
     """
 
-    def __init__(self, source_type, sersic=0.0, max_q=None):
-        self.source_type = source_type
-        self.sersic = float(sersic)
+    def __init__(self, source_type, sersic=0.0):
         self.has_index = source_type == "SER"
         if self.has_index:
-            self.amp, self.var, self.damp, self.dvar = sersic_mixture_with_derivative(self.sersic)
+            self.amp, self.var, self.damp, self.dvar = sersic_mixture_with_derivative(float(sersic))
         else:
             self.amp, self.var = mixture(source_type)
             self.damp = self.dvar = np.zeros_like(self.amp)
-        nodes = _TABLE_NODES
-        if max_q is not None:
-            nodes = min(int(max_q**0.25 / TABLE_STEP) + 4, nodes)
-        self.table = np.zeros((nodes, 8), np.float32)
-        profile_table(self.amp, self.var, self.damp, self.dvar, self.has_index, self.table)
+        rate = -2 * np.pi**2 / math.log(2)
+        self.rates, self.drates = (rate * self.var).astype(np.float32), (rate * self.dvar).astype(np.float32)
+        self.amplitudes, self.damplitudes = self.amp.astype(np.float32), self.damp.astype(np.float32)
 
 
 @lru_cache(maxsize=8)
 def fixed_profile(source_type):
-    """Profile of REX, EXP or DEV, with its table (made once per process)."""
+    """Profile of REX, EXP or DEV (made once per process)."""
     return Profile(source_type)
 
 
@@ -92,12 +103,15 @@ class PsfSpectra:
     padded : numpy.ndarray of float32, shape (n, max ny + 2 PAD, max nx + 2 PAD)
     ph, pw : numpy.ndarray of int64
         Stamp sizes.
+    reach : numpy.ndarray of float64
+        Distance from the centre to the edge of each stamp [pixel].
     """
 
     def __init__(self, stamps, gaussian_sigma):
         n = len(stamps)
         self.ph = np.array([s.shape[0] for s in stamps], dtype=np.int64)
         self.pw = np.array([s.shape[1] for s in stamps], dtype=np.int64)
+        self.reach = 0.5 * np.maximum(self.ph, self.pw)
         shape = (n, int(self.ph.max(initial=0)) + 2 * PAD, int(self.pw.max(initial=0)) + 2 * PAD)
         self.padded = np.zeros(shape, np.float32)
         for i, stamp in enumerate(stamps):
@@ -108,25 +122,56 @@ class PsfSpectra:
     def __getstate__(self):
         return {**self.__dict__, "_spectra": {}}
 
-    def invalidate(self, index):
-        """Forget the spectra of images whose stamps were changed."""
-        for _, done in self._spectra.values():
-            done[index] = False
+    def replaced(self, stamps):
+        """The same PSFs with other stamps of the same size for some images, given as a dict {number: stamp}."""
+        other = PsfSpectra.__new__(PsfSpectra)
+        other.__dict__.update(self.__dict__)
+        other.padded, other._spectra = self.padded.copy(), {}
+        for i, stamp in stamps.items():
+            kernels.pad_stamp(stamp, other.padded[i])
+        return other
 
     def spectra(self, size, index):
-        """Spectra (n, size, size // 2 + 1) of frames with the stamp centred on pixel (0, 0); valid for `index`."""
+        """Spectra of frames with the stamp centred on pixel (0, 0), valid for the images in `index`.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n, 2, size * (size // 2 + 1))
+            Real and imaginary parts.
+        """
         if size not in self._spectra:
             n = len(self.ph)
-            self._spectra[size] = (np.zeros((n, size, size // 2 + 1), np.complex64), np.zeros(n, bool))
+            self._spectra[size] = (np.empty((n, 2, size * (size // 2 + 1)), np.float32), np.zeros(n, bool))
         values, done = self._spectra[size]
+        if done[index].all():
+            return values
         missing = index[~done[index]]
-        if len(missing):
-            frames = np.empty((len(missing), size, size), np.float32)
-            for frame, i in zip(frames, missing):
-                kernels.fold_stamp(self.padded[i], self.ph[i], self.pw[i], size, frame)
-            values[missing] = fft.rfft2(frames, axes=(1, 2))
-            done[missing] = True
+        frames = np.empty((len(missing), size, size), np.float32)
+        for frame, i in zip(frames, missing):
+            kernels.fold_stamp(self.padded[i], self.ph[i], self.pw[i], size, frame)
+        transformed = fft.rfft2(frames, axes=(1, 2)).reshape(len(missing), -1)
+        values[missing, 0], values[missing, 1] = transformed.real, transformed.imag
+        done[missing] = True
         return values
+
+
+@dataclass
+class GalaxyChunk:
+    """One galaxy of unit flux rendered in some images.
+
+    Attributes
+    ----------
+    index : numpy.ndarray of int64
+        Their numbers.
+    models : numpy.ndarray of float32, shape (m, ny, nx)
+        Models; window pixel (x, y) is at (x - x0 + border, y - y0 + border).
+    planes : numpy.ndarray of float32, shape (m, 1 + nshape + with_n, size, size)
+        Derivatives, in planes 1 and on; window pixel (x, y) is at (x - x0, y - y0).
+    """
+
+    index: np.ndarray
+    models: np.ndarray
+    planes: np.ndarray
 
 
 def galaxy_chunks(
@@ -142,6 +187,8 @@ def galaxy_chunks(
     nshape=0,
     with_n=False,
     *,
+    border=False,
+    reach=None,
     frame_size=None,
     split_half_size=SPLIT_HALF_SIZE,
     max_mahalanobis2=np.inf,
@@ -166,6 +213,11 @@ def galaxy_chunks(
         Shape derivatives to make: 0, 1 (ln r_e) or 3 (ln r_e, eps1, eps2).
     with_n : bool
         Also the derivative with respect to the Sersic index.
+    border : bool
+        Render BORDER pixels around the windows, too, for derivatives with respect to the position.
+    reach : numpy.ndarray of float64, shape (n,), optional
+        Distance from its centre to which each PSF matters [pixel]; by default that of the stamp's edge. What wraps
+        around the edges of a frame comes from farther out.
     frame_size : int, optional
         Use this frame size for all images instead of the smallest sufficient one.
     split_half_size : float
@@ -175,42 +227,41 @@ def galaxy_chunks(
 
     Yields
     ------
-    chunk : numpy.ndarray of int64
-        Images of this chunk.
-    planes : numpy.ndarray of float32, shape (m, 1 + nshape + with_n, size, size)
-        Model and derivatives; window pixel (x, y) is at frame pixel (x - x0 + BORDER, y - y0 + BORDER).
+    GalaxyChunk
     """
-    n = len(px)
-    v, dv = np.zeros((n, 3)), np.zeros((n, 3, 3))
-    trace, max_variance, has_gauss = np.zeros(n), np.zeros(n), np.zeros(n, np.bool_)
+    n, m = len(px), len(profile.amp)
+    v, dv, share = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, m), np.float32)
+    sizes = np.empty(len(index), np.int64)
     half = split_half_size if psf.sigma[index].min(initial=1.0) > 0 else np.inf
-    kernels.shapes_in_pixels(
-        index, cinv, tensor, dtensor, nshape, profile.var, half, v, dv, trace, max_variance, has_gauss
-    )
-    if frame_size is None:
-        sizes = np.empty(len(index), np.int64)
-        kernels.frame_sizes(index, px, py, window, psf.ph, psf.pw, trace, max_variance, GOOD_SIZES, sizes)
-    else:
-        sizes = np.full(len(index), frame_size, np.int64)
+    wings = kernels.plan_frames(
+        index, px, py, window, cinv, tensor, dtensor, nshape, profile.var, half,
+        psf.reach if reach is None else reach, GOOD_SIZES, v, dv, share, sizes,
+    )  # fmt: skip
+    if frame_size is not None:
+        sizes[:] = frame_size
+    if not wings:
+        share = _NO_SHARE
     nplanes = 1 + nshape + int(with_n)
-    for size in np.unique(sizes):
-        size = int(size)
+    for size in sorted(set(sizes.tolist())):
         members = index[sizes == size]
         spectra = psf.spectra(size, members)
         step = max(1, _BATCH_BYTES // (8 * nplanes * size * (size // 2 + 1)))
-        rows = np.empty((3, size // 2 + 1), np.float32)
-        local_table = np.empty((_TABLE_NODES if has_gauss[members].any() else 1, 8), np.float32)
         for first in range(0, len(members), step):
             chunk = members[first : first + step]
             out = np.empty((len(chunk), nplanes, size, size // 2 + 1), np.complex64)
-            kernels.fill_spectra(
-                chunk, size, spectra, px, py, window, v, dv, nshape, with_n, profile.amp, profile.var, profile.damp,
-                profile.dvar, half, has_gauss, profile.table, local_table, _twiddle(size), rows, out,
+            galaxy_spectra(
+                chunk, size, spectra, px, py, window, v, dv, nshape, with_n, profile.rates, profile.amplitudes,
+                profile.damplitudes, profile.drates, share, waves(size), frequency_forms(size), out,
             )  # fmt: skip
             planes = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
-            if has_gauss[chunk].any():
-                kernels.fill_gaussians(
+            models = planes[:, 0]
+            if border:
+                w, h = window[chunk, 2:].max(axis=0) + 2 * BORDER
+                models = np.empty((len(chunk), h, w), np.float32)
+                kernels.unfold(chunk, planes, window, models)
+            if wings:
+                kernels.add_wings(
                     chunk, px, py, window, v, dv, nshape, with_n, profile.amp, profile.var, profile.damp, profile.dvar,
-                    half, has_gauss, psf.sigma, max_mahalanobis2, planes,
+                    half, psf.sigma, max_mahalanobis2, BORDER if border else 0, models, planes,
                 )  # fmt: skip
-            yield chunk, planes
+            yield GalaxyChunk(chunk, models, planes)

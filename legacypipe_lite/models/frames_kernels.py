@@ -6,19 +6,10 @@ import numpy as np
 from numba import njit
 
 from ..wcs.projection_kernels import packed_local_jacobian, packed_sky_to_pixel
-from .render_kernels import (
-    BORDER,
-    PAD,
-    TABLE_STEP,
-    add_gaussian_part,
-    axis_factors,
-    galaxy_spectrum,
-    lanczos_taps,
-    pixel_shape,
-    profile_table,
-    round_half_even,
-    split_weights,
-)
+from .render_kernels import BORDER, PAD, add_gaussian_part, pixel_shape, split_weights
+
+#: Frames that are smaller than the largest by less than this factor are made as large.
+_SAME_SIZE = 0.85
 
 
 @njit(cache=True)
@@ -102,31 +93,66 @@ def fold_stamp(stamp, ph, pw, size, frame):
 
 
 @njit(cache=True)
-def frame_sizes(index, px, py, window, ph, pw, trace, max_fft_variance, good_sizes, out):
-    """Smallest good FFT size per image such that nothing wraps around into the window.
+def plan_frames(
+    index, px, py, window, cinv, tensor, dtensor, nshape, var, half_size, reach, good_sizes, v, dv, share, sizes
+):
+    """Shapes in pixels, the split of the mixture, and the smallest good frame of one galaxy in many images.
 
-    The model reaches ``sqrt(stamp half^2 + (3 sigma)^2)`` from the source, sigma being that of the widest component
-    that goes through the FFT along the major axis; the frame must hold that plus the farthest window pixel.
+    The model reaches ``sqrt(reach^2 + (3 sigma)^2)`` from the source, sigma being that of the widest component that
+    goes through the frame, along its major axis. In the frame's periodic copies the source stands `size` pixels away:
+    this must be the reach plus the distance of the farthest window pixel.
 
     Parameters
     ----------
     index : int64 (m,)
         Images to treat.
+    px, py : float64 (n,)
     window : int32 (n, 4)
         x0, y0, w, h.
-    trace : float64 (n,)
-        Upper limit of the variance along any axis for unit profile variance [pixel^2].
-    max_fft_variance : float64 (n,)
-        Largest variance [r_e^2] among the components that go through the FFT.
+    cinv : float64 (n, 4)
+        d(x, y)/d(East, North) [pixel/arcsec].
+    tensor, dtensor : float64 (3,), (3, 3)
+        Shape tensor [arcsec^2] and its derivatives, of which the first `nshape` are used.
+    var : float64 (K,)
+        Variances of the mixture [r_e^2].
+    half_size : float64
+        Half size [pixel] that defines which components are drawn as Gaussians.
+    reach : float64 (n,)
+        Distance from its centre to which each PSF matters [pixel].
+    good_sizes : int64
+        Frame sizes, ascending.
+    v, dv : float64 (n, 3), (n, 3, 3)
+        Out: shape tensor [pixel^2] and its derivatives.
+    share : float32 (n, K)
+        Out: what of each component goes through the frame.
+    sizes : int64 (m,)
+        Out.
+
+    Returns
+    -------
+    bool
+        True if any component of any image is, in part, drawn as a Gaussian.
     """
+    w_fft = np.empty(var.size)
+    w_gauss = np.empty(var.size)
+    any_gauss = False
+    largest = 0
     for k in range(index.size):
         i = index[k]
+        pixel_shape(cinv[i], tensor, dtensor, nshape, v[i], dv[i])
+        any_gauss = split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss) or any_gauss
+        widest = 0.0
+        for j in range(var.size):
+            share[i, j] = w_fft[j]
+            if w_fft[j] > 0.0:
+                widest = max(widest, var[j])
+        # largest eigenvalue of V
+        mean = 0.5 * (v[i, 0] + v[i, 2])
+        diff = 0.5 * (v[i, 0] - v[i, 2])
+        major = mean + math.sqrt(diff * diff + v[i, 1] * v[i, 1])
         x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
         extent = max(max(px[i] - x0, x0 + w - 1 - px[i]), max(py[i] - y0, y0 + h - 1 - py[i]))
-        extent = max(extent, 0.0)
-        half = 0.5 * max(ph[i], pw[i])
-        reach = math.sqrt(half * half + 9.0 * max_fft_variance[i] * trace[i])
-        need = max(extent + reach + BORDER + 1.0, max(w, h) + 2.0 * BORDER)
+        need = max(max(extent, 0.0) + math.sqrt(reach[i] * reach[i] + 9.0 * widest * major) + 1.0, float(max(w, h)))
         size = 0
         for j in range(good_sizes.size):
             if good_sizes[j] >= need:
@@ -135,157 +161,69 @@ def frame_sizes(index, px, py, window, ph, pw, trace, max_fft_variance, good_siz
         if size == 0:
             # beyond the list: next multiple of 64
             size = int(math.ceil(need / 64.0)) * 64
-        out[k] = size
-
-
-@njit(cache=True)
-def shapes_in_pixels(index, cinv, tensor, dtensor, nshape, var, half_size, v, dv, trace, max_fft_variance, has_gauss):
-    """Per image: shape tensor in pixels, its derivatives, and what the split of the mixture means for it."""
-    w_fft = np.empty(var.size)
-    w_gauss = np.empty(var.size)
+        sizes[k] = size
+        largest = max(largest, size)
+    # Few sizes mean few batches: a little too large is cheaper than one more of them.
     for k in range(index.size):
-        i = index[k]
-        pixel_shape(cinv[i], tensor, dtensor, nshape, v[i], dv[i])
-        has_gauss[i] = split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss)
-        # largest eigenvalue of V
-        mean = 0.5 * (v[i, 0] + v[i, 2])
-        diff = 0.5 * (v[i, 0] - v[i, 2])
-        trace[i] = mean + math.sqrt(diff * diff + v[i, 1] * v[i, 1])
-        m = 0.0
-        for j in range(var.size):
-            if w_fft[j] > 0.0:
-                m = max(m, var[j])
-        max_fft_variance[i] = m
+        if sizes[k] >= _SAME_SIZE * largest:
+            sizes[k] = largest
+    return any_gauss
 
 
 @njit(cache=True)
-def fill_spectra(
-    index,
-    size,
-    psf,
-    px,
-    py,
-    window,
-    v,
-    dv,
-    nshape,
-    with_n,
-    amp,
-    var,
-    damp,
-    dvar,
-    half_size,
-    has_gauss,
-    table,
-    local_table,
-    twiddle,
-    rows,
-    out,
-):
-    """Spectra of one galaxy in the images of `index`, all with frames of the same size.
+def add_wings(
+    chunk, px, py, window, v, dv, nshape, with_n, amp, var, damp, dvar, half_size, sigma, max_mahalanobis2, border,
+    models, planes,
+):  # fmt: skip
+    """Add the analytic part of the mixture to models and derivatives of the images in `chunk`.
 
     Parameters
     ----------
-    psf : complex64 (n, size, size // 2 + 1)
-        PSF spectra of all images.
-    table : float32 (nodes, 8)
-        Profile table of the whole mixture.
-    local_table : float32 (nodes, 8)
-        Scratch for images in which part of the mixture is rendered as Gaussians.
-    out : complex64 (m, planes, size, size // 2 + 1)
+    chunk : int64 (m,)
+    px, py, window, v, dv, nshape, with_n, half_size
+        As `plan_frames`.
+    amp, var, damp, dvar : float64 (K,)
+        Mixture and its derivatives with respect to the Sersic index.
+    sigma : float64 (n,)
+        Of the PSFs' companion Gaussians [pixel].
+    max_mahalanobis2 : float
+        See `render_kernels.add_gaussian_part`.
+    border : int
+        Pixels by which the models reach beyond the windows.
+    models : float32 (m, ny, nx)
+    planes : float32 (m, 1 + nderiv, size, size)
+        Frames; the derivatives in planes 1 and on are changed.
     """
-    taps = np.empty(7)
-    slopes = np.empty(7)
-    ex = np.empty(size // 2 + 1, np.complex64)
-    ey = np.empty(size, np.complex64)
     w_fft = np.empty(var.size)
     w_gauss = np.empty(var.size)
-    for k in range(index.size):
-        i = index[k]
-        ix = round_half_even(px[i])
-        iy = round_half_even(py[i])
-        lanczos_taps(px[i] - ix, taps, slopes)
-        axis_factors(size, size // 2 + 1, ix - window[i, 0] + BORDER, taps, twiddle, ex)
-        lanczos_taps(py[i] - iy, taps, slopes)
-        axis_factors(size, size, iy - window[i, 1] + BORDER, taps, twiddle, ey)
-        if has_gauss[i]:
-            split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss)
-            q_max = 0.25 * (v[i, 0] + 2.0 * abs(v[i, 1]) + v[i, 2])
-            nodes = min(int(math.sqrt(math.sqrt(q_max)) / TABLE_STEP) + 3, local_table.shape[0])
-            profile_table(amp * w_fft, var, damp * w_fft, dvar, with_n, local_table[:nodes])
-            galaxy_spectrum(
-                psf[i],
-                size,
-                ex,
-                ey,
-                v[i, 0],
-                v[i, 1],
-                v[i, 2],
-                dv[i],
-                nshape,
-                with_n,
-                local_table[:nodes],
-                rows,
-                out[k],
-            )
-        else:
-            galaxy_spectrum(psf[i], size, ex, ey, v[i, 0], v[i, 1], v[i, 2], dv[i], nshape, with_n, table, rows, out[k])
+    for k in range(chunk.size):
+        i = chunk[k]
+        if split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss):
+            add_gaussian_part(
+                amp, var, damp, dvar, w_gauss, v[i], dv[i], nshape, with_n, sigma[i] * sigma[i], px[i], py[i],
+                window[i], border, max_mahalanobis2, models[k], planes[k, 1:],
+            )  # fmt: skip
 
 
 @njit(cache=True)
-def fill_gaussians(
-    index,
-    px,
-    py,
-    window,
-    v,
-    dv,
-    nshape,
-    with_n,
-    amp,
-    var,
-    damp,
-    dvar,
-    half_size,
-    has_gauss,
-    sigma,
-    max_mahalanobis2,
-    planes,
-):
-    """Add the analytic part of the mixture to the frames (m, planes, size, size) of the images in `index`."""
-    w_fft = np.empty(var.size)
-    w_gauss = np.empty(var.size)
-    for k in range(index.size):
-        i = index[k]
-        if not has_gauss[i]:
-            continue
-        split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss)
-        add_gaussian_part(
-            amp,
-            var,
-            damp,
-            dvar,
-            w_gauss,
-            v[i, 0],
-            v[i, 1],
-            v[i, 2],
-            dv[i],
-            nshape,
-            with_n,
-            sigma[i] * sigma[i],
-            px[i],
-            py[i],
-            window[i, 0] - BORDER,
-            window[i, 1] - BORDER,
-            window[i, 2] + 2 * BORDER,
-            window[i, 3] + 2 * BORDER,
-            max_mahalanobis2,
-            planes[k],
-        )
+def unfold(chunk, planes, window, models):
+    """Models in the images' windows, with a border of BORDER pixels, from periodic frames (m, planes, size, size)."""
+    size = planes.shape[2]
+    for k in range(chunk.size):
+        w, h = window[chunk[k], 2], window[chunk[k], 3]
+        for y in range(h + 2 * BORDER):
+            row = planes[k, 0, (y - BORDER) % size]
+            out = models[k, y]
+            for x in range(BORDER):
+                out[x] = row[size - BORDER + x]
+                out[BORDER + w + x] = row[(w + x) % size]
+            inner = out[BORDER : BORDER + w]
+            for x in range(w):
+                inner[x] = row[x]
 
 
 @njit(cache=True)
-def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
+def copy_frames(chunk, models, rectangles, patch_offset, flux, patches):
     """Copy the windows of rendered frames, times the flux, into the flat patch array."""
     for k in range(chunk.size):
         i = chunk[k]
@@ -294,4 +232,4 @@ def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
         for y in range(h):
             p = patch_offset[i] + y * w
             for x in range(w):
-                patches[p + x] = f * planes[k, 0, y + BORDER, x + BORDER]
+                patches[p + x] = f * models[k, y, x]

@@ -79,8 +79,8 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
     tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
     profile = profile_of(source.type, source.sersic)
-    for chunk, planes in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
-        frames_kernels.copy_frames(chunk, planes, rectangles, patches.offset, flux, patches.values)
+    for chunk in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
+        frames_kernels.copy_frames(chunk.index, chunk.models, rectangles, patches.offset, flux, patches.values)
     return patches
 
 
@@ -141,15 +141,15 @@ def render_window(
     psf = PsfSpectra([stamp], [gaussian_sigma])
     if source_type == "PSF":
         planes = np.empty((3, h, w), np.float32)
-        scratch = np.empty((2, psf.padded.shape[1], w), np.float32)
+        scratch = np.empty(2 * psf.padded[0].size, np.float32)
         render_kernels.point_source(
-            psf.padded[0], psf.ph[0], psf.pw[0], px, py, x0, y0, w, h, derivatives, scratch, planes
+            psf.padded[0], psf.ph[0], psf.pw[0], px, py, x0, y0, w, h, derivatives, scratch, planes.ravel()
         )
         return planes if derivatives else planes[0]
     log_re, eps1, eps2, sersic = shape
     tensor, dtensor = shape_tensor_with_derivatives(log_re, eps1, eps2)
     nshape = (1 if source_type == "REX" else 3) if derivatives else 0
-    ((_, planes),) = galaxy_chunks(
+    (chunk,) = galaxy_chunks(
         psf,
         np.zeros(1, np.int64),
         np.array([float(px)]),
@@ -161,29 +161,30 @@ def render_window(
         dtensor,
         nshape,
         derivatives and source_type == "SER",
+        border=derivatives,
         frame_size=frame_size,
         split_half_size=split_half_size,
         max_mahalanobis2=max_mahalanobis2,
     )
-    inner = planes[0, :, BORDER : BORDER + h, BORDER : BORDER + w]
+    model = chunk.models[0]
     if not derivatives:
-        return inner[0].copy()
-    out = np.empty((planes.shape[1] + 2, h, w), np.float32)
-    out[0] = inner[0]
-    out[1] = -stencil_derivative(planes[0, 0], 1, w, h)
-    out[2] = -stencil_derivative(planes[0, 0], 0, w, h)
-    out[3:] = inner[1:]
+        return model[:h, :w].copy()
+    out = np.empty((chunk.planes.shape[1] + 2, h, w), np.float32)
+    out[0] = model[BORDER : BORDER + h, BORDER : BORDER + w]
+    out[1] = -stencil_derivative(model, 1, w, h)
+    out[2] = -stencil_derivative(model, 0, w, h)
+    out[3:] = chunk.planes[0, 1:, :h, :w]
     return out
 
 
-def stencil_derivative(frame, axis, w, h):
-    """7-point central derivative of a frame along an axis, in its window."""
+def stencil_derivative(model, axis, w, h):
+    """7-point central derivative of a model with a border along an axis, in its window."""
     total = np.zeros((h, w), np.float32)
     for m, c in ((1, 3.0 / 4), (2, -3.0 / 20), (3, 1.0 / 60)):
         for sign in (1, -1):
             ys = BORDER + (sign * m if axis == 0 else 0)
             xs = BORDER + (sign * m if axis == 1 else 0)
-            total += np.float32(sign * c) * frame[ys : ys + h, xs : xs + w]
+            total += np.float32(sign * c) * model[ys : ys + h, xs : xs + w]
     return total
 
 

@@ -1,26 +1,22 @@
-"""Kernels of the renderer: Lanczos taps, point sources, galaxy spectra, analytic Gaussian wings.
+"""Kernels of the renderer: Lanczos taps, point sources, analytic Gaussian wings, patches.
 
 Conventions
 -----------
 * A *window* is a rectangle (x0, y0, w, h) of an image in which a model is wanted.
-* A *frame* is a periodic array of S x S pixels whose pixel (BORDER, BORDER) is the window's first pixel. It must be so
-  large that what wraps around does not reach the window or its border.
+* A *frame* is a periodic array of S x S pixels whose pixel (0, 0) is the window's first pixel. It must be so large
+  that what wraps around does not reach the window.
 * A padded stamp has PAD zeros on each side.
-* A profile table has rows at s = k TABLE_STEP, s = q^(1/4), q = nu^T V nu, with the columns: g, dg/ds, dg/dq,
-  d(dg/dq)/ds, dg/dn, d(dg/dn)/ds; the derivatives with respect to s are multiplied by TABLE_STEP. In between,
-  values come from cubic Hermite interpolation.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
-#: Pixels of a frame around its window: what the 7-point derivative stencil needs.
+#: Pixels around a window that the 7-point derivative stencil needs.
 BORDER = 3
 #: Zeros around a padded stamp: Lanczos taps reach 3 pixels beyond the stamp, and need 3 more to read.
 PAD = 6
-TABLE_STEP = 0.0125
 #: Half size [pixel] that defines which mixture components are rendered as analytic Gaussians.
 SPLIT_HALF_SIZE = 64.0
 
@@ -82,30 +78,25 @@ def round_half_even(x):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _filter7(source, taps, start, n, out):
-    """out[k] = sum_m taps[m] source[start + k + m] for k < n."""
-    s0 = source[start : start + n]
-    s1 = source[start + 1 : start + 1 + n]
-    s2 = source[start + 2 : start + 2 + n]
-    s3 = source[start + 3 : start + 3 + n]
-    s4 = source[start + 4 : start + 4 + n]
-    s5 = source[start + 5 : start + 5 + n]
-    s6 = source[start + 6 : start + 6 + n]
+def _filter7(source, start, step, taps, n, out, to):
+    """out[to + k] = sum_m taps[m] source[start + m step + k] for k < n.
+
+    Arrays are flat; start, step, to and n are unsigned, which spares the check for negative indices, and lets the
+    compiler make vector code.
+    """
     t0, t1, t2, t3 = taps[0], taps[1], taps[2], taps[3]
     t4, t5, t6 = taps[4], taps[5], taps[6]
+    s1 = start + step
+    s2 = s1 + step
+    s3 = s2 + step
+    s4 = s3 + step
+    s5 = s4 + step
+    s6 = s5 + step
     for k in range(n):
-        out[k] = t0 * s0[k] + t1 * s1[k] + t2 * s2[k] + t3 * s3[k] + t4 * s4[k] + t5 * s5[k] + t6 * s6[k]
-
-
-@njit(cache=True, fastmath=_FAST)
-def _combine7(rows, taps, first, n, out):
-    """out[k] = sum_m taps[m] rows[first + m, k] for k < n."""
-    r0, r1, r2, r3 = rows[first], rows[first + 1], rows[first + 2], rows[first + 3]
-    r4, r5, r6 = rows[first + 4], rows[first + 5], rows[first + 6]
-    t0, t1, t2, t3 = taps[0], taps[1], taps[2], taps[3]
-    t4, t5, t6 = taps[4], taps[5], taps[6]
-    for k in range(n):
-        out[k] = t0 * r0[k] + t1 * r1[k] + t2 * r2[k] + t3 * r3[k] + t4 * r4[k] + t5 * r5[k] + t6 * r6[k]
+        out[to + k] = (
+            t0 * source[start + k] + t1 * source[s1 + k] + t2 * source[s2 + k] + t3 * source[s3 + k]
+            + t4 * source[s4 + k] + t5 * source[s5 + k] + t6 * source[s6 + k]
+        )  # fmt: skip
 
 
 @njit(cache=True)
@@ -114,7 +105,7 @@ def point_source(stamp, ph, pw, px, py, x0, y0, w, h, derivatives, scratch, plan
 
     Parameters
     ----------
-    stamp : float32 (>= ph + 2 PAD, >= pw + 2 PAD)
+    stamp : float32 (ny >= ph + 2 PAD, nx >= pw + 2 PAD)
         Padded stamp; the PSF centre is stamp pixel (ph // 2, pw // 2).
     px, py : float
         Position in the image.
@@ -122,25 +113,20 @@ def point_source(stamp, ph, pw, px, py, x0, y0, w, h, derivatives, scratch, plan
         Window.
     derivatives : bool
         Also make d/dpx and d/dpy.
-    scratch : float32 (2, >= ph + 2 PAD, >= w)
-    planes : float32 (3, >= h, >= w)
-        Out: model of unit flux, d/dpx, d/dpy; only the window is written.
+    scratch : float32 (>= 2 ny nx,)
+    planes : float32 (>= 3 w h,)
+        Out: model of unit flux, d/dpx, d/dpy (only if `derivatives`), each of h rows of w pixels.
     """
     ix = _round_half_even(px)
     iy = _round_half_even(py)
-    taps = np.empty(7)
-    slopes = np.empty(7)
-    lanczos_taps(px - ix, taps, slopes)
-    fx = taps.astype(np.float32)
-    dfx = slopes.astype(np.float32)
-    lanczos_taps(py - iy, taps, slopes)
-    fy = taps.astype(np.float32)
-    dfy = slopes.astype(np.float32)
-    nplanes = 3 if derivatives else 1
-    for k in range(nplanes):
-        for y in range(h):
-            for x in range(w):
-                planes[k, y, x] = np.float32(0.0)
+    taps = np.empty((2, 7))
+    lanczos_taps(px - ix, taps[0], taps[1])
+    across = taps.astype(np.float32)
+    lanczos_taps(py - iy, taps[0], taps[1])
+    upright = taps.astype(np.float32)
+    fx, dfx, fy, dfy = across[0], across[1], upright[0], upright[1]
+    size = w * h
+    planes[: (3 if derivatives else 1) * size] = np.float32(0.0)
     ox = ix - pw // 2
     oy = iy - ph // 2
     # window columns and rows that the widened stamp reaches
@@ -150,193 +136,31 @@ def point_source(stamp, ph, pw, px, py, x0, y0, w, h, derivatives, scratch, plan
     yb = min(y0 + h, oy + ph + 3)
     if xa >= xb or ya >= yb:
         return
-    n = xb - xa
-    start = xa - ox + 3  # padded column of tap 0
-    first_row = ya - oy + 3
-    for r in range(first_row, first_row + (yb - ya) + 6):
-        _filter7(stamp[r], fx, start, n, scratch[0, r])
+    flat = stamp.ravel()
+    n = uint64(xb - xa)
+    one = uint64(1)
+    stride = uint64(stamp.shape[1])
+    rows = yb - ya + 6
+    second = uint64(rows) * n
+    # stamp pixel of tap 0 for the first of these columns and rows
+    start = uint64(ya - oy + 3) * stride + uint64(xa - ox + 3)
+    to = uint64(0)
+    for _ in range(rows):
+        _filter7(flat, start, one, fx, n, scratch, to)
         if derivatives:
-            _filter7(stamp[r], dfx, start, n, scratch[1, r])
-    for y in range(ya, yb):
-        r = y - oy + 3
-        _combine7(scratch[0], fy, r, n, planes[0, y - y0, xa - x0 : xb - x0])
+            _filter7(flat, start, one, dfx, n, scratch, second + to)
+        start += stride
+        to += n
+    start = uint64(0)
+    to = uint64((ya - y0) * w + xa - x0)
+    plane = uint64(size)
+    for _ in range(yb - ya):
+        _filter7(scratch, start, n, fy, n, planes, to)
         if derivatives:
-            _combine7(scratch[1], fy, r, n, planes[1, y - y0, xa - x0 : xb - x0])
-            _combine7(scratch[0], dfy, r, n, planes[2, y - y0, xa - x0 : xb - x0])
-
-
-@njit(cache=True)
-def profile_table(amp, var, damp, dvar, with_n, table):
-    """Fill a profile table (see the module) for a mixture.
-
-    Parameters
-    ----------
-    amp, var, damp, dvar : float64 (K,)
-        Mixture and its derivatives with respect to the Sersic index.
-    with_n : bool
-        Also fill the columns dg/dn.
-    table : float32 (nodes, 8)
-        Out; the last two columns are not used.
-    """
-    nodes = table.shape[0]
-    step = TABLE_STEP
-    for j in range(nodes):
-        s = j * step
-        s3 = s * s * s
-        q = s3 * s
-        dqds = 4.0 * s3 * step
-        g = 0.0
-        g1 = 0.0
-        g2 = 0.0
-        gn = 0.0
-        gn1 = 0.0
-        for k in range(amp.size):
-            c = -0.5 * _TWO_PI * _TWO_PI * var[k]
-            x = c * q
-            if x < -60.0:
-                continue
-            e = math.exp(x)
-            ae = amp[k] * e
-            g += ae
-            g1 += c * ae
-            g2 += c * c * ae
-            if with_n:
-                dc = -0.5 * _TWO_PI * _TWO_PI * dvar[k]
-                gn += damp[k] * e + q * dc * ae
-                gn1 += c * damp[k] * e + dc * ae + q * c * dc * ae
-        table[j, 0] = g
-        table[j, 1] = g1 * dqds
-        table[j, 2] = g1
-        table[j, 3] = g2 * dqds
-        table[j, 4] = gn
-        table[j, 5] = gn1 * dqds
-
-
-@njit(cache=True)
-def axis_factors(size, count, shift, taps, twiddle, out):
-    """Spectrum of an integer shift and the Lanczos taps along one axis.
-
-    ``out[k] = exp(-2 pi i k shift / size) sum_m taps[m + 3] exp(2 pi i k m / size)`` for k < count.
-
-    Parameters
-    ----------
-    twiddle : complex64 (size,)
-        exp(2 pi i j / size).
-    out : complex64 (>= count,)
-    """
-    for k in range(count):
-        total = np.complex64(0.0)
-        j = (k * (-3 - shift)) % size
-        for m in range(7):
-            total += np.float32(taps[m]) * twiddle[j]
-            j += k
-            if j >= size:
-                j -= size
-        out[k] = total
-
-
-@njit(cache=True, fastmath=_FAST)
-def galaxy_spectrum(psf, size, ex, ey, vxx, vxy, vyy, dv, nshape, with_n, table, rows, out):
-    """Spectra of a galaxy convolved with the PSF, and of its derivatives with respect to the shape.
-
-    Parameters
-    ----------
-    psf : complex64 (size, size // 2 + 1)
-        Spectrum of the stamp centred on frame pixel (0, 0).
-    ex, ey : complex64
-        Shift factors per axis (`axis_factors`).
-    vxx, vxy, vyy : float
-        Shape tensor [pixel^2] of a component of unit variance.
-    dv : float64 (nshape, 3)
-        Its derivatives with respect to the shape parameters; row 0 is ln r_e, for which it is 2 V.
-    nshape : int
-        Number of shape parameters for which spectra are made (0, 1 or 3).
-    with_n : bool
-        Also make the derivative with respect to the Sersic index.
-    table : float32 (nodes, 8)
-        Profile table.
-    rows : float32 (3, >= size // 2 + 1)
-        Scratch.
-    out : complex64 (1 + nshape + with_n, size, size // 2 + 1)
-    """
-    half = size // 2 + 1
-    inv = 1.0 / size
-    last = table.shape[0] - 2
-    inv_step = np.float32(1.0 / TABLE_STEP)
-    xx = np.float32(vxx * inv * inv)
-    for ky in range(size):
-        fy = ky if 2 * ky < size else ky - size
-        nuy = fy * inv
-        c0 = np.float32(vyy * nuy * nuy)
-        c1 = np.float32(2.0 * vxy * nuy * inv)
-        eyk = ey[ky]
-        a0 = np.float32(0.0)
-        a1 = np.float32(0.0)
-        a2 = np.float32(0.0)
-        b0 = np.float32(0.0)
-        b1 = np.float32(0.0)
-        b2 = np.float32(0.0)
-        if nshape == 3:
-            a0 = np.float32(dv[1, 2] * nuy * nuy)
-            a1 = np.float32(2.0 * dv[1, 1] * nuy * inv)
-            a2 = np.float32(dv[1, 0] * inv * inv)
-            b0 = np.float32(dv[2, 2] * nuy * nuy)
-            b1 = np.float32(2.0 * dv[2, 1] * nuy * inv)
-            b2 = np.float32(dv[2, 0] * inv * inv)
-        # table look-up of the whole row first
-        for kx in range(half):
-            x = np.float32(kx)
-            q = c0 + x * (c1 + x * xx)
-            q = max(q, np.float32(0.0))
-            s = math.sqrt(math.sqrt(q)) * inv_step
-            j = int(s)
-            u = s - np.float32(j)
-            if j > last:
-                j = last
-                u = np.float32(1.0)
-            u2 = u * u
-            u3 = u2 * u
-            h01 = np.float32(3.0) * u2 - np.float32(2.0) * u3
-            h00 = np.float32(1.0) - h01
-            h10 = u3 - np.float32(2.0) * u2 + u
-            h11 = u3 - u2
-            rows[0, kx] = h00 * table[j, 0] + h10 * table[j, 1] + h01 * table[j + 1, 0] + h11 * table[j + 1, 1]
-            if nshape > 0:
-                rows[1, kx] = h00 * table[j, 2] + h10 * table[j, 3] + h01 * table[j + 1, 2] + h11 * table[j + 1, 3]
-            if with_n:
-                rows[2, kx] = h00 * table[j, 4] + h10 * table[j, 5] + h01 * table[j + 1, 4] + h11 * table[j + 1, 5]
-        p = psf[ky]
-        if nshape == 0:
-            o0 = out[0, ky]
-            for kx in range(half):
-                o0[kx] = p[kx] * ex[kx] * eyk * rows[0, kx]
-        elif nshape == 1:
-            o0 = out[0, ky]
-            o1 = out[1, ky]
-            for kx in range(half):
-                z = p[kx] * ex[kx] * eyk
-                x = np.float32(kx)
-                q = c0 + x * (c1 + x * xx)
-                o0[kx] = z * rows[0, kx]
-                o1[kx] = z * (np.float32(2.0) * q * rows[1, kx])
-        else:
-            o0 = out[0, ky]
-            o1 = out[1, ky]
-            o2 = out[2, ky]
-            o3 = out[3, ky]
-            for kx in range(half):
-                z = p[kx] * ex[kx] * eyk
-                x = np.float32(kx)
-                q = c0 + x * (c1 + x * xx)
-                h = rows[1, kx]
-                o0[kx] = z * rows[0, kx]
-                o1[kx] = z * (np.float32(2.0) * q * h)
-                o2[kx] = z * ((a0 + x * (a1 + x * a2)) * h)
-                o3[kx] = z * ((b0 + x * (b1 + x * b2)) * h)
-        if with_n:
-            on = out[1 + nshape, ky]
-            for kx in range(half):
-                on[kx] = p[kx] * ex[kx] * eyk * rows[2, kx]
+            _filter7(scratch, second + start, n, fy, n, planes, plane + to)
+            _filter7(scratch, start, n, dfy, n, planes, plane + plane + to)
+        start += n
+        to += uint64(w)
 
 
 @njit(cache=True)
@@ -384,64 +208,67 @@ def add_gaussian_part(
     damp,
     dvar,
     w_gauss,
-    vxx,
-    vxy,
-    vyy,
+    v,
     dv,
     nshape,
     with_n,
     sigma2,
     px,
     py,
-    x0,
-    y0,
-    w,
-    h,
+    window,
+    border,
     max_mahalanobis2,
-    planes,
+    model,
+    derivatives,
 ):
-    """Add the wide components, convolved with the companion Gaussian of the PSF, to the planes.
+    """Add the wide components, convolved with the companion Gaussian of the PSF, to a model and its derivatives.
 
     Parameters
     ----------
     amp, var, damp, dvar, w_gauss : float64 (K,)
         Mixture, its derivatives with respect to n, and the share of each component to render here.
-    vxx, vxy, vyy, dv, nshape, with_n
-        As `galaxy_spectrum`.
+    v, dv, nshape, with_n
+        As `spectra_kernels.galaxy_spectra`, for one image.
     sigma2 : float
         Variance of the PSF's Gaussian [pixel^2].
     px, py : float
         Source position in the image.
-    x0, y0, w, h : int
-        Rectangle of the image that the planes cover.
+    window : int (4,)
+        x0, y0, w, h.
+    border : int
+        Pixels by which `model` reaches beyond the window on each side.
     max_mahalanobis2 : float
         Terms at or beyond this squared Mahalanobis distance are left out (inf: none).
-    planes : float32 (1 + nshape + with_n, >= h, >= w)
+    model : float32 (>= h + 2 border, >= w + 2 border)
+    derivatives : float32 (nshape + with_n, >= h, >= w)
+        Derivatives with respect to the shape, then the Sersic index, in the window.
     """
-    row = np.empty(w)
+    x0, y0, w, h = window[0], window[1], window[2], window[3]
+    n = w + 2 * border
+    row = np.empty(n)
     for k in range(amp.size):
         if w_gauss[k] <= 0.0:
             continue
-        v = var[k]
-        cxx = v * vxx + sigma2
-        cxy = v * vxy
-        cyy = v * vyy + sigma2
+        s = var[k]
+        cxx = s * v[0] + sigma2
+        cxy = s * v[1]
+        cyy = s * v[2] + sigma2
         det = cxx * cyy - cxy * cxy
         a = cyy / det
         b = -cxy / det
         c = cxx / det
         norm = w_gauss[k] / (_TWO_PI * math.sqrt(det))
         amplitude = amp[k] * norm
-        for y in range(h):
+        for y in range(-border, h + border):
             dy = y0 + y - py
-            _gaussian_row(1.0, a, b, c, dy, float(x0), px, w, row)
-            for x in range(w):
+            _gaussian_row(1.0, a, b, c, dy, float(x0 - border), px, n, row)
+            for x in range(-border, w + border):
                 dx = x0 + x - px
                 if a * dx * dx + 2.0 * b * dx * dy + c * dy * dy >= max_mahalanobis2:
                     continue
-                g = row[x]
-                planes[0, y, x] += np.float32(amplitude * g)
-                if nshape == 0 and not with_n:
+                g = row[x + border]
+                model[y + border, x + border] += np.float32(amplitude * g)
+                if derivatives.shape[0] == 0 or not (0 <= x < w and 0 <= y < h):
                     continue
                 # d(density)/d(cov) = density/2 (m m^T - C^-1), m = C^-1 d
                 mx = a * dx + b * dy
@@ -451,10 +278,10 @@ def add_gaussian_part(
                 tyy = 0.5 * (my * my - c)
                 for i in range(nshape):
                     t = txx * dv[i, 0] + txy * dv[i, 1] + tyy * dv[i, 2]
-                    planes[1 + i, y, x] += np.float32(amplitude * g * v * t)
+                    derivatives[i, y, x] += np.float32(amplitude * g * s * t)
                 if with_n:
-                    t = txx * vxx + txy * vxy + tyy * vyy
-                    planes[1 + nshape, y, x] += np.float32(g * norm * (damp[k] + amp[k] * dvar[k] * t))
+                    t = txx * v[0] + txy * v[1] + tyy * v[2]
+                    derivatives[nshape, y, x] += np.float32(g * norm * (damp[k] + amp[k] * dvar[k] * t))
 
 
 @njit(cache=True)
@@ -555,8 +382,8 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
     for k in range(index.size):
         width = max(width, rectangles[index[k], 2])
         height = max(height, rectangles[index[k], 3])
-    planes = np.empty((1, height, width), np.float32)
-    scratch = np.empty((1, stamps.shape[1], width), np.float32)
+    planes = np.empty(height * width, np.float32)
+    scratch = np.empty(stamps.shape[1] * stamps.shape[2], np.float32)
     for k in range(index.size):
         i = index[k]
         w, h = rectangles[i, 2], rectangles[i, 3]
@@ -564,7 +391,6 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
             stamps[i], ph[i], pw[i], px[i], py[i], rectangles[i, 0], rectangles[i, 1], w, h, False, scratch, planes
         )
         f = np.float32(flux[i])
-        for y in range(h):
-            p = offset[i] + y * w
-            for x in range(w):
-                values[p + x] = f * planes[0, y, x]
+        start = offset[i]
+        for j in range(w * h):
+            values[start + j] = f * planes[j]

@@ -101,6 +101,8 @@ class ImageWcs:
 
         The distortion is inverted by Newton's method to 1e-9 pixel.
         """
+        if isinstance(ra, float) and isinstance(dec, float):
+            return kernels.packed_sky_to_pixel(self.pack(), ra, dec)
         ra, dec = np.broadcast_arrays(np.asarray(ra, float), np.asarray(dec, float))
         x, y = np.empty(ra.size), np.empty(ra.size)
         kernels.sky_to_pixels(self.pack(), np.ascontiguousarray(ra).ravel(), np.ascontiguousarray(dec).ravel(), x, y)
@@ -142,7 +144,9 @@ class ImageWcs:
         new.__dict__.update(self.__dict__)
         new.crpix = (self.crpix[0] - x0, self.crpix[1] - y0)
         new.width, new.height = int(width), int(height)
-        new._packed = None
+        if self._packed is not None:
+            new._packed = self._packed.copy()
+            new._packed[3:5] = new.crpix[0] - 1.0, new.crpix[1] - 1.0
         return new
 
     def contains(self, x, y):

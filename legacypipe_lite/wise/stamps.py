@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
 from ..models.ellipse import shape_tensor
-from ..models.frames import Profile, fixed_profile
+from ..models.frames import Profile, fixed_profile, frequency_forms, waves
 from ..models.frames_kernels import pad_stamp
 from ..models.render_kernels import PAD, pixel_shape
+from ..models.spectra_kernels import galaxy_spectra
 from . import stamps_kernels as kernels
 from .tiles import PIXEL_SCALE
 
@@ -25,6 +25,8 @@ _SMALLEST_RADIUS = 15
 _EXTENT = 5.0
 #: Frames that are transformed together should stay in the cache.
 _BATCH_BYTES = 1 << 20
+_NO_DERIVATIVES = np.empty((0, 3, 3))
+_NO_SHARE = np.empty((0, 0), np.float32)
 
 
 @dataclass
@@ -182,16 +184,23 @@ class StampRenderer:
                 same_kind = same_frame[sources.kind[same_frame] == kind]
                 groups = [same_kind] if _TYPES[kind] != "SER" else same_kind[:, np.newaxis]
                 for group in groups:
-                    self._render_profile(_profile(sources, group, shapes), group, int(size), px, py, shapes, stamps)
+                    self._render_profile(_profile(sources, group), group, int(size), px, py, shapes, stamps)
 
     def _render_profile(self, profile, members, size, px, py, shapes, stamps):
         """Galaxies with the same profile in frames of the same size."""
         spectrum, centre = self._spectrum(size), self._frame_centre(size)
         step = max(1, _BATCH_BYTES // (4 * size * size))
+        # The pixel nearest to a source is pixel (centre, centre) of its frame.
+        windows = np.full((len(px), 4), size, np.int32)
+        windows[members, 0], windows[members, 1] = np.rint(px[members]) - centre, np.rint(py[members]) - centre
         for first in range(0, len(members), step):
             batch = members[first : first + step]
             out = np.empty((len(batch), 1, size, size // 2 + 1), np.complex64)
-            kernels.galaxy_spectra(batch, size, centre, spectrum, px, py, shapes, profile.table, _twiddle(size), out)
+            galaxy_spectra(
+                batch, size, spectrum, px, py, windows, shapes, _NO_DERIVATIVES, 0, False, profile.rates,
+                profile.amplitudes, profile.damplitudes, profile.drates, _NO_SHARE, waves(size), frequency_forms(size),
+                out,
+            )  # fmt: skip
             frames = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
             kernels.cut_stamps(batch, frames, centre, px, py, stamps.rectangles, stamps.offset, stamps.values)
 
@@ -218,7 +227,8 @@ class StampRenderer:
             frame = np.zeros((size, size), np.float32)
             at = max(centre - n // 2, 0)
             frame[at : at + len(part), at : at + len(part)] = part
-            self._spectra[size] = fft.rfft2(np.roll(frame, (-centre, -centre), axis=(0, 1)))
+            spectrum = fft.rfft2(np.roll(frame, (-centre, -centre), axis=(0, 1))).ravel()
+            self._spectra[size] = np.stack([spectrum.real, spectrum.imag])[np.newaxis]
         return self._spectra[size]
 
 
@@ -240,15 +250,7 @@ def _frame_size(radius):
     return 2 ** math.ceil(math.log2(2 * radius))
 
 
-def _profile(sources, members, shapes):
-    """`Profile` of galaxies of one kind; that of SER is only made as far as it is needed."""
+def _profile(sources, members):
+    """`Profile` of galaxies of one kind."""
     kind = _TYPES[sources.kind[members[0]]]
-    if kind != "SER":
-        return fixed_profile(kind)
-    vxx, vxy, vyy = shapes[members[0]]
-    return Profile("SER", sources.sersic[members[0]], max_q=0.25 * (vxx + 2 * abs(vxy) + vyy))
-
-
-@lru_cache(maxsize=16)
-def _twiddle(size):
-    return np.exp(2j * np.pi * np.arange(size) / size).astype(np.complex64)
+    return Profile("SER", sources.sersic[members[0]]) if kind == "SER" else fixed_profile(kind)

@@ -227,17 +227,17 @@ def test_position_dependent_psf_of_large_blobs():
 
 def test_blob_images_drop_what_does_not_overlap():
     tims = make_tims([], noise=False)
-    far = target(90).subimage(5000, 0, 20, 20)
-    assert cut_tims(tims, far, (0, 0, 20, 20), ["g", "r"]) == []
-    images = BlobImages(cut_tims(tims, target(90), (10, 20, 30, 25), ["g", "r"]), target(90).subimage(10, 20, 30, 25),
-                        np.zeros((25, 30), bool), 2)  # fmt: skip
+    ctx = context(tims, [])
+    assert cut_tims(ctx, (5000, 0, 20, 20)) == []
+    box = (10, 20, 30, 25)
+    images = BlobImages(cut_tims(ctx, box), target(90).subimage(*box), np.zeros((25, 30), bool), 2)
     assert images.n == 0 and images.total_pixels() == 0
 
 
 def test_cutouts_cover_the_box_and_are_copies():
     tims = make_tims([star(20, 30, [5.0, 5.0])])
     box = (10, 20, 30, 25)
-    cutouts = cut_tims(tims, target(90), box, ["g", "r"])
+    cutouts = cut_tims(context(tims, []), box)
     assert len(cutouts) == 4 and {c.band_index for c in cutouts} == {0, 1}
     for c, tim in zip(cutouts, tims):
         assert c.image.shape == (c.wcs.height, c.wcs.width)

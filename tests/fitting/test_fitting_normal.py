@@ -16,6 +16,7 @@ def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
     rng = np.random.default_rng(4)
     h, w, size = 17, 23, 32
     planes = rng.normal(size=(1, 1 + nderiv, size, size)).astype(np.float32)
+    models = rng.normal(size=(1, h + 6, w + 6)).astype(np.float32)
     data = rng.normal(size=(h, w)).astype(np.float32)
     inverr = rng.uniform(0, 2, (h, w)).astype(np.float32)
     inverr[:, :4] = 0
@@ -27,10 +28,10 @@ def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
     ncol = 2 + 2 * position + nderiv + background
     gram, inside = np.empty((1, ncol, ncol)), np.empty(1)
     kernels.gram_galaxy(
-        zero, planes, nderiv, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]), position,
-        background, gram, inside,
+        zero, models, planes, nderiv, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]),
+        position, background, gram, inside,
     )  # fmt: skip
-    g = planes[0, 0].astype(float)
+    g = models[0].astype(float)
     part = np.s_[3 : 3 + h, 3 : 3 + w]
     columns = [data - 0.7 * g[part], g[part]]
     if position:
@@ -39,7 +40,7 @@ def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
                 c * (np.roll(g, -m, axis) - np.roll(g, m, axis)) for m, c in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
             )
             columns.append(-slope[part])
-    columns += [planes[0, 1 + k][part] for k in range(nderiv)]
+    columns += [planes[0, 1 + k, :h, :w] for k in range(nderiv)]
     if background:
         columns.append(np.ones((h, w)))
     np.testing.assert_allclose(gram[0], _numpy_gram([c * inverr for c in columns]), rtol=2e-5, atol=2e-4)

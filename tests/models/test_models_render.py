@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from engine_cases import load_cases
 
-from legacypipe_lite.models import PsfModel, Source, Tim
+from legacypipe_lite.models import PsfModel, Source, Tim, frames_kernels
 from legacypipe_lite.models import render_kernels as kernels
 from legacypipe_lite.models.ellipse import soft_from_hard
-from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra
+from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra, frequency_forms, waves
 from legacypipe_lite.models.profiles import mixture
 from legacypipe_lite.models.render import TimRenderer, render_window
+from legacypipe_lite.models.spectra_kernels import galaxy_spectra
 from legacypipe_lite.wcs import TanWcs
 
 
@@ -264,10 +265,11 @@ def test_galaxy_equals_plain_fourier_sums(source_type, n):
 def test_gaussian_wings_equal_the_density():
     amp, var = np.array([0.7, 0.3]), np.array([2.0, 9.0])
     v = (30.0, 8.0, 20.0)
-    planes = np.zeros((1, 40, 50), np.float32)
+    model, none = np.zeros((40, 50), np.float32), np.zeros((0, 1, 1), np.float32)
+    window = np.array([5, 0, 44, 34])
     kernels.add_gaussian_part(
-        amp, var, amp * 0, var * 0, np.array([1.0, 0.5]), *v, np.zeros((3, 3)), 0, False, 4.0, 22.3, 18.9, 2, -3, 50,
-        40, np.inf, planes,
+        amp, var, amp * 0, var * 0, np.array([1.0, 0.5]), np.array(v), np.zeros((3, 3)), 0, False, 4.0, 22.3, 18.9,
+        window, 3, np.inf, model, none,
     )  # fmt: skip
     y, x = np.mgrid[-3:37, 2:52]
     want = 0.0
@@ -276,21 +278,60 @@ def test_gaussian_wings_equal_the_density():
         d = np.stack([x - 22.3, y - 18.9])
         m = np.einsum("iyx,ij,jyx->yx", d, np.linalg.inv(cov), d)
         want = want + a * w * np.exp(-0.5 * m) / (2 * np.pi * math.sqrt(np.linalg.det(cov)))
-    np.testing.assert_allclose(planes[0], want, atol=1e-6 * want.max())
+    np.testing.assert_allclose(model, want, atol=1e-6 * want.max())
 
 
-def test_profile_table_interpolates_the_transform():
-    profile = Profile("DEV")
-    amp, var = mixture("DEV")
-    q = np.geomspace(1e-6, 5e3, 2000)
-    exact = np.exp(-2 * np.pi**2 * np.outer(q, var)) @ amp
-    s = q**0.25 / kernels.TABLE_STEP
-    j = s.astype(int)
-    u = s - j
-    h01 = 3 * u**2 - 2 * u**3
-    t = profile.table.astype(float)
-    got = (1 - h01) * t[j, 0] + (u**3 - 2 * u**2 + u) * t[j, 1] + h01 * t[j + 1, 0] + (u**3 - u**2) * t[j + 1, 1]
-    assert np.abs(got - exact).max() < 1e-6
+@pytest.mark.parametrize("source_type, n", [("EXP", 0), ("DEV", 0), ("SER", 0.6), ("SER", 5.5)])
+@pytest.mark.parametrize("v", [(0.02, 0.01, 0.05), (9.0, -4.0, 6.0), (3e3, 2e3, 4e3)])
+def test_spectra_of_a_galaxy_equal_plain_sums(source_type, n, v):
+    size, half = 24, 13
+    profile = Profile(source_type, n)
+    kx, ky = np.arange(half) / size, np.fft.fftfreq(size)[:, None]
+    q = v[0] * kx**2 + 2 * v[1] * kx * ky + v[2] * ky**2
+    waves_of = np.exp(-2 * np.pi**2 * q[..., None] * profile.var)
+    dv = np.array([2 * np.array(v), (1.0, 0.3, -2.0), (0.5, 2.0, 0.1)])
+    slope = -2 * np.pi**2 * waves_of @ (profile.amp * profile.var)
+    want = [waves_of @ profile.amp]
+    want += [slope * (d[0] * kx**2 + 2 * d[1] * kx * ky + d[2] * ky**2) for d in dv]
+    want.append(waves_of @ profile.damp - 2 * np.pi**2 * q * (waves_of @ (profile.amp * profile.dvar)))
+    psf = np.zeros((1, 2, size * half), np.float32)
+    psf[0, 0] = 1.0
+    out = np.empty((1, 5, size, half), np.complex64)
+    galaxy_spectra(
+        np.zeros(1, int), size, psf, np.array([4.0]), np.array([7.0]), np.array([[4, 7, 9, 9]], np.int32),
+        np.array([v]), dv[np.newaxis], 3, True, profile.rates, profile.amplitudes, profile.damplitudes, profile.drates,
+        np.empty((0, 0), np.float32), waves(size), frequency_forms(size), out,
+    )  # fmt: skip
+    for got, plane in zip(out[0], want):
+        np.testing.assert_allclose(got, plane, atol=3e-7 * (10 + np.abs(profile.damp).sum()))
+
+
+def test_spectra_are_shifted():
+    """A source 1 + 1/4 pixel right of and 2 pixels below the window's first pixel."""
+    size = 20
+    taps = _lanczos(np.arange(-3, 4) + 0.25)
+    image = np.zeros((size, size))
+    for tap, m in zip(taps / taps.sum(), range(-3, 4)):
+        image[-2 % size, (1 - m) % size] += tap
+    psf = np.zeros((1, 2, size * 11), np.float32)
+    psf[0, 0] = 1.0
+    one = np.ones(1, np.float32)
+    out = np.empty((1, 1, size, 11), np.complex64)
+    galaxy_spectra(
+        np.zeros(1, int), size, psf, np.array([31.25]), np.array([18.0]), np.array([[30, 20, 5, 5]], np.int32),
+        np.zeros((1, 3)), np.zeros((0, 3, 3)), 0, False, 0 * one, one, one, one, np.empty((0, 0), np.float32),
+        waves(size), frequency_forms(size), out,
+    )  # fmt: skip
+    np.testing.assert_allclose(np.fft.irfft2(out[0, 0]), image, atol=1e-6)
+
+
+@pytest.mark.parametrize("size, w, h", [(32, 20, 17), (24, 23, 24)])
+def test_unfolded_models_have_a_periodic_border(size, w, h):
+    planes = np.random.default_rng(5).random((1, 2, size, size)).astype(np.float32)
+    models = np.zeros((1, h + 6, w + 6), np.float32)
+    frames_kernels.unfold(np.array([1]), planes, np.array([[0, 0, 0, 0], [4, 9, w, h]], np.int32), models)
+    want = planes[0, 0][np.ix_(np.arange(-3, h + 3) % size, np.arange(-3, w + 3) % size)]
+    np.testing.assert_array_equal(models[0], want)
 
 
 def test_good_sizes_are_even_and_smooth():
@@ -311,7 +352,18 @@ def test_spectra_are_made_once_per_size():
     assert first is both
     frame = np.zeros((32, 32))
     frame[:7, :3] = 1
-    np.testing.assert_allclose(both[1], np.fft.rfft2(np.roll(frame, (-3, -1), (0, 1))), atol=1e-4)
+    want = np.fft.rfft2(np.roll(frame, (-3, -1), (0, 1))).ravel()
+    np.testing.assert_allclose(both[1], [want.real, want.imag], atol=1e-4)
+
+
+def test_replaced_stamps_leave_the_others_alone():
+    stamps = [np.eye(5, dtype=np.float32), np.ones((5, 5), np.float32)]
+    psf = PsfSpectra(stamps, [1.0, 1.0])
+    other = psf.replaced({1: stamps[0]})
+    np.testing.assert_array_equal(other.padded[0], psf.padded[0])
+    np.testing.assert_array_equal(other.padded[1], psf.padded[0])
+    index = np.arange(2)
+    assert not np.array_equal(psf.spectra(16, index)[1], other.spectra(16, index)[1])
 
 
 # --- a whole tim
