@@ -1,7 +1,6 @@
 """The all-models table: what each of the five models gave for each source."""
 
 import numpy as np
-from astropy.table import Table
 
 from .columns import all_models_columns, column_suffix
 from .derived import flag, source_types
@@ -32,8 +31,8 @@ def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None)
 
     Returns
     -------
-    Table
-        Sorted by objid.
+    dict of str to numpy.ndarray
+        Columns, sorted by objid. (There are more than a hundred: a Table of them would take as long as a small blob.)
     """
     all_bands = bands if all_bands is None else all_bands
     longest = max((len(str(name)) for name in fit_table["brickname"]), default=0)
@@ -56,7 +55,7 @@ def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None)
             elif regular[row]:
                 values[f"{model}_opt_steps"][row] = _NOT_TRIED
     order = np.argsort(np.asarray(fit_table["objid"]), kind="stable")
-    return Table({c.name: values[c.name][order] for c in columns}, copy=False)
+    return {c.name: values[c.name][order] for c in columns}
 
 
 def _fill(values, row, model, record, bands, keep):

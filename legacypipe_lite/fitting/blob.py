@@ -212,8 +212,13 @@ class _Blob:
             for i in present
         ]
         cluster = (self.refmap & REFMAP["CLUSTER"]) != 0
+        if len(present) > 1:
+            signal = self._detection_maps(self.images.data).max_signal_to_noise()
+        else:
+            # A source alone floods all that it can reach, in whatever order.
+            signal = np.zeros(self.mask.shape, np.float32)
         return self.context.detector.segmentation_map(
-            self._detection_maps(self.images.data).max_signal_to_noise(),
+            signal,
             self.mask,
             [p[0] for p in pixels],
             [p[1] for p in pixels],

@@ -16,6 +16,8 @@ __all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
 _NO_SEGMENTS = np.zeros(1, np.int32)
 #: Distance from its centre to which a PSF matters in fits, in units of its FWHM.
 FIT_REACH = 3.0
+#: The same for the components of galaxies, in units of their sigma.
+FIT_TAILS = 3.0
 
 
 @dataclass

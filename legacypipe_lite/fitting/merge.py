@@ -60,21 +60,22 @@ def merge_results(results, detections, unfitted, unfitted_sources, bands, target
     """
     pairs = _surviving(results)
     found = [source for _, source in pairs]
-    table = _rows_of(detections, np.array([s.row for s in found], np.int64))
-    _set_fit_columns(table, pairs, len(bands))
-    table["regular"] = np.ones(len(table), bool)
-    table = _stacked([table, *unfitted])
+    # A dictionary of columns until the end: to change a Table column by column takes long.
+    columns = _rows_of(detections, np.array([s.row for s in found], np.int64))
+    _set_fit_columns(columns, pairs, len(bands))
+    columns["regular"] = np.ones(len(found), bool)
+    columns = _stacked([columns, *({name: t[name] for name in t.colnames} for t in unfitted)])
     sources = [s.source for s in found] + [s for part in unfitted_sources for s in part]
     nivar = 2 + len(bands) + 4
     ivars = np.zeros((len(sources), nivar))
     for k, s in enumerate(found):
         ivars[k] = s.ivar
     models = [s.models for s in found] + [{} for _ in range(len(sources) - len(found))]
-    _set_positions(table, sources, target)
-    new_map, new_number = _set_blobs(table, blobmap)
-    table["brickid"] = np.full(len(table), brick.brickid, np.int32)
-    table["brickname"] = np.full(len(table), brick.name)
-    return FittedCatalog(table, sources, ivars, models, new_map, new_number)
+    _set_positions(columns, sources, target)
+    new_map, new_number = _set_blobs(columns, blobmap)
+    columns["brickid"] = np.full(len(sources), brick.brickid, np.int32)
+    columns["brickname"] = np.full(len(sources), brick.name)
+    return FittedCatalog(Table(columns, copy=False), sources, ivars, models, new_map, new_number)
 
 
 def _surviving(results):
@@ -94,25 +95,24 @@ def _surviving(results):
 
 def _rows_of(detections, rows):
     """Rows of the detection table; -1 gives a row of zeros with blank `ref_cat` that is marked `iterative`."""
-    table = Table()
+    columns = {}
     known = rows >= 0
     for name in detections.colnames:
         column = np.asarray(detections[name])
-        values = np.zeros((len(rows), *column.shape[1:]), column.dtype)
+        columns[name] = np.zeros((len(rows), *column.shape[1:]), column.dtype)
         if known.any():
-            values[known] = column[rows[known]]
-        table[name] = values
-    if "ref_cat" in table.colnames:
-        table["ref_cat"] = np.where(known, np.asarray(table["ref_cat"], "U2"), "  ")
-    table["iterative"] = ~known
-    return table
+            columns[name][known] = column[rows[known]]
+    if "ref_cat" in columns:
+        columns["ref_cat"] = np.where(known, columns["ref_cat"].astype("U2"), "  ")
+    columns["iterative"] = ~known
+    return columns
 
 
-def _set_fit_columns(table, pairs, nbands):
+def _set_fit_columns(columns, pairs, nbands):
     """Columns that come from the fit."""
 
     def column(name, values, dtype, shape=()):
-        table[name] = np.array(values, dtype).reshape(len(pairs), *shape)
+        columns[name] = np.array(values, dtype).reshape(len(pairs), *shape)
 
     sources = [s for _, s in pairs]
     for name in ("fracflux", "fracin", "fracmasked", "rchisq"):
@@ -141,47 +141,44 @@ def _set_fit_columns(table, pairs, nbands):
 
 
 def _stacked(tables):
-    """Tables one below the other; columns that one lacks are zeros there."""
-    tables = [t for t in tables if len(t)] or tables[:1]
-    out = Table()
-    for name in dict.fromkeys(n for t in tables for n in t.colnames):
-        have = [np.asarray(t[name]) for t in tables if name in t.colnames]
+    """Tables (dictionaries of columns) one below the other; columns that one lacks are zeros there."""
+    lengths = [len(next(iter(t.values()), ())) for t in tables]
+    tables = [(t, n) for t, n in zip(tables, lengths) if n] or list(zip(tables, lengths))[:1]
+    out = {}
+    for name in dict.fromkeys(name for t, _ in tables for name in t):
+        have = [np.asarray(t[name]) for t, _ in tables if name in t]
         dtype, shape = np.result_type(*have), have[0].shape[1:]
         out[name] = np.concatenate(
-            [np.asarray(t[name], dtype) if name in t.colnames else np.zeros((len(t), *shape), dtype) for t in tables]
+            [np.asarray(t[name], dtype) if name in t else np.zeros((n, *shape), dtype) for t, n in tables]
         )
     return out
 
 
-def _set_positions(table, sources, target):
+def _set_positions(columns, sources, target):
     """Sky and brick positions, in_bounds, objid."""
+    n = len(sources)
     for axis in ("ra", "dec"):
-        catalog = np.asarray(table[axis], float) if axis in table.colnames else np.zeros(len(table))
-        table[axis] = np.array([getattr(s, axis) if s is not None else c for s, c in zip(sources, catalog)], float)
-    if len(table) == 0:
-        x = y = np.zeros(0)
-    else:
-        x, y = target.sky_to_pixel(np.asarray(table["ra"]), np.asarray(table["dec"]))
-    table["bx"], table["by"] = x.astype(np.float32), y.astype(np.float32)
-    table["ibx"], table["iby"] = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
-    inside = (table["ibx"] >= 0) & (table["ibx"] < target.width) & (table["iby"] >= 0) & (table["iby"] < target.height)
-    table["in_bounds"] = np.asarray(inside, bool)
-    rank = np.asarray(table["ra"]) - _IN_BOUNDS_RANK * inside - _REGULAR_RANK * np.asarray(table["regular"])
-    objid = np.empty(len(table), np.int32)
-    objid[np.argsort(rank, kind="stable")] = np.arange(len(table))
-    table["objid"] = objid
+        catalog = columns.get(axis, np.zeros(n))
+        columns[axis] = np.array([getattr(s, axis) if s is not None else c for s, c in zip(sources, catalog)], float)
+    x, y = target.sky_to_pixel(columns["ra"], columns["dec"]) if n else (np.zeros(0), np.zeros(0))
+    ix, iy = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
+    inside = (ix >= 0) & (ix < target.width) & (iy >= 0) & (iy < target.height)
+    rank = columns["ra"] - _IN_BOUNDS_RANK * inside - _REGULAR_RANK * columns["regular"]
+    objid = np.empty(n, np.int32)
+    objid[np.argsort(rank, kind="stable")] = np.arange(n)
+    columns.update(bx=x.astype(np.float32), by=y.astype(np.float32), ibx=ix, iby=iy, in_bounds=inside, objid=objid)
 
 
-def _set_blobs(table, blobmap):
+def _set_blobs(columns, blobmap):
     """Blob of each row, renumbered, and the number of rows in it; returns the renumbered map and old -> new."""
-    inside = np.asarray(table["in_bounds"])
-    blob = np.full(len(table), -1, np.int64)
-    blob[inside] = blobmap[np.asarray(table["iby"])[inside], np.asarray(table["ibx"])[inside]]
+    inside = columns["in_bounds"]
+    blob = np.full(len(inside), -1, np.int64)
+    blob[inside] = blobmap[columns["iby"][inside], columns["ibx"][inside]]
     old = np.unique(blob[blob >= 0])
     new_number = np.full(int(blobmap.max(initial=-1)) + 2, -1, np.int32)  # the last entry is that of -1
     new_number[old] = np.arange(len(old))
     blob = new_number[blob]
-    table["blob"] = blob.astype(np.int32)
+    columns["blob"] = blob.astype(np.int32)
     counts = np.bincount(blob[blob >= 0], minlength=len(old))
-    table["ninblob"] = np.where(blob >= 0, counts[blob] if len(counts) else 0, 0).astype(np.int32)
+    columns["ninblob"] = np.where(blob >= 0, counts[blob] if len(counts) else 0, 0).astype(np.int32)
     return new_number[blobmap], new_number[:-1]

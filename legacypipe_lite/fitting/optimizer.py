@@ -15,6 +15,7 @@ from ..models.ellipse import hard_from_soft, soft_from_hard
 from ..models.frames import Profile, fixed_profile, galaxy_chunks
 from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
+from .images import FIT_TAILS
 from .normal_kernels import assemble, catalogue_diagonal, gram_galaxy, gram_point_source, move, solve_in_box
 
 __all__ = [
@@ -268,7 +269,7 @@ class _Problem:
         profile = self.profile if self.profile is not None else Profile("SER", sersic)
         chunks = galaxy_chunks(
             w.psf, w.index, px, py, images.shape_cinv(cinv), w.window, profile, tensor, dtensor, self.nshape,
-            self.with_n, border=True, **{"reach": images.psf_reach, **w.render_options},
+            self.with_n, border=True, **{"reach": images.psf_reach, "tails": FIT_TAILS, **w.render_options},
         )  # fmt: skip
         for chunk in chunks:
             gram_galaxy(

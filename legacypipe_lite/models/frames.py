@@ -189,6 +189,7 @@ def galaxy_chunks(
     *,
     border=False,
     reach=None,
+    tails=4.0,
     frame_size=None,
     split_half_size=SPLIT_HALF_SIZE,
     max_mahalanobis2=np.inf,
@@ -218,6 +219,8 @@ def galaxy_chunks(
     reach : numpy.ndarray of float64, shape (n,), optional
         Distance from its centre to which each PSF matters [pixel]; by default that of the stamp's edge. What wraps
         around the edges of a frame comes from farther out.
+    tails : float
+        The same for the components of the mixture, in units of their sigma.
     frame_size : int, optional
         Use this frame size for all images instead of the smallest sufficient one.
     split_half_size : float
@@ -235,7 +238,7 @@ def galaxy_chunks(
     half = split_half_size if psf.sigma[index].min(initial=1.0) > 0 else np.inf
     wings = kernels.plan_frames(
         index, px, py, window, cinv, tensor, dtensor, nshape, profile.var, half,
-        psf.reach if reach is None else reach, GOOD_SIZES, v, dv, share, sizes,
+        psf.reach if reach is None else reach, tails, GOOD_SIZES, v, dv, share, sizes,
     )  # fmt: skip
     if frame_size is not None:
         sizes[:] = frame_size

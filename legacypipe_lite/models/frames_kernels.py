@@ -94,11 +94,11 @@ def fold_stamp(stamp, ph, pw, size, frame):
 
 @njit(cache=True)
 def plan_frames(
-    index, px, py, window, cinv, tensor, dtensor, nshape, var, half_size, reach, good_sizes, v, dv, share, sizes
+    index, px, py, window, cinv, tensor, dtensor, nshape, var, half_size, reach, tails, good_sizes, v, dv, share, sizes
 ):
     """Shapes in pixels, the split of the mixture, and the smallest good frame of one galaxy in many images.
 
-    The model reaches ``sqrt(reach^2 + (3 sigma)^2)`` from the source, sigma being that of the widest component that
+    The model reaches ``sqrt(reach^2 + (tails sigma)^2)`` from the source, sigma being that of the widest component that
     goes through the frame, along its major axis. In the frame's periodic copies the source stands `size` pixels away:
     this must be the reach plus the distance of the farthest window pixel.
 
@@ -119,6 +119,8 @@ def plan_frames(
         Half size [pixel] that defines which components are drawn as Gaussians.
     reach : float64 (n,)
         Distance from its centre to which each PSF matters [pixel].
+    tails : float64
+        Number of sigmas to which a component matters.
     good_sizes : int64
         Frame sizes, ascending.
     v, dv : float64 (n, 3), (n, 3, 3)
@@ -152,7 +154,9 @@ def plan_frames(
         major = mean + math.sqrt(diff * diff + v[i, 1] * v[i, 1])
         x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
         extent = max(max(px[i] - x0, x0 + w - 1 - px[i]), max(py[i] - y0, y0 + h - 1 - py[i]))
-        need = max(max(extent, 0.0) + math.sqrt(reach[i] * reach[i] + 9.0 * widest * major) + 1.0, float(max(w, h)))
+        need = max(
+            max(extent, 0.0) + math.sqrt(reach[i] * reach[i] + tails * tails * widest * major) + 1.0, float(max(w, h))
+        )
         size = 0
         for j in range(good_sizes.size):
             if good_sizes[j] >= need:

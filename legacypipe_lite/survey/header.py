@@ -43,6 +43,7 @@ _VERSION_KEYWORDS = {
 }
 
 
+@lru_cache(maxsize=1)
 def package_version():
     """Version of this package, or "unknown" in a source tree that is not installed."""
     try:
