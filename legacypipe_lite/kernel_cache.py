@@ -36,8 +36,8 @@ def refresh():
         try:
             if stamp.exists() and stamp.read_text() == current:
                 continue
-            for index in cache.glob("*.nbi"):
-                index.unlink(missing_ok=True)
+            for compiled in cache.glob("*.nb[ic]"):
+                compiled.unlink(missing_ok=True)
             cache.mkdir(exist_ok=True)
             stamp.write_text(current)
         except OSError:

@@ -177,6 +177,8 @@ class _Blob:
             position_box=GALAXY_POSITION_BOX if source.from_galaxy_catalog else None,
             max_log_re=source.max_log_re,
             is_inside=None if source.fixed_position and several else self._in_mask,
+            # The size that a catalogue galaxy has now limits the one that it may get.
+            exact=source.from_galaxy_catalog,
         )
         fitted = fit_model(self.images, windows, start_model(source), source, settings)
         entry.source = fitted.to_source(source)

@@ -47,7 +47,9 @@ def measure(images, results, marginal_ivars=False):
 def final_ivar(images, source, patches, marginal_ivars=False):
     """Inverse variances of a source's catalogue parameters from its natural patches (other sources ignored)."""
     windows = images.windows(patches.rectangles)
-    settings = FitSettings(fixed_position=source.fixed_position, max_log_re=np.inf, marginal_ivars=marginal_ivars)
+    settings = FitSettings(
+        fixed_position=source.fixed_position, max_log_re=np.inf, marginal_ivars=marginal_ivars, exact=False
+    )
     return information(images, windows, start_model(source), source, settings)
 
 

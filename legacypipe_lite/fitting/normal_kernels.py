@@ -11,14 +11,15 @@ import numpy as np
 from numba import njit, uint64
 
 from ..models.ellipse_kernels import hard_jacobian
-from ..models.render_kernels import BORDER, point_source
+from ..models.render_kernels import BORDER, STENCIL, point_source
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 #: Pixels whose products are summed in float32 before they go to float64.
 _BLOCK = 512
-_C1 = np.float32(3.0 / 4.0)
-_C2 = np.float32(-3.0 / 20.0)
-_C3 = np.float32(1.0 / 60.0)
+_C1, _C2, _C3 = (np.float32(c) for c in STENCIL)
+# Weights of the pixels 0 ... 6 to both sides in the second derivative.
+_TAPS = np.array([-c for c in STENCIL[::-1]] + [0.0, *STENCIL])
+_D0, _D1, _D2, _D3, _D4, _D5, _D6 = (np.float32(d) for d in np.convolve(_TAPS, _TAPS)[6:])
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -103,7 +104,7 @@ def _constant(inverr, pixel, n, columns, to):
 
 @njit(cache=True, fastmath=_FAST)
 def _negative_slope(g, start, step, inverr, pixel, n, columns, to):
-    """Minus the 7-point derivative along `step` (the derivative with respect to the source's position)."""
+    """Minus the derivative along `step` (the derivative with respect to the source's position)."""
     a, b = start + step, start - step
     c, d = a + step, b - step
     e, f = c + step, d - step
@@ -112,9 +113,37 @@ def _negative_slope(g, start, step, inverr, pixel, n, columns, to):
         columns[to + k] = -slope * inverr[pixel + k]
 
 
+@njit(cache=True, fastmath=_FAST)
+def _first_derivative(g, start, step, n, out):
+    a, b = start + step, start - step
+    c, d = a + step, b - step
+    e, f = c + step, d - step
+    for k in range(n):
+        out[k] = _C1 * (g[a + k] - g[b + k]) + _C2 * (g[c + k] - g[d + k]) + _C3 * (g[e + k] - g[f + k])
+
+
+@njit(cache=True, fastmath=_FAST)
+def _second_derivative(g, start, step, n, out):
+    two, three = step + step, step + step + step
+    four, five, six = two + two, two + three, three + three
+    for k in range(n):
+        x = start + k
+        out[k] = (
+            _D0 * g[x] + _D1 * (g[x + step] + g[x - step]) + _D2 * (g[x + two] + g[x - two])
+            + _D3 * (g[x + three] + g[x - three]) + _D4 * (g[x + four] + g[x - four])
+            + _D5 * (g[x + five] + g[x - five]) + _D6 * (g[x + six] + g[x - six])
+        )  # fmt: skip
+
+
+@njit(cache=True, fastmath=_FAST)
+def _shape_column(dxx, dxy, dyy, xx, xy, yy, inverr, pixel, n, columns, to):
+    for k in range(n):
+        columns[to + k] = (dxx * xx[k] + dxy * xy[k] + dyy * yy[k]) * inverr[pixel + k]
+
+
 @njit(cache=True)
 def gram_galaxy(
-    chunk, models, planes, nderiv, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
+    chunk, planes, dv, nshape, exact, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
     inside,
 ):  # fmt: skip
     """Product matrices of one galaxy in the images of a chunk.
@@ -123,10 +152,14 @@ def gram_galaxy(
     ----------
     chunk : int64 (m,)
         Image numbers.
-    models : float32 (m, ny, nx)
-        Unit-flux models; the window starts at (BORDER, BORDER).
-    planes : float32 (m, 1 + nderiv, size, size)
-        Shape derivatives, in planes 1 and on; the window starts at (0, 0).
+    planes : float32 (m, nplanes, ny, nx)
+        The planes of `spectra_kernels.galaxy_spectra`; the window starts at (BORDER, BORDER).
+    dv : float64 (n, 3, 3)
+        Derivatives of the shape tensor [pixel^2]: rows ln r_e, eps1, eps2; columns xx, xy, yy.
+    nshape : int
+        Number of free shape parameters.
+    exact : bool
+        Whether the planes hold the shape derivatives, or the second moment density.
     window : int32 (n, 4)
     offset, row_offset : int64 (n,)
         Where each window's pixels, and its rows' spans, start.
@@ -145,12 +178,15 @@ def gram_galaxy(
     """
     # Flat arrays and unsigned indices: slices would cost more than the short loops over a row, and signed indices
     # would be checked.
-    ncol = 2 + (2 if position else 0) + nderiv + (1 if background else 0)
-    step = uint64(_BLOCK + models.shape[2])
-    columns = np.empty(ncol * (_BLOCK + models.shape[2]), np.float32)
-    model, derivatives = models.ravel(), planes.ravel()
-    stride, size = uint64(models.shape[2]), uint64(planes.shape[2])
-    one = uint64(1)
+    with_n = planes.shape[1] > 1 + (nshape if exact else 1)
+    ncol = 2 + (2 if position else 0) + nshape + (1 if with_n else 0) + (1 if background else 0)
+    step = uint64(_BLOCK + planes.shape[3])
+    columns = np.empty(ncol * (_BLOCK + planes.shape[3]), np.float32)
+    flat = planes.ravel()
+    stride, size = uint64(planes.shape[3]), uint64(planes.shape[2] * planes.shape[3])
+    rows = np.empty((4, planes.shape[3]), np.float32)
+    slope, xx, xy, yy = rows[0], rows[1], rows[2], rows[3]
+    one, three, six = uint64(1), uint64(3), uint64(6)
     for k in range(chunk.size):
         i = chunk[k]
         m = gram[i]
@@ -165,18 +201,32 @@ def gram_galaxy(
                 continue
             n = uint64(hi - lo)
             pixel = uint64(offset[i] + y * window[i, 2] + lo)
-            start = uint64((k * models.shape[1] + y + BORDER) * models.shape[2] + lo + BORDER)
-            total += _common_columns(model, start, data, inverr, pixel, f, n, columns, step, used)
+            start = uint64(k * planes.shape[1]) * size + uint64(y + BORDER) * stride + uint64(lo + BORDER)
+            total += _common_columns(flat, start, data, inverr, pixel, f, n, columns, step, used)
             to = used + step + step
             if position:
-                _negative_slope(model, start, one, inverr, pixel, n, columns, to)
+                _negative_slope(flat, start, one, inverr, pixel, n, columns, to)
                 to += step
-                _negative_slope(model, start, stride, inverr, pixel, n, columns, to)
+                _negative_slope(flat, start, stride, inverr, pixel, n, columns, to)
                 to += step
-            start = (uint64(k * planes.shape[1] + 1) * size + uint64(y)) * size + uint64(lo)
-            for _ in range(nderiv):
-                _scaled(derivatives, start, inverr, pixel, n, columns, to)
-                start += size * size
+            start += size
+            if exact:
+                for _ in range(nshape):
+                    _scaled(flat, start, inverr, pixel, n, columns, to)
+                    start += size
+                    to += step
+            else:
+                _second_derivative(flat, start, one, n, xx)
+                _second_derivative(flat, start, stride, n, yy)
+                _first_derivative(flat, start - three, stride, n + six, slope)
+                _first_derivative(slope, three, one, n, xy)
+                start += size
+                for d in range(nshape):
+                    dxx, dxy, dyy = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
+                    _shape_column(dxx, dxy, dyy, xx, xy, yy, inverr, pixel, n, columns, to)
+                    to += step
+            if with_n:
+                _scaled(flat, start, inverr, pixel, n, columns, to)
                 to += step
             if background:
                 _constant(inverr, pixel, n, columns, to)

@@ -161,17 +161,18 @@ class GalaxyChunk:
 
     Attributes
     ----------
-    index : numpy.ndarray of int64
+    index : numpy.ndarray of int64, shape (m,)
         Their numbers.
-    models : numpy.ndarray of float32, shape (m, ny, nx)
-        Models; window pixel (x, y) is at (x - x0 + border, y - y0 + border).
-    planes : numpy.ndarray of float32, shape (m, 1 + nshape + with_n, size, size)
-        Derivatives, in planes 1 and on; window pixel (x, y) is at (x - x0, y - y0).
+    planes : numpy.ndarray of float32, shape (m, nplanes, ny, nx)
+        Model, shape derivatives or the second moment density, derivative with respect to the Sersic index (see
+        `spectra_kernels.galaxy_spectra`); window pixel (x, y) is at (x - x0 + border, y - y0 + border).
+    dv : numpy.ndarray of float64, shape (n, 3, 3)
+        Derivatives of the shape tensor [pixel^2] of all images with respect to ln r_e, eps1, eps2: rows of xx, xy, yy.
     """
 
     index: np.ndarray
-    models: np.ndarray
     planes: np.ndarray
+    dv: np.ndarray
 
 
 def galaxy_chunks(
@@ -187,6 +188,7 @@ def galaxy_chunks(
     nshape=0,
     with_n=False,
     *,
+    exact=True,
     border=False,
     reach=None,
     tails=4.0,
@@ -211,11 +213,13 @@ def galaxy_chunks(
     tensor, dtensor : numpy.ndarray, shapes (3,), (3, 3)
         Shape tensor and its derivatives (`ellipse.soft_shape_tensor`).
     nshape : int
-        Shape derivatives to make: 0, 1 (ln r_e) or 3 (ln r_e, eps1, eps2).
+        Free shape parameters: 1 (ln r_e), 3 (ln r_e, eps1, eps2), or 0 if only a model is wanted.
     with_n : bool
-        Also the derivative with respect to the Sersic index.
+        Also make the derivative with respect to the Sersic index.
+    exact : bool
+        Make the shape derivatives themselves, not the second moment density, of which they are second derivatives.
     border : bool
-        Render BORDER pixels around the windows, too, for derivatives with respect to the position.
+        Render BORDER pixels around the windows, too, for derivatives.
     reach : numpy.ndarray of float64, shape (n,), optional
         Distance from its centre to which each PSF matters [pixel]; by default that of the stamp's edge. What wraps
         around the edges of a frame comes from farther out.
@@ -244,7 +248,7 @@ def galaxy_chunks(
         sizes[:] = frame_size
     if not wings:
         share = _NO_SHARE
-    nplanes = 1 + nshape + int(with_n)
+    nplanes = 1 + (nshape if exact else min(nshape, 1)) + int(with_n)
     for size in sorted(set(sizes.tolist())):
         members = index[sizes == size]
         spectra = psf.spectra(size, members)
@@ -253,18 +257,18 @@ def galaxy_chunks(
             chunk = members[first : first + step]
             out = np.empty((len(chunk), nplanes, size, size // 2 + 1), np.complex64)
             galaxy_spectra(
-                chunk, size, spectra, px, py, window, v, dv, nshape, with_n, profile.rates, profile.amplitudes,
+                chunk, size, spectra, px, py, window, v, dv, nshape, exact, with_n, profile.rates, profile.amplitudes,
                 profile.damplitudes, profile.drates, share, waves(size), frequency_forms(size), out,
             )  # fmt: skip
             planes = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
-            models = planes[:, 0]
             if border:
+                frames = planes
                 w, h = window[chunk, 2:].max(axis=0) + 2 * BORDER
-                models = np.empty((len(chunk), h, w), np.float32)
-                kernels.unfold(chunk, planes, window, models)
+                planes = np.empty((len(chunk), nplanes, h, w), np.float32)
+                kernels.unfold(chunk, frames, window, planes)
             if wings:
                 kernels.add_wings(
-                    chunk, px, py, window, v, dv, nshape, with_n, profile.amp, profile.var, profile.damp, profile.dvar,
-                    half, psf.sigma, max_mahalanobis2, BORDER if border else 0, models, planes,
+                    chunk, px, py, window, v, dv, nshape, exact, profile.amp, profile.var, profile.damp, profile.dvar,
+                    half, psf.sigma, max_mahalanobis2, BORDER if border else 0, planes,
                 )  # fmt: skip
-            yield GalaxyChunk(chunk, models, planes)
+            yield GalaxyChunk(chunk, planes, dv)

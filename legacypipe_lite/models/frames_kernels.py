@@ -176,16 +176,18 @@ def plan_frames(
 
 @njit(cache=True)
 def add_wings(
-    chunk, px, py, window, v, dv, nshape, with_n, amp, var, damp, dvar, half_size, sigma, max_mahalanobis2, border,
-    models, planes,
+    chunk, px, py, window, v, dv, nshape, exact, amp, var, damp, dvar, half_size, sigma, max_mahalanobis2, border,
+    planes,
 ):  # fmt: skip
-    """Add the analytic part of the mixture to models and derivatives of the images in `chunk`.
+    """Add the analytic part of the mixture to the planes of the images in `chunk`.
 
     Parameters
     ----------
     chunk : int64 (m,)
-    px, py, window, v, dv, nshape, with_n, half_size
+    px, py, window, v, dv, half_size
         As `plan_frames`.
+    nshape, exact
+        As `spectra_kernels.galaxy_spectra`.
     amp, var, damp, dvar : float64 (K,)
         Mixture and its derivatives with respect to the Sersic index.
     sigma : float64 (n,)
@@ -193,10 +195,8 @@ def add_wings(
     max_mahalanobis2 : float
         See `render_kernels.add_gaussian_part`.
     border : int
-        Pixels by which the models reach beyond the windows.
-    models : float32 (m, ny, nx)
-    planes : float32 (m, 1 + nderiv, size, size)
-        Frames; the derivatives in planes 1 and on are changed.
+        Pixels by which the planes reach beyond the windows.
+    planes : float32 (m, nplanes, ny, nx)
     """
     w_fft = np.empty(var.size)
     w_gauss = np.empty(var.size)
@@ -204,30 +204,31 @@ def add_wings(
         i = chunk[k]
         if split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss):
             add_gaussian_part(
-                amp, var, damp, dvar, w_gauss, v[i], dv[i], nshape, with_n, sigma[i] * sigma[i], px[i], py[i],
-                window[i], border, max_mahalanobis2, models[k], planes[k, 1:],
+                amp, var, damp, dvar, w_gauss, v[i], dv[i], nshape, exact, sigma[i] * sigma[i], px[i], py[i],
+                window[i], border, max_mahalanobis2, planes[k],
             )  # fmt: skip
 
 
 @njit(cache=True)
-def unfold(chunk, planes, window, models):
-    """Models in the images' windows, with a border of BORDER pixels, from periodic frames (m, planes, size, size)."""
-    size = planes.shape[2]
+def unfold(chunk, frames, window, planes):
+    """The images' windows, with a border of BORDER pixels, from periodic frames (m, nplanes, size, size)."""
+    size = frames.shape[2]
     for k in range(chunk.size):
         w, h = window[chunk[k], 2], window[chunk[k], 3]
-        for y in range(h + 2 * BORDER):
-            row = planes[k, 0, (y - BORDER) % size]
-            out = models[k, y]
-            for x in range(BORDER):
-                out[x] = row[size - BORDER + x]
-                out[BORDER + w + x] = row[(w + x) % size]
-            inner = out[BORDER : BORDER + w]
-            for x in range(w):
-                inner[x] = row[x]
+        for p in range(frames.shape[1]):
+            for y in range(h + 2 * BORDER):
+                row = frames[k, p, (y - BORDER) % size]
+                out = planes[k, p, y]
+                for x in range(BORDER):
+                    out[x] = row[size - BORDER + x]
+                    out[BORDER + w + x] = row[(w + x) % size]
+                inner = out[BORDER : BORDER + w]
+                for x in range(w):
+                    inner[x] = row[x]
 
 
 @njit(cache=True)
-def copy_frames(chunk, models, rectangles, patch_offset, flux, patches):
+def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
     """Copy the windows of rendered frames, times the flux, into the flat patch array."""
     for k in range(chunk.size):
         i = chunk[k]
@@ -236,4 +237,4 @@ def copy_frames(chunk, models, rectangles, patch_offset, flux, patches):
         for y in range(h):
             p = patch_offset[i] + y * w
             for x in range(w):
-                patches[p + x] = f * models[k, y, x]
+                patches[p + x] = f * planes[k, 0, y, x]

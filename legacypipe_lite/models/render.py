@@ -9,7 +9,7 @@ from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
 from .frames import Profile, PsfSpectra, fixed_profile, galaxy_chunks
 from .profiles import EXTENT_IN_RE
-from .render_kernels import BORDER, SPLIT_HALF_SIZE
+from .render_kernels import BORDER, SPLIT_HALF_SIZE, STENCIL
 
 __all__ = ["Patches", "render_patches", "render_window", "TimRenderer", "profile_of", "shape_tensor_with_derivatives"]
 
@@ -80,7 +80,7 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
     profile = profile_of(source.type, source.sersic)
     for chunk in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
-        frames_kernels.copy_frames(chunk.index, chunk.models, rectangles, patches.offset, flux, patches.values)
+        frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, patches.offset, flux, patches.values)
     return patches
 
 
@@ -110,6 +110,7 @@ def render_window(
     split_half_size=SPLIT_HALF_SIZE,
     max_mahalanobis2=np.inf,
     derivatives=False,
+    exact=True,
 ):
     """Unit-flux model of one source in a window of one image.
 
@@ -131,6 +132,8 @@ def render_window(
         See `frames.galaxy_chunks`.
     derivatives : bool
         Return also the derivatives.
+    exact : bool
+        Shape derivatives from their transforms; else by pixel differences, as most of the steps of a fit take them.
 
     Returns
     -------
@@ -161,31 +164,30 @@ def render_window(
         dtensor,
         nshape,
         derivatives and source_type == "SER",
+        exact=exact,
         border=derivatives,
         frame_size=frame_size,
         split_half_size=split_half_size,
         max_mahalanobis2=max_mahalanobis2,
     )
-    model = chunk.models[0]
+    planes = chunk.planes[0]
     if not derivatives:
-        return model[:h, :w].copy()
-    out = np.empty((chunk.planes.shape[1] + 2, h, w), np.float32)
-    out[0] = model[BORDER : BORDER + h, BORDER : BORDER + w]
-    out[1] = -stencil_derivative(model, 1, w, h)
-    out[2] = -stencil_derivative(model, 0, w, h)
-    out[3:] = chunk.planes[0, 1:, :h, :w]
-    return out
+        return planes[0, :h, :w].copy()
+    inner = slice(BORDER, BORDER + h), slice(BORDER, BORDER + w)
+    out = [planes[0][inner], -stencil(planes[0], 1)[inner], -stencil(planes[0], 0)[inner]]
+    if exact:
+        out += [plane[inner] for plane in planes[1:]]
+    else:
+        hx, hy = stencil(planes[1], 1), stencil(planes[1], 0)
+        hxx, hxy, hyy = stencil(hx, 1), stencil(hx, 0), stencil(hy, 0)
+        out += [(dxx * hxx + 2 * dxy * hxy + dyy * hyy)[inner] for dxx, dxy, dyy in chunk.dv[0, :nshape]]
+        out += [plane[inner] for plane in planes[2:]]
+    return np.array(out, np.float32)
 
 
-def stencil_derivative(model, axis, w, h):
-    """7-point central derivative of a model with a border along an axis, in its window."""
-    total = np.zeros((h, w), np.float32)
-    for m, c in ((1, 3.0 / 4), (2, -3.0 / 20), (3, 1.0 / 60)):
-        for sign in (1, -1):
-            ys = BORDER + (sign * m if axis == 0 else 0)
-            xs = BORDER + (sign * m if axis == 1 else 0)
-            total += np.float32(sign * c) * model[ys : ys + h, xs : xs + w]
-    return total
+def stencil(plane, axis):
+    """First derivative of an image along an axis, as the fit takes it; not valid in the outer 3 pixels."""
+    return sum(w * (np.roll(plane, -m, axis) - np.roll(plane, m, axis)) for m, w in enumerate(STENCIL, 1))
 
 
 class TimRenderer:

@@ -13,8 +13,11 @@ import math
 import numpy as np
 from numba import njit, uint64
 
-#: Pixels around a window that the 7-point derivative stencil needs.
-BORDER = 3
+#: Weights of the pixels 1, 2, 3 to the right, and minus those to the left, in the first derivative of an image. Second
+#: derivatives are first derivatives twice: so those along a thin galaxy do not see its thickness.
+STENCIL = (3 / 4, -3 / 20, 1 / 60)
+#: Pixels around a window that second derivatives need.
+BORDER = 6
 #: Zeros around a padded stamp: Lanczos taps reach 3 pixels beyond the stamp, and need 3 more to read.
 PAD = 6
 #: Half size [pixel] that defines which mixture components are rendered as analytic Gaussians.
@@ -211,23 +214,24 @@ def add_gaussian_part(
     v,
     dv,
     nshape,
-    with_n,
+    exact,
     sigma2,
     px,
     py,
     window,
     border,
     max_mahalanobis2,
-    model,
-    derivatives,
+    planes,
 ):
-    """Add the wide components, convolved with the companion Gaussian of the PSF, to a model and its derivatives.
+    """Add the wide components, convolved with the companion Gaussian of the PSF, to the planes of a galaxy.
 
     Parameters
     ----------
     amp, var, damp, dvar, w_gauss : float64 (K,)
         Mixture, its derivatives with respect to n, and the share of each component to render here.
-    v, dv, nshape, with_n
+    v : float64 (3,)
+        Shape tensor [pixel^2] of a component of unit variance.
+    dv, nshape, exact
         As `spectra_kernels.galaxy_spectra`, for one image.
     sigma2 : float
         Variance of the PSF's Gaussian [pixel^2].
@@ -236,16 +240,17 @@ def add_gaussian_part(
     window : int (4,)
         x0, y0, w, h.
     border : int
-        Pixels by which `model` reaches beyond the window on each side.
+        Pixels by which the planes reach beyond the window on each side.
     max_mahalanobis2 : float
         Terms at or beyond this squared Mahalanobis distance are left out (inf: none).
-    model : float32 (>= h + 2 border, >= w + 2 border)
-    derivatives : float32 (nshape + with_n, >= h, >= w)
-        Derivatives with respect to the shape, then the Sersic index, in the window.
+    planes : float32 (nplanes, >= h + 2 border, >= w + 2 border)
+        The planes of `spectra_kernels.galaxy_spectra`.
     """
-    x0, y0, w, h = window[0], window[1], window[2], window[3]
-    n = w + 2 * border
-    row = np.empty(n)
+    nplanes = planes.shape[0]
+    with_n = nplanes > 1 + (nshape if exact else 1)
+    x0, y0 = window[0] - border, window[1] - border
+    w, h = window[2] + 2 * border, window[3] + 2 * border
+    row = np.empty(w)
     for k in range(amp.size):
         if w_gauss[k] <= 0.0:
             continue
@@ -259,16 +264,16 @@ def add_gaussian_part(
         c = cxx / det
         norm = w_gauss[k] / (_TWO_PI * math.sqrt(det))
         amplitude = amp[k] * norm
-        for y in range(-border, h + border):
+        for y in range(h):
             dy = y0 + y - py
-            _gaussian_row(1.0, a, b, c, dy, float(x0 - border), px, n, row)
-            for x in range(-border, w + border):
+            _gaussian_row(1.0, a, b, c, dy, float(x0), px, w, row)
+            for x in range(w):
                 dx = x0 + x - px
                 if a * dx * dx + 2.0 * b * dx * dy + c * dy * dy >= max_mahalanobis2:
                     continue
-                g = row[x + border]
-                model[y + border, x + border] += np.float32(amplitude * g)
-                if derivatives.shape[0] == 0 or not (0 <= x < w and 0 <= y < h):
+                g = row[x]
+                planes[0, y, x] += np.float32(amplitude * g)
+                if nplanes == 1:
                     continue
                 # d(density)/d(cov) = density/2 (m m^T - C^-1), m = C^-1 d
                 mx = a * dx + b * dy
@@ -276,12 +281,15 @@ def add_gaussian_part(
                 txx = 0.5 * (mx * mx - a)
                 txy = mx * my - b
                 tyy = 0.5 * (my * my - c)
-                for i in range(nshape):
-                    t = txx * dv[i, 0] + txy * dv[i, 1] + tyy * dv[i, 2]
-                    derivatives[i, y, x] += np.float32(amplitude * g * s * t)
+                if exact:
+                    for d in range(nshape):
+                        t = txx * dv[d, 0] + txy * dv[d, 1] + tyy * dv[d, 2]
+                        planes[1 + d, y, x] += np.float32(amplitude * g * s * t)
+                else:
+                    planes[1, y, x] += np.float32(amplitude * g * s * 0.5)
                 if with_n:
                     t = txx * v[0] + txy * v[1] + tyy * v[2]
-                    derivatives[nshape, y, x] += np.float32(g * norm * (damp[k] + amp[k] * dvar[k] * t))
+                    planes[nplanes - 1, y, x] += np.float32(g * norm * (damp[k] + amp[k] * dvar[k] * t))
 
 
 @njit(cache=True)

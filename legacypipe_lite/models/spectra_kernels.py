@@ -27,6 +27,7 @@ _EXPONENT = np.int32(1 << 23)
 _BIAS = np.int32(127)
 _SMALLEST = np.float32(-100.0)
 _LN2_32 = np.float32(_LN2)
+_SLOPE = np.float32(-_LN2 / (4 * math.pi**2))
 
 
 @njit(cache=True, inline="always")
@@ -40,8 +41,8 @@ def _power_of_two(t):
 
 @njit(cache=True, fastmath=_FAST)
 def _add_component(q, rate, amp, n, g, slope):
-    """Add ``amp 2^(rate q)`` to g, and its derivative with respect to q to `slope`."""
-    step = amp * rate * _LN2_32
+    """Add ``amp 2^(rate q)`` to g, and minus its derivative with respect to q, over 4 pi^2, to `slope`."""
+    step = amp * rate * _SLOPE
     for k in range(n):
         e = _power_of_two(max(rate * q[k], _SMALLEST))
         g[k] += amp * e
@@ -51,7 +52,7 @@ def _add_component(q, rate, amp, n, g, slope):
 @njit(cache=True, fastmath=_FAST)
 def _add_component_with_index(q, rate, amp, damp, drate, n, g, slope, dindex):
     """As `_add_component`, and the derivative with respect to the Sersic index to `dindex`."""
-    step = amp * rate * _LN2_32
+    step = amp * rate * _SLOPE
     change = amp * drate * _LN2_32
     for k in range(n):
         e = _power_of_two(max(rate * q[k], _SMALLEST))
@@ -68,10 +69,9 @@ def _quadratic_form(forms, vxx, vxy, vyy, n, q):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _scaled_form(forms, vxx, vxy, vyy, factor, n, out):
-    xx, xy, yy = forms[0], forms[1], forms[2]
+def _scale(a, b, c, n):
     for k in range(n):
-        out[k] = (vxx * xx[k] + vxy * xy[k] + vyy * yy[k]) * factor[k]
+        a[k] *= c * b[k]
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -135,7 +135,7 @@ def axis_factors(size, count, shift, taps, cosine, sine, re, im):
 
 @njit(cache=True)
 def _transforms(q, size, schur, rate, amp, damp, drate, with_n, g, slope, dindex):
-    """Transform of a mixture, its derivatives with respect to q and to the Sersic index, at all frequencies.
+    """Transforms of the three planes of `galaxy_spectra`, before the convolution with the PSF, at all frequencies.
 
     `schur` is the smallest value of q in a row, over ky^2 (in units of the frame's frequencies).
     """
@@ -170,9 +170,19 @@ def _transforms(q, size, schur, rate, amp, damp, drate, with_n, g, slope, dindex
 
 @njit(cache=True)
 def galaxy_spectra(
-    index, size, psf, px, py, window, v, dv, nshape, with_n, rate, amp, damp, drate, share, waves, forms, out
-):
-    """Spectra of one galaxy in many images, and of its derivatives with respect to the shape.
+    index, size, psf, px, py, window, v, dv, nshape, exact, with_n, rate, amp, damp, drate, share, waves, forms, out
+):  # fmt: skip
+    """Spectra of one galaxy in many images, and of what its derivatives are made from.
+
+    With the mixture's components ``a_k N(0, s_k V)``, the planes are
+
+    * the galaxy, ``sum_k a_k N_k``;
+    * if shape parameters are free, either their derivatives (`exact`), or the galaxy's *second moment density*,
+      ``sum_k a_k s_k / 2 N_k``: when the shape tensor V changes by dV, the galaxy changes by ``dV_xx d^2/dx^2 + 2 dV_xy
+      d^2/dxdy + dV_yy d^2/dy^2`` of it (the heat equation), which on pixels is good to about 1 per cent;
+    * `with_n`: the derivative with respect to the Sersic index;
+
+    all convolved with the PSF.
 
     Parameters
     ----------
@@ -188,11 +198,11 @@ def galaxy_spectra(
     v : float64 (n, 3)
         Shape tensor V [pixel^2] of a component of unit variance: V_xx, V_xy, V_yy.
     dv : float64 (n, 3, 3)
-        Its derivatives with respect to the shape parameters; row 0 is ln r_e, for which it is 2 V.
+        Its derivatives with respect to ln r_e, eps1, eps2.
     nshape : int
-        Number of shape parameters for which spectra are made (0, 1 or 3).
-    with_n : bool
-        Also make the derivative with respect to the Sersic index.
+        Number of free shape parameters: 0, 1 (ln r_e) or 3.
+    exact, with_n : bool
+        Which planes to make, see above.
     rate, amp, damp, drate : float32 (K,)
         Mixture: component k has the transform ``amp 2^(rate q)``, q = nu^T V nu; derivatives with respect to the index.
     share : float32 (n, K)
@@ -201,13 +211,14 @@ def galaxy_spectra(
         Cosine and sine of 2 pi j / size.
     forms : float32 (3, size * (size // 2 + 1))
         kx^2, 2 kx ky, ky^2.
-    out : complex64 (m, 1 + nshape + with_n, size, size // 2 + 1)
+    out : complex64 (m, nplanes, size, size // 2 + 1)
+        Planes in the above order.
     """
     half = size // 2 + 1
     n = size * half
     scratch = np.empty((9, n), np.float32)
     q, g, slope, dindex = scratch[0], scratch[1], scratch[2], scratch[3]
-    shift_re, shift_im, re, im, factor = scratch[4], scratch[5], scratch[6], scratch[7], scratch[8]
+    shift_re, shift_im, re, im, plane = scratch[4], scratch[5], scratch[6], scratch[7], scratch[8]
     column = np.empty((2, half), np.float32)
     row = np.empty((2, size), np.float32)
     taps, slopes = np.empty(7), np.empty(7)
@@ -233,11 +244,13 @@ def galaxy_spectra(
         _transforms(q, size, schur, rate, some, dsome, drate, with_n, g, slope, dindex)
         planes = flat[k]
         _interleave(re, im, g, n, planes[0].ravel())
-        for d in range(nshape):
-            a = dv[i, d, 0] * scale
-            b = dv[i, d, 1] * scale
-            c = dv[i, d, 2] * scale
-            _scaled_form(forms, np.float32(a), np.float32(b), np.float32(c), slope, n, factor)
-            _interleave(re, im, factor, n, planes[1 + d].ravel())
+        if exact:
+            for d in range(nshape):
+                a, b, c = dv[i, d, 0] * scale, dv[i, d, 1] * scale, dv[i, d, 2] * scale
+                _quadratic_form(forms, np.float32(a), np.float32(b), np.float32(c), n, plane)
+                _scale(plane, slope, np.float32(-4 * math.pi**2), n)
+                _interleave(re, im, plane, n, planes[1 + d].ravel())
+        elif nshape > 0:
+            _interleave(re, im, slope, n, planes[1].ravel())
         if with_n:
-            _interleave(re, im, dindex, n, planes[1 + nshape].ravel())
+            _interleave(re, im, dindex, n, planes[planes.shape[0] - 1].ravel())

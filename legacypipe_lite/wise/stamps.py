@@ -197,7 +197,7 @@ class StampRenderer:
             batch = members[first : first + step]
             out = np.empty((len(batch), 1, size, size // 2 + 1), np.complex64)
             galaxy_spectra(
-                batch, size, spectrum, px, py, windows, shapes, _NO_DERIVATIVES, 0, False, profile.rates,
+                batch, size, spectrum, px, py, windows, shapes, _NO_DERIVATIVES, 0, True, False, profile.rates,
                 profile.amplitudes, profile.damplitudes, profile.drates, _NO_SHARE, waves(size), frequency_forms(size),
                 out,
             )  # fmt: skip

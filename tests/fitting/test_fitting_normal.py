@@ -5,18 +5,22 @@ import pytest
 from scipy.optimize import minimize
 
 from legacypipe_lite.fitting import normal_kernels as kernels
+from legacypipe_lite.models.render import stencil
 
 
 def _numpy_gram(columns):
     return np.array([[np.sum(a.astype(float) * b) for b in columns] for a in columns])
 
 
-@pytest.mark.parametrize("position,background,nderiv", [(True, True, 4), (True, False, 1), (False, True, 0)])
-def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
+@pytest.mark.parametrize(
+    "position, background, nshape, exact, with_n",
+    [(True, True, 3, False, True), (True, False, 1, True, False), (False, True, 3, True, True)],
+)
+def test_gram_of_a_galaxy_equals_plain_sums(position, background, nshape, exact, with_n):
     rng = np.random.default_rng(4)
-    h, w, size = 17, 23, 32
-    planes = rng.normal(size=(1, 1 + nderiv, size, size)).astype(np.float32)
-    models = rng.normal(size=(1, h + 6, w + 6)).astype(np.float32)
+    h, w = 17, 23
+    planes = rng.normal(size=(1, 1 + (nshape if exact else 1) + with_n, h + 12, w + 14)).astype(np.float32)
+    dv = rng.normal(size=(1, 3, 3))
     data = rng.normal(size=(h, w)).astype(np.float32)
     inverr = rng.uniform(0, 2, (h, w)).astype(np.float32)
     inverr[:, :4] = 0
@@ -25,25 +29,28 @@ def test_gram_of_a_galaxy_equals_plain_sums(position, background, nderiv):
     spans[5] = (w, 0)
     window = np.array([[3, 4, w, h]], np.int32)
     zero = np.zeros(1, np.int64)
-    ncol = 2 + 2 * position + nderiv + background
+    ncol = 2 + 2 * position + nshape + with_n + background
     gram, inside = np.empty((1, ncol, ncol)), np.empty(1)
     kernels.gram_galaxy(
-        zero, models, planes, nderiv, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]),
+        zero, planes, dv, nshape, exact, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]),
         position, background, gram, inside,
     )  # fmt: skip
-    g = models[0].astype(float)
-    part = np.s_[3 : 3 + h, 3 : 3 + w]
+    part = np.s_[6 : 6 + h, 6 : 6 + w]
+    g, moment = planes[0, :2].astype(float)
     columns = [data - 0.7 * g[part], g[part]]
     if position:
-        for axis in (1, 0):
-            slope = sum(
-                c * (np.roll(g, -m, axis) - np.roll(g, m, axis)) for m, c in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
-            )
-            columns.append(-slope[part])
-    columns += [planes[0, 1 + k, :h, :w] for k in range(nderiv)]
+        columns += [-stencil(g, axis)[part] for axis in (1, 0)]
+    xx, xy, yy = (stencil(stencil(moment, a), b) for a, b in ((1, 1), (0, 1), (0, 0)))
+    if exact:
+        columns += list(planes[0, 1 : 1 + nshape][:, *part])
+    else:
+        columns += [(d[0] * xx + 2 * d[1] * xy + d[2] * yy)[part] for d in dv[0]]
+    if with_n:
+        columns.append(planes[0, -1][part])
     if background:
         columns.append(np.ones((h, w)))
-    np.testing.assert_allclose(gram[0], _numpy_gram([c * inverr for c in columns]), rtol=2e-5, atol=2e-4)
+    want = _numpy_gram([c * inverr for c in columns])
+    np.testing.assert_allclose(gram[0], want, rtol=2e-5, atol=1e-6 * np.abs(want).max())
     assert inside[0] == pytest.approx(g[part][inverr > 0].sum(), abs=1e-4)
 
 
