@@ -147,8 +147,7 @@ class PsfSpectra:
             return values
         missing = index[~done[index]]
         frames = np.empty((len(missing), size, size), np.float32)
-        for frame, i in zip(frames, missing):
-            kernels.fold_stamp(self.padded[i], self.ph[i], self.pw[i], size, frame)
+        kernels.fold_stamps(missing, self.padded, self.ph, self.pw, size, frames)
         transformed = fft.rfft2(frames, axes=(1, 2)).reshape(len(missing), -1)
         values[missing, 0], values[missing, 1] = transformed.real, transformed.imag
         done[missing] = True

@@ -54,42 +54,22 @@ def pad_stamp(stamp, out):
 
 
 @njit(cache=True)
-def evaluate_stamp(basis, degree, u, v, normalize, out):
-    """PSF stamp of a polynomial model at normalised position (u, v), written into a padded stamp."""
-    ph, pw = basis.shape[1], basis.shape[2]
-    out[:] = np.float32(0.0)
-    k = 0
-    vj = 1.0
-    for j in range(degree + 1):
-        t = vj
-        for _ in range(degree + 1 - j):
-            c = np.float32(t)
-            for y in range(ph):
-                for x in range(pw):
-                    out[PAD + y, PAD + x] += c * basis[k, y, x]
-            t *= u
-            k += 1
-        vj *= v
-    if normalize:
-        total = 0.0
-        for y in range(ph):
-            for x in range(pw):
-                total += out[PAD + y, PAD + x]
-        if total != 0.0:
-            c = np.float32(1.0 / total)
-            for y in range(ph):
-                for x in range(pw):
-                    out[PAD + y, PAD + x] *= c
-
-
-@njit(cache=True)
-def fold_stamp(stamp, ph, pw, size, frame):
-    """Centre a padded stamp on frame pixel (0, 0) of a periodic size x size frame; what sticks out is folded in."""
-    frame[:] = np.float32(0.0)
-    for y in range(ph):
-        yy = (y - ph // 2) % size
-        for x in range(pw):
-            frame[yy, (x - pw // 2) % size] += stamp[PAD + y, PAD + x]
+def fold_stamps(index, stamps, ph, pw, size, frames):
+    """Centre padded stamps on pixel (0, 0) of periodic frames (m, size, size); what sticks out is folded in."""
+    for k in range(index.size):
+        i = index[k]
+        frame = frames[k]
+        frame[:] = np.float32(0.0)
+        first = (-(pw[i] // 2)) % size
+        for y in range(ph[i]):
+            stamp = stamps[i, PAD + y]
+            row = frame[(y - ph[i] // 2) % size]
+            to = first
+            for x in range(PAD, PAD + pw[i]):
+                row[to] += stamp[x]
+                to += 1
+                if to == size:
+                    to = 0
 
 
 @njit(cache=True)

@@ -78,10 +78,8 @@ class PsfModel:
         -------
         numpy.ndarray of float32, shape `stamp_shape`
         """
-        terms = self.polynomial_terms(x, y)
-        stamp = np.zeros(self.basis.shape[1:], np.float32)
-        for t, b in zip(terms, self.basis):
-            stamp += np.float32(t) * b
+        terms = self.polynomial_terms(x, y).astype(np.float32)
+        stamp = (terms @ self.basis.reshape(len(terms), -1)).reshape(self.basis.shape[1:])
         if self.sampling != 1.0:
             stamp = resample_stamp(stamp, self.sampling)
         if self.normalize:
