@@ -5,6 +5,7 @@ load, the *calibration loop*: that many *units* a piece of work takes.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -34,6 +35,7 @@ __all__ = [
     "cpu_per_call",
     "guarded",
     "in_fresh_process",
+    "keep_freed_memory",
     "make_parser",
     "split_arguments",
 ]
@@ -121,6 +123,22 @@ def cpu_per_call(*functions, seconds=0.5, blocks=15):
                 function()
             fastest[k] = min(fastest[k], (time.process_time() - began) / n)
     return fastest
+
+
+def keep_freed_memory():
+    """Keep memory that is freed in this process (glibc only).
+
+    In a brick run, images and models keep the heap large, and what a step of a fit frees stays there for the next one.
+    A process that does nothing else may give it back to the system and get it again, page by page, at each step; or it
+    may not, by chance: that makes steps on many images slower by half, or not.
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(trim_threshold, 2**28)
+    mallopt(mmap_threshold, 2**25)
 
 
 def in_fresh_process(function, *arguments):
@@ -418,6 +436,10 @@ def guarded(main):
         return main()
     except (BenchmarkError, LegacypipeError) as error:
         print(f"{Path(sys.argv[0]).stem}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who reads the output has enough of it; nothing may complain at the end, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,13 +1,14 @@
 """Programs under observation: wall and CPU time, memory of all their processes, and when they said what."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Observed", "observe", "tree_memory"]
+__all__ = ["Observed", "OtherPrograms", "observe", "tree_memory"]
 
 
 @dataclass
@@ -121,3 +122,36 @@ def _pss(pid):
     except OSError:
         pass
     return None
+
+
+class OtherPrograms:
+    """Context manager that finds out how busy other programs keep the machine meanwhile (Linux).
+
+    Attributes
+    ----------
+    share : float or None
+        CPU time of other programs, as a fraction of that of all cores; None if the system does not tell.
+    """
+
+    share = None
+
+    def __enter__(self):
+        self._before = self._times()
+        return self
+
+    def __exit__(self, *exception):
+        if self._before is None:
+            return
+        wall, busy, own = (now - before for now, before in zip(self._times(), self._before))
+        self.share = max(busy - own, 0.0) / (wall * os.cpu_count())
+
+    @staticmethod
+    def _times():
+        """Wall time, CPU time of all programs, and of this one with its ended children [s]."""
+        try:
+            user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8])
+        except (OSError, ValueError):
+            return None
+        ticks = user + nice + system + sum(interrupts)
+        own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), own

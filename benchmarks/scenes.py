@@ -41,9 +41,11 @@ class Scene:
         Of the source in each band [nanomaggies]; pixels have a noise of 0.01.
     shape : tuple of float
         r_e [arcsec], e1, e2, Sersic index.
+    known_star : bool
+        The fit knows that the source is a star.
     """
 
-    def __init__(self, kind, images, size=81, flux=20.0, shape=()):
+    def __init__(self, kind, images, size=81, flux=20.0, shape=(), known_star=False):
         if images != 1 and images % 3:
             raise ValueError("1 image, or a multiple of 3")
         self.size = size
@@ -52,7 +54,9 @@ class Scene:
         position = target(size).pixel_to_sky(middle + 0.3, middle - 0.2)
         self.truth = Source(kind, *position, [flux] * len(self.bands), *shape)
         #: What detection hands over: a point source on a whole pixel.
-        self.detected = Source("PSF", *target(size).pixel_to_sky(middle, middle), self.truth.flux)
+        self.detected = Source(
+            "PSF", *target(size).pixel_to_sky(middle, middle), self.truth.flux, forced_pointsource=known_star
+        )
         self.tims = make_tims(
             [self.truth], size=size, bands=self.bands, per_band=images // len(self.bands), sig1=_NOISE, psf=moffat_psf()
         )

@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from processes import observe, tree_memory
+from processes import OtherPrograms, observe, tree_memory
 
 PARENT = """
 import subprocess, sys
@@ -36,3 +36,17 @@ def test_without_a_look_at_the_memory():
 def test_memory_of_this_process():
     assert tree_memory(os.getpid()) > 1_000_000
     assert tree_memory(2**22 + 1) is None  # no such process
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="needs Linux")
+def test_other_programs():
+    with OtherPrograms() as others:
+        sum(range(2_000_000))
+    assert 0 <= others.share <= 1.5  # the system counts in ticks of 10 ms
+
+
+def test_other_programs_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setattr(OtherPrograms, "_times", staticmethod(lambda: None))
+    with OtherPrograms() as others:
+        pass
+    assert others.share is None

@@ -46,18 +46,20 @@ def test_help(script, capsys):
 
 @pytest.mark.compiled
 def test_engine(tmp_path, capsys, monkeypatch):
-    few = ("bright star", 'bright EXP 1"')
+    few = ("bright star, known as one", 'bright EXP 1"')
     monkeypatch.setattr(bench_engine, "SOURCES", {name: bench_engine.SOURCES[name] for name in few})
     path = tmp_path / "run.json"
     command = ["--images", "1", "--models", 'PSF,EXP .8"', "--fit-images", "3", "--seconds", "0.001"]
     assert bench_engine.main([*command, "--save", str(path)]) == 0
-    steps, fits = stored(path)
+    steps, fits, published = stored(path)
     assert steps[0]["images"] == 1 and set(steps[0]) == {"images", "PSF", 'EXP .8"'}
     fits = {row["source"]: row for row in fits}
     assert fits["bright star, known as one"]["models fitted"] == "PSF"
     assert fits['bright EXP 1"']["models fitted"] == "PSF REX DEV EXP SER"
     assert fits["galaxy, fit only"]["region"] == "48 x 48"
     assert all(row["selection ms"] > 0 for row in fits.values())
+    assert [row["program"] for row in published] == ["ngmix", "photutils", "crowdsource"]
+    assert published[0]["ms"] == fits["galaxy, fit only"]["selection ms"]
     assert bench_engine.main([*command, "--compare", str(path)]) == 0
     assert "in calibration units" in capsys.readouterr().out
 
