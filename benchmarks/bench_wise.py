@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""Stage wise_forced on a mock brick: CPU seconds, and pulls of the fluxes.
-
-    benchmarks/bench_wise.py [--sources 5000] [--psf-dir DIR] [--epochs N] [--threads N] [--keep DIR]
+"""How long does stage wise_forced take on a full brick, and are its fluxes right?
 
 Writes one whole unWISE tile (2048 x 2048 pixels, four bands) with stars and galaxies drawn independently of the
-package, runs the stage for a full brick on it, and prints one table. Without --psf-dir (a folder with the data of
-`unwise_psf`) the PSFs are the radial profiles, in the mock as in the photometry.
+package, runs the stage for a full brick on it twice, and prints what it cost, and the pulls of the fluxes: their median
+should be 0, their width 1. Without --psf-dir the PSFs are the radial profiles, in the mock as in the photometry.
+
+    python benchmarks/bench_wise.py
+    python benchmarks/bench_wise.py --sources 2000 --epochs 12 --threads 2 --keep wise-mock
 """
 
-import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import common
 import numpy as np
 from astropy.table import Table
+from common import Column
 from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "wise"))
@@ -25,6 +26,7 @@ from wise_synthetic import PIXEL, MockTile, galaxy_image, point_image, sigma_of,
 from legacypipe_lite.models import Source  # noqa: E402
 from legacypipe_lite.options import RunOptions  # noqa: E402
 from legacypipe_lite.parallel import run_tasks  # noqa: E402
+from legacypipe_lite.resources import measure  # noqa: E402
 from legacypipe_lite.stages import Report, load_stage  # noqa: E402
 from legacypipe_lite.survey import OutputTree  # noqa: E402
 from legacypipe_lite.wcs import target_wcs  # noqa: E402
@@ -88,7 +90,7 @@ def wing_level(light, psf, x, y, flux):
 
 
 def run_stage(folder, truth, args):
-    """The stage on the mock brick; its table, and what it cost."""
+    """The stage on the mock brick: its table, the table of its input, CPU and wall seconds."""
     target = target_wcs(TILE.ra, TILE.dec, BRICK_SIZE, BRICK_SIZE, 0.262)
     sources = [
         Source(r["type"], r["ra"], r["dec"], [1.0], r["shape_r"], r["shape_e1"], r["shape_e2"], r["sersic"])
@@ -113,9 +115,9 @@ def run_stage(folder, truth, args):
         report=Report(),
     )
     stage = load_stage("wise_forced")
-    cpu, wall = time.process_time(), time.perf_counter()
-    made = stage.run(state, options, tools)
-    return made["wise_table"], table, time.process_time() - cpu, time.perf_counter() - wall
+    with measure() as usage:
+        made = stage.run(state, options, tools)
+    return made["wise_table"], table, usage.cpu, usage.wall
 
 
 def pulls(truth, measured, table, band):
@@ -140,30 +142,42 @@ def pulls(truth, measured, table, band):
             yield name, len(p), middle, (high - low) / 2
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sources", type=int, default=5000)
-    parser.add_argument("--psf-dir")
-    parser.add_argument("--epochs", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", help="write the mock here, and use it again if it is there")
-    args = parser.parse_args()
+def pull_rows(truth, measured, table):
+    """Rows of the table of pulls."""
+    for band in COLOURS:
+        for name, n, middle, width in pulls(truth, measured, table, band):
+            yield [f"W{band}", name, n, float(middle), float(width)]
+
+
+def main(argv=None):
+    parser = common.make_parser(__doc__)
+    parser.add_argument("--sources", type=int, default=5000, metavar="N", help="default: 5000")
+    parser.add_argument("--psf-dir", metavar="FOLDER", help="the data of the package unwise_psf")
+    parser.add_argument("--epochs", type=int, default=0, metavar="N", help="time-resolved coadds (default: none)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="worker processes (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all random numbers (default: 1)")
+    parser.add_argument("--keep", metavar="FOLDER", help="write the mock here, and use it again if it is there")
+    args = parser.parse_args(argv)
+    session = common.Session("bench_wise", args)
     rng = np.random.default_rng(args.seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.keep or temporary)
         truth = make_truth(args.sources, rng)
         if not (folder / "full").exists():
             write_mock(folder, truth, PsfModels(args.psf_dir, []), rng, args.epochs)
+        first = run_stage(folder, truth, args)
         measured, table, cpu, wall = run_stage(folder, truth, args)
-        measured, table, again, _ = run_stage(folder, truth, args)
-    print(f"{args.sources} sources, {args.epochs} epochs, {args.threads} threads")
-    print(f"CPU {cpu:.2f} s (second time {again:.2f} s), wall {wall:.2f} s")
-    print("band  sample       n  median   width")
-    for band in COLOURS:
-        for name, n, middle, width in pulls(truth, measured, table, band):
-            print(f"W{band}    {name:9s}{n:5d}  {middle:+.3f}  {width:6.3f}")
+    session.calibrate()
+    columns = [Column("sources", "key"), Column("epochs", "key"), Column("threads", "key")]
+    columns += [Column(name, "time") for name in ("first CPU s", "first wall s", "CPU s", "wall s")]
+    columns += [Column("sources per core-second", "rate", 0)]
+    row = [args.sources, args.epochs, args.threads, *first[2:], cpu, wall, args.sources / cpu]
+    session.show(common.Table("stage wise_forced on a full brick", columns, [row]))
+    columns = [Column("band", "key"), Column("sample", "key"), Column("sources")]
+    columns += [Column("median pull", decimals=3), Column("width", decimals=3)]
+    session.show(common.Table("pulls of the fluxes", columns, list(pull_rows(truth, measured, table))))
+    return session.finish()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(common.guarded(main))

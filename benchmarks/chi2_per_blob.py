@@ -1,20 +1,30 @@
-#!/usr/bin/env python
-"""Total chi-squared of every blob for two catalogues of the same brick.
+#!/usr/bin/env python3
+"""Which of two catalogues of the same brick fits its images better, blob by blob?
 
-    chi2_per_blob.py OURS.fits REFERENCE.fits [--worst N] -- RUNBRICK-OPTIONS
+The images are prepared up to stage srcs; then the sources of each catalogue are rendered into them, and chi-squared is
+summed over the unmasked pixels of each blob. Sky levels that were fitted together with single sources are in neither
+catalogue and therefore count for both.
 
-The images are prepared with the given options (up to stage srcs); then the sources of each tractor catalogue are
-rendered into them, and chi-squared is summed over the unmasked pixels of each blob. Sky levels that were fitted
-together with single sources are in neither catalogue and therefore count for both.
+CATALOGUE and OTHER are tractor catalogues, or output folders with one. OTHER is that of the reference implementation
+(default: the one that comes with the test field), or with --before an earlier one of this package: then no blob may be
+worse than before by more than --limit, else the exit status is 1.
+
+    python benchmarks/chi2_per_blob.py simA out
+    python benchmarks/bench_brick.py simA --keep before     (and after a change of the code: --keep after)
+    python benchmarks/chi2_per_blob.py simA after/simA/out before/simA/out --before
+    python benchmarks/chi2_per_blob.py mysurvey after before --before -- --brick 1102p240 --no-wise
 """
 
-import argparse
+import logging
 import sys
+import tempfile
+from pathlib import Path
 
 import fitsio
 import numpy as np
+from common import BenchmarkError, Column, Session, Table, guarded, make_parser, split_arguments
+from fields import KNOWN, find_field
 
-from legacypipe_lite.cli.runbrick import make_parser, parse_options
 from legacypipe_lite.fitting import BlobContext
 from legacypipe_lite.fitting.cutouts import blob_wcs, cut_tims
 from legacypipe_lite.fitting.images import BlobImages
@@ -64,29 +74,83 @@ def blob_chi2(state, sources, shape_jacobian="local"):
     return np.array(chi2)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ours")
-    parser.add_argument("reference")
-    parser.add_argument("--worst", type=int, default=10)
-    own, rest = sys.argv[1:], []
-    if "--" in own:
-        k = own.index("--")
-        own, rest = own[:k], own[k + 1 :]
+def find_catalogue(name):
+    """The tractor catalogue that an argument means: itself, or the one in an output folder."""
+    path = Path(name)
+    if path.is_file():
+        return str(path)
+    found = sorted(path.glob("tractor/*/tractor-*.fits"))
+    if len(found) != 1:
+        raise BenchmarkError(f"{name}: no catalogue, and {len(found)} catalogues in its folder tractor")
+    return str(found[0])
+
+
+def worst_table(chi2, other, sources, worst, other_name):
+    """Table of the blobs in which the first catalogue is worst, compared with the other.
+
+    Parameters
+    ----------
+    chi2, other : numpy.ndarray
+        chi-squared of each blob.
+    sources : sequence of int
+        Number of detections of each blob.
+    worst : int
+        Number of rows.
+    other_name : str
+    """
+    difference = chi2 - other
+    rows = [
+        [int(k), int(sources[k]), float(chi2[k]), float(other[k]), float(difference[k])]
+        for k in np.argsort(-difference, kind="stable")[:worst]
+    ]
+    columns = [
+        Column("blob", "key"),
+        Column("detections"),
+        Column("chi2", decimals=1),
+        Column(other_name, decimals=1),
+        Column("difference", decimals=2),
+    ]
+    note = f"{len(chi2)} blobs, total chi2 {chi2.sum():.1f}, {other_name} {other.sum():.1f}: {difference.sum():+.1f}"
+    return Table(f"chi-squared of the {len(rows)} worst blobs", columns, rows, [note])
+
+
+def main(argv=None):
+    own, extra = split_arguments(argv)
+    parser = make_parser(__doc__)
+    parser.add_argument("field", metavar="FIELD", help="survey directory, or one of " + ", ".join(KNOWN))
+    parser.add_argument("catalogue", metavar="CATALOGUE", help="what is looked at")
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="what it is compared with")
+    parser.add_argument("--before", action="store_true", help="OTHER is an earlier catalogue of this package")
+    parser.add_argument(
+        "--limit", type=float, default=0.5, metavar="X", help="with --before: how much worse is too much (default: 0.5)"
+    )
+    parser.add_argument("--worst", type=int, default=10, metavar="N", help="number of blobs to show (default: 10)")
     arguments = parser.parse_args(own)
-    options = parse_options(make_parser().parse_args(rest))
-    run = BrickRun(options)
-    run.stage("srcs")
-    bands = list(run.state["bands"])
-    ours = blob_chi2(run.state, read_sources(arguments.ours, bands), options.shape_jacobian)
-    theirs = blob_chi2(run.state, read_sources(arguments.reference, bands), "header")
-    difference = ours - theirs
-    print(f"{len(ours)} blobs; total chi2 ours {ours.sum():.1f} reference {theirs.sum():.1f}: {difference.sum():+.1f}")
-    print("blob  sources       ours  reference  difference")
-    for k in np.argsort(-difference)[: arguments.worst]:
-        n = len(run.state["blob_sources"][k])
-        print(f"{k:4d}  {n:7d}  {ours[k]:9.1f}  {theirs[k]:9.1f}  {difference[k]:+10.2f}")
+    field = find_field(arguments.field, extra)
+    if arguments.other is None and (arguments.before or field.reference_output is None):
+        parser.error("OTHER is missing")
+    paths = [find_catalogue(name) for name in (arguments.catalogue, arguments.other or field.reference_output)]
+    session = Session("chi2_per_blob", arguments)
+    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
+    with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+        options = field.options(outdir, [*extra, "--no-write"])
+        run = BrickRun(options)
+        run.stage("srcs")
+        bands = list(run.state["bands"])
+        chi2 = blob_chi2(run.state, read_sources(paths[0], bands), options.shape_jacobian)
+        # The reference implementation takes the scale of shapes from the header.
+        jacobian = options.shape_jacobian if arguments.before else "header"
+        other = blob_chi2(run.state, read_sources(paths[1], bands), jacobian)
+    detections = [len(rows) for rows in run.state["blob_sources"]]
+    name = "before" if arguments.before else "reference"
+    table = worst_table(chi2, other, detections, arguments.worst, name)
+    too_bad = int(np.sum(chi2 - other > arguments.limit))
+    if arguments.before:
+        table.notes.append(f"{too_bad} blobs are worse by more than {arguments.limit:g}")
+    session.show(table)
+    session.finish()
+    return int(arguments.before and too_bad > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))
