@@ -4,6 +4,7 @@ import json
 import sys
 from types import SimpleNamespace
 
+import bench_accuracy
 import bench_brick
 import bench_engine
 import bench_fitblobs
@@ -15,7 +16,16 @@ import numpy as np
 import pytest
 from common import BenchmarkError
 
-SCRIPTS = [bench_brick, bench_engine, bench_fitblobs, bench_scaling, bench_startup, bench_wise, chi2_per_blob]
+SCRIPTS = [
+    bench_accuracy,
+    bench_brick,
+    bench_engine,
+    bench_fitblobs,
+    bench_scaling,
+    bench_startup,
+    bench_wise,
+    chi2_per_blob,
+]
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -141,6 +151,22 @@ def test_worst_blobs():
     table = chi2_per_blob.worst_table(np.array([10.0, 7, 5]), np.array([10.0, 3, 6]), [1, 2, 3], 2, "before")
     assert table.rows == [[1, 2, 7.0, 3.0, 4.0], [0, 1, 10.0, 10.0, 0.0]]
     assert table.notes == ["3 blobs, total chi2 22.0, before 19.0: +3.0"]
+
+
+@pytest.mark.compiled
+def test_accuracy(monkeypatch, tmp_path):
+    mock = bench_accuracy.Mock("DECam", "decam", ("r",), 3, side=400)
+    monkeypatch.setattr(bench_accuracy, "MOCKS", (mock,))
+    path = tmp_path / "run.json"
+    command = ["--fields", "1", "--cache", str(tmp_path / "mocks"), "--plots", str(tmp_path), "--save", str(path)]
+    assert bench_accuracy.main(command) == 0
+    published, better = stored(path)
+    assert [row["sources"] for row in better] == [row["sources"] for row in published]
+    (row,) = [row for row in better if (row["sources"], row["quantity"]) == ("galaxies, any type", "flux")]
+    assert row["n"] > 10 and abs(row["median"]) < 1 and 0.5 < row["width"] < 2
+    assert (tmp_path / "accuracy-pulls.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        bench_accuracy.main(["--mocks", "90Prime"])
 
 
 @pytest.mark.compiled

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""How right are the catalogues?
+
+Makes mock surveys with each camera, runs the pipeline on them, and compares its catalogues with the truth: *pulls*,
+which are deviations in units of the stated errors, should have the median 0 and the width 1. Each survey is run twice,
+with the conventions of the Legacy Surveys, and with --smooth-weights --ivars marginal, which are statistically better.
+Fields of a sparse sky, where hardly any faint source hides behind the others, tell what blends do.
+
+Only isolated sources count. Fluxes: of all bands, above a signal-to-noise ratio of 5; positions: of both axes; radii
+and ellipticities: above a ratio of 10. "right type": galaxies found as what they are.
+
+    python benchmarks/bench_accuracy.py --cache mocks --plots docs/images
+    python benchmarks/bench_accuracy.py --fields 1
+"""
+
+import contextlib
+import logging
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from common import Column, Session, Table, guarded, make_parser
+from fields import find_field
+
+COLUMNS = [
+    Column("sources", "key"),
+    Column("quantity", "key"),
+    Column("n", "info"),
+    Column("median", "info"),
+    Column("+-", "info"),
+    Column("width", "info"),
+    Column("+- ", "info"),
+    Column("beyond 5, %", "info", 1),
+]
+SETTINGS = {
+    "as published": (),
+    "--smooth-weights --ivars marginal": ("--smooth-weights", "--ivars", "marginal"),
+}
+#: Plots of `legacypipe-lite evaluate` that are kept, for the camera and settings named here.
+PLOTS, PLOTTED = ("completeness", "types", "pulls"), ("DECam", "--smooth-weights --ivars marginal")
+_LEAST = 5  # sources of a row
+_FLUX_RATIO, _SHAPE_RATIO = 5.0, 10.0
+
+
+@dataclass(frozen=True)
+class Mock:
+    """Fields of one kind; `seed` is that of the first one."""
+
+    name: str
+    camera: str
+    bands: tuple
+    seed: int
+    side: int = 1500
+    density: float = 1.0
+    blends: float = 0.05
+
+    def make(self, cache, number, threads):
+        """Write one of the survey directories, unless it is there."""
+        from legacypipe_lite.simulate import SimulationOptions, simulate
+
+        options = SimulationOptions(
+            seed=self.seed + number,
+            cameras=(self.camera,),
+            bands=self.bands,
+            width=self.side,
+            height=self.side,
+            density=self.density,
+            blends=self.blends,
+            wise=False,
+        )
+        return simulate(Path(cache) / f"{self.name.replace(' ', '-').lower()}-{number}", options, threads)
+
+
+MOCKS = (
+    Mock("DECam", "decam", ("g", "r", "z"), 21),
+    Mock("90Prime", "90prime", ("g", "r"), 41),
+    Mock("Mosaic-3", "mosaic", ("z",), 61),
+    Mock("90Prime sparse", "90prime", ("g", "r"), 81, side=2400, density=0.25, blends=0.0),
+)
+
+
+def score(mock, survey_dirs, arguments, threads):
+    """Run all fields of a mock with the given arguments.
+
+    Returns
+    -------
+    scene : legacypipe_lite.validation.Scene
+        All fields together.
+    """
+    from legacypipe_lite.pipeline import run_brick
+    from legacypipe_lite.validation import read_scene, stack
+
+    scenes = []
+    for survey in survey_dirs:
+        field = find_field(str(survey.root), [])
+        with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+            run_brick(field.options(outdir, ["--threads", str(threads), *arguments]))
+            (catalog,) = Path(outdir).glob("tractor/*/tractor-*.fits")
+            scenes.append(read_scene(catalog, survey.truth_path))
+    return stack(scenes)
+
+
+def rows(scene):
+    """Rows of the table of one mock."""
+    found_type, true_type = scene.matched_column("type", "U3"), np.asarray(scene.truth["type"])
+    found = scene.isolated & scene.found
+    stars = found & scene.star & (found_type == "PSF")
+    galaxies = found & ~scene.star & (found_type != "PSF")
+    right = galaxies & (found_type == true_type)
+    moving = np.asarray(scene.truth["is_gaia"], bool)
+    result = []
+    for name, chosen in (("stars", stars), ("galaxies, right type", right), ("galaxies, any type", galaxies)):
+        result.append(_row(name, "flux", scene, {f"flux_{band}": chosen for band in scene.bands}, _FLUX_RATIO))
+        result.append(_row(name, "position", scene, dict.fromkeys(("ra", "dec"), chosen & ~moving)))
+        if name != "stars":
+            bright = chosen & (scene.signal_to_noise >= _SHAPE_RATIO)
+            result.append(_row(name, "radius", scene, {"shape_r": bright}))
+            elliptic = bright & (found_type != "REX")
+            result.append(_row(name, "ellipticity", scene, dict.fromkeys(("shape_e1", "shape_e2"), elliptic)))
+    return result
+
+
+def _row(name, quantity, scene, chosen_of, least_ratio=0.0):
+    """Row of the pulls of several columns together; `chosen_of`: column -> which sources."""
+    from legacypipe_lite.validation.pulls import pull
+    from legacypipe_lite.validation.statistics import spread
+
+    values = []
+    for column, chosen in chosen_of.items():
+        if least_ratio:
+            ivar = scene.matched_column(column.replace("flux_", "flux_ivar_"))
+            expected = np.asarray(scene.truth[column], np.float64) * np.sqrt(np.maximum(ivar, 0))
+            chosen = chosen & (expected > least_ratio)
+        values.append(pull(scene, column)[chosen])
+    values = np.concatenate(values)
+    values = values[np.isfinite(values)]
+    if len(values) < _LEAST:
+        return [name, quantity, len(values), None, None, None, None, None]
+    found = spread(values)
+    beyond = 100 * float(np.mean(np.abs(values) > 5))
+    return [name, quantity, len(values), found.median, found.median_error, found.width, found.width_error, beyond]
+
+
+def main(argv=None):
+    parser = make_parser(__doc__)
+    parser.add_argument("--fields", type=int, default=5, metavar="N", help="fields of each kind (default: 5)")
+    parser.add_argument("--mocks", metavar="M,M", help="only these: " + ", ".join(m.name for m in MOCKS))
+    parser.add_argument("--cache", metavar="FOLDER", help="keep the mock fields here (default: a temporary folder)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--plots", metavar="FOLDER", help="write plots of the DECam fields here")
+    arguments = parser.parse_args(argv)
+    names = [name.strip() for name in arguments.mocks.split(",")] if arguments.mocks else [m.name for m in MOCKS]
+    unknown = sorted(set(names) - {m.name for m in MOCKS})
+    if unknown or arguments.fields < 1:
+        parser.error(f"no such mocks: {', '.join(unknown)}" if unknown else "--fields must be 1 or more")
+    session = Session("bench_accuracy", arguments)
+    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        cache = arguments.cache or stack.enter_context(tempfile.TemporaryDirectory())
+        for mock in (m for m in MOCKS if m.name in names):
+            surveys = [mock.make(cache, number, arguments.threads) for number in range(arguments.fields)]
+            for settings, options in SETTINGS.items():
+                scene = score(mock, surveys, options, arguments.threads)
+                table = Table(f"{mock.name}, {settings}", COLUMNS, rows(scene))
+                table.notes.append(f"{arguments.fields} fields, {int(scene.isolated.sum())} isolated sources in them")
+                session.show(table)
+                if arguments.plots and (mock.name, settings) == PLOTTED:
+                    write_plots(Path(arguments.plots), scene)
+    return session.finish()
+
+
+def write_plots(folder, scene):
+    """Write some plots of a scene."""
+    from legacypipe_lite.validation import evaluate
+    from legacypipe_lite.validation.plots import score_plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = score_plots(scene, evaluate(scene))
+    for name in PLOTS:
+        (folder / f"accuracy-{name}.png").write_bytes(plots[name][1])
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
