@@ -14,14 +14,13 @@ and ellipticities: above a ratio of 10. "right type": galaxies found as what the
 """
 
 import contextlib
-import logging
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import Column, Session, Table, guarded, make_parser
+from common import Column, Session, Table, errors_only, guarded, make_parser
 from fields import find_field
 
 COLUMNS = [
@@ -95,7 +94,7 @@ def score(mock, survey_dirs, arguments, threads):
     scenes = []
     for survey in survey_dirs:
         field = find_field(str(survey.root), [])
-        with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+        with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
             run_brick(field.options(outdir, ["--threads", str(threads), *arguments]))
             (catalog,) = Path(outdir).glob("tractor/*/tractor-*.fits")
             scenes.append(read_scene(catalog, survey.truth_path))
@@ -156,8 +155,7 @@ def main(argv=None):
     if unknown or arguments.fields < 1:
         parser.error(f"no such mocks: {', '.join(unknown)}" if unknown else "--fields must be 1 or more")
     session = Session("bench_accuracy", arguments)
-    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
-    with contextlib.ExitStack() as stack:
+    with errors_only(), contextlib.ExitStack() as stack:
         cache = arguments.cache or stack.enter_context(tempfile.TemporaryDirectory())
         for mock in (m for m in MOCKS if m.name in names):
             surveys = [mock.make(cache, number, arguments.threads) for number in range(arguments.fields)]

@@ -15,14 +15,13 @@ the calibration loop, and how many times faster the warm stage is.
 """
 
 import cProfile
-import logging
 import pstats
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from common import Column, Session, Table, guarded, in_fresh_process, make_parser, split_arguments
+from common import Column, Session, Table, errors_only, guarded, in_fresh_process, make_parser, split_arguments
 from fields import CALIBRATION_OF_REFERENCE, KNOWN, find_field
 
 COLUMNS = [
@@ -70,8 +69,7 @@ def measure(field, extra, repeats, profile):
 
     from legacypipe_lite.pipeline import BrickRun
 
-    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
-    with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+    with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         run = BrickRun(field.options(outdir, [*extra, "--no-write"]))
         run.stage("srcs")
         with install_recorder("numba:compile") as compiled:

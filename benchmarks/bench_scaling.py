@@ -17,14 +17,13 @@ fields are kept in --cache and used again.
     python benchmarks/bench_scaling.py --cache mocks --threads 1,2 --save before.json
 """
 
-import logging
 import math
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import Column, Session, Table, guarded, in_fresh_process, make_parser
+from common import Column, Session, Table, errors_only, guarded, in_fresh_process, make_parser
 from fields import find_field
 from processes import OtherPrograms
 
@@ -99,8 +98,7 @@ def measure(field, threads):
     """
     from legacypipe_lite.pipeline import BrickRun
 
-    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
-    with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+    with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         run = BrickRun(field.options(outdir, ["--no-write"]))
         run.stage("srcs")
         pixels = sum(int((tim.inverr > 0).sum()) for tim in run.state["tims"])

@@ -15,14 +15,13 @@ worse than before by more than --limit, else the exit status is 1.
     python benchmarks/chi2_per_blob.py mysurvey after before --before -- --brick 1102p240 --no-wise
 """
 
-import logging
 import sys
 import tempfile
 from pathlib import Path
 
 import fitsio
 import numpy as np
-from common import BenchmarkError, Column, Session, Table, guarded, make_parser, split_arguments
+from common import BenchmarkError, Column, Session, Table, errors_only, guarded, make_parser, split_arguments
 from fields import KNOWN, find_field
 
 from legacypipe_lite.fitting import BlobContext
@@ -131,8 +130,7 @@ def main(argv=None):
         parser.error("OTHER is missing")
     paths = [find_catalogue(name) for name in (arguments.catalogue, arguments.other or field.reference_output)]
     session = Session("chi2_per_blob", arguments)
-    logging.getLogger("legacypipe_lite").setLevel(logging.ERROR)
-    with field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+    with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         options = field.options(outdir, [*extra, "--no-write"])
         run = BrickRun(options)
         run.stage("srcs")

@@ -5,8 +5,10 @@ load, the *calibration loop*: that many *units* a piece of work takes.
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
+import logging
 import os
 import platform
 import sys
@@ -33,6 +35,7 @@ __all__ = [
     "calibration_samples",
     "compare",
     "cpu_per_call",
+    "errors_only",
     "guarded",
     "in_fresh_process",
     "keep_freed_memory",
@@ -123,6 +126,18 @@ def cpu_per_call(*functions, seconds=0.5, blocks=15):
                 function()
             fastest[k] = min(fastest[k], (time.process_time() - began) / n)
     return fastest
+
+
+@contextlib.contextmanager
+def errors_only():
+    """Keep the package's warnings from the terminal, where the tables are printed; a context manager."""
+    logger = logging.getLogger("legacypipe_lite")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def keep_freed_memory():
