@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import fitsio
 
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
-from .parallel import run_tasks
+from .parallel import default_threads, run_tasks, stream_tasks
 from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
@@ -286,7 +286,7 @@ class BrickRun:
             logger.info("stage %s: reading %s", stage.name, path)
             self.state.update(made)
             if stage.apply is not None:
-                stage.apply(self.state, made)
+                self._apply(stage, made)
         lost = self.products.adopt(notes["products"])
         if lost:
             logger.warning(
@@ -316,7 +316,7 @@ class BrickRun:
                 record.digest = self._save(stage, path, made, before) or record.digest
             self.state.update(made)
             if stage.apply is not None:
-                stage.apply(self.state, made)
+                self._apply(stage, made)
         record.usage, record.made = usage, tuple(made)
         logger.info(
             "stage %s: %.2f s (CPU %.2f s), peak memory %.0f MB",
@@ -326,6 +326,10 @@ class BrickRun:
             usage.peak_memory / 1e6,
         )
         return record
+
+    def _apply(self, stage, made):
+        with default_threads(self.options.threads):
+            stage.apply(self.state, made)
 
     # --- pickles
 
@@ -370,7 +374,14 @@ class BrickRun:
     # --- what stages are handed
 
     def _tools(self):
-        return Tools(survey=self.survey, products=self.products, map=self._map, header=self.header, report=self.report)
+        return Tools(
+            survey=self.survey,
+            products=self.products,
+            map=self._map,
+            header=self.header,
+            report=self.report,
+            stream=self._stream,
+        )
 
     def _map(self, function, tasks, shared=None, label="", on_result=None):
         """`parallel.run_tasks` with the run's number of threads.
@@ -392,6 +403,17 @@ class BrickRun:
                 if isinstance(result, WorkerError):
                     raise result
         return results
+
+    def _stream(self, function, tasks, shared=None, label=""):
+        """`parallel.stream_tasks` with the run's number of threads."""
+        return stream_tasks(
+            function,
+            tasks,
+            threads=self.options.threads,
+            shared=shared,
+            label=label or (self._running or ""),
+            progress=self._progress,
+        )
 
 
 class _Before:

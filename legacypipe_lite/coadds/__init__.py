@@ -1,6 +1,6 @@
 """Stacks of images and models on the target grid, and what is measured on them."""
 
-from .accumulate import BandAccumulator, BandCoadd, DateMaps, coadd_band, coadd_bands, sky_levels
+from .accumulate import BandAccumulator, BandCoadd, DateMaps, coadd_band, coadd_bands, sky_levels, stacked_image
 from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
 from .copsf import coadd_psf
 from .depth import depth_counts, depth_table
@@ -20,13 +20,14 @@ from .outliers import (
     BandOutliers,
     find_outliers,
     masked_pixel_means,
-    patch_values,
+    no_outliers,
     star_veto,
-    with_outliers_masked,
 )
 from .patch import dilate_cross, patch_masked
+from .patched import Changes, masked_places, patch_values, patched_image
 from .rgb import rgb, with_outlines
 from .samples import pixel_of, sample_coadd
+from .sparse import ChangedImage, SparseImage
 from .tim_models import Footprints, TimModels, tim_models
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "coadd_band",
     "coadd_bands",
     "sky_levels",
+    "stacked_image",
     "APERTURE_RADII",
     "AperturePhotometry",
     "aperture_photometry",
@@ -55,15 +57,20 @@ __all__ = [
     "BandOutliers",
     "find_outliers",
     "masked_pixel_means",
-    "patch_values",
+    "no_outliers",
     "star_veto",
-    "with_outliers_masked",
     "dilate_cross",
     "patch_masked",
+    "Changes",
+    "masked_places",
+    "patch_values",
+    "patched_image",
     "rgb",
     "with_outlines",
     "pixel_of",
     "sample_coadd",
+    "ChangedImage",
+    "SparseImage",
     "Footprints",
     "TimModels",
     "tim_models",
