@@ -25,7 +25,14 @@ import numpy as np
 
 from .errors import WorkerError
 
-__all__ = ["default_threads", "map_in_threads", "rows_in_threads", "run_tasks", "stream_tasks", "take_worker_peak_memory"]
+__all__ = [
+    "default_threads",
+    "map_in_threads",
+    "rows_in_threads",
+    "run_tasks",
+    "stream_tasks",
+    "take_worker_peak_memory",
+]
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """A brick run: which stages are needed, which are forced, which are read back from their pickles."""
 
+import gc
 import logging
 import uuid
 from dataclasses import dataclass, field, fields
@@ -24,6 +25,9 @@ __all__ = ["BrickRun", "StageRecord", "run_brick", "brick_name", "look_for_earli
 logger = logging.getLogger(__name__)
 
 _LAST = "writecat"
+
+#: State items that headers, the summary and the records of input files use at any time.
+_ALWAYS_KEPT = ("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files", "tractor")
 
 
 @dataclass
@@ -132,6 +136,9 @@ class BrickRun:
     progress : callable or None
     command : str or None
         See `run_brick`.
+    frugal : bool
+        `run` forgets items of the state as soon as no later stage reads them, to save memory; else all that stages
+        made stays in `state`.
 
     Attributes
     ----------
@@ -159,7 +166,7 @@ class BrickRun:
     >>> run.stage("srcs")["detections"]  # doctest: +SKIP
     """
 
-    def __init__(self, options, *, progress=None, command=None):
+    def __init__(self, options, *, progress=None, command=None, frugal=False):
         self.options = options.validated()
         self.survey = SurveyDirectory.from_options(options)
         self.brickname = brick_name(options)
@@ -170,6 +177,7 @@ class BrickRun:
         self._order = stage_order(options)
         self._progress = progress
         self._command = command or _describe(options)
+        self._frugal = frugal
         self._running = None
         _pickle_path(options.pickle, self.brickname, _LAST)
 
@@ -190,7 +198,7 @@ class BrickRun:
             WiseFolders.from_options(self.options).check()
         started = datetime.now(UTC)
         with collected_warnings() as warnings:
-            self._go_to(last, forced)
+            self._go_to(last, forced, self._frugal)
         self._write_log(run_log(self, self._command, warnings, started))
 
     def stage(self, name, force=False):
@@ -251,14 +259,28 @@ class BrickRun:
                     self.state.pop(item, None)
         self.stages = [record for record in self.stages if record.name not in later]
 
-    def _go_to(self, last, forced):
-        for name in self._order[: self._order.index(last) + 1]:
+    def _go_to(self, last, forced, frugal=False):
+        names = self._order[: self._order.index(last) + 1]
+        for i, name in enumerate(names):
             if self._record(name) is None:
                 self._running = name
                 try:
                     self._one(name, name in forced)
                 finally:
                     self._running = None
+            if frugal:
+                self._forget_all_but(names[i + 1 :])
+                # What is left is not looked at again by the collector, neither here nor in worker processes, where
+                # a look would copy memory that they share.
+                gc.collect()
+                gc.freeze()
+
+    def _forget_all_but(self, later):
+        """Drop the state items that none of the later stages reads, but for small ones that others look at."""
+        needed = {item for name in later for item in load_stage(name).reads}
+        for item in list(self.state):
+            if item not in needed and item not in _ALWAYS_KEPT and not item.startswith("header_"):
+                del self.state[item]
 
     def _one(self, name, forced):
         stage = load_stage(name)

@@ -14,6 +14,7 @@ from .headers import (
 )
 from .maskbits import maskbits_map
 from .nea import noise_equivalent_areas
+from .nearby import SourceExtents
 from .outliers import (
     OUTLIER_NEG,
     OUTLIER_POS,
@@ -25,9 +26,10 @@ from .outliers import (
 )
 from .patch import dilate_cross, patch_masked
 from .patched import Changes, masked_places, patch_values, patched_image
+from .pictures import picture_sources
 from .rgb import rgb, with_outlines
 from .samples import pixel_of, sample_coadd
-from .sparse import ChangedImage, SparseImage
+from .sparse import ChangedImage, MaskedImage, SparseImage
 from .tim_models import Footprints, TimModels, tim_models
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "type_cards",
     "maskbits_map",
     "noise_equivalent_areas",
+    "SourceExtents",
     "OUTLIER_POS",
     "OUTLIER_NEG",
     "BandOutliers",
@@ -69,7 +72,9 @@ __all__ = [
     "with_outlines",
     "pixel_of",
     "sample_coadd",
+    "picture_sources",
     "ChangedImage",
+    "MaskedImage",
     "SparseImage",
     "Footprints",
     "TimModels",

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .sparse import rows_of
+
 __all__ = ["rgb", "to_uint8", "with_outlines", "RED", "GREEN", "BLUE"]
 
 RED, GREEN, BLUE = 0, 1, 2
@@ -76,15 +78,11 @@ def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
     # Block by block, so that the intermediate images are small.
     for start in range(0, height, _ROWS_AT_ONCE):
         stop = min(start + _ROWS_AT_ONCE, height)
-        planes = _planes([_rows(image, start, stop) for image in images], bands, mapping, stretch)
+        planes = _planes(
+            [np.asarray(rows_of(image, start, stop), np.float32) for image in images], bands, mapping, stretch
+        )
         picture[start:stop] = planes.sum(axis=2) if grey else to_uint8(planes)
     return _grey(picture) if grey else picture
-
-
-def _rows(image, start, stop):
-    if hasattr(image, "rows"):
-        return image.rows(start, stop)
-    return np.asarray(image, np.float32)[start:stop]
 
 
 def _planes(images, bands, mapping, stretch):

@@ -1,10 +1,15 @@
-"""Images of which few pixels are set, and images that differ from another one in few pixels."""
+"""Images that are kept in less memory than their pixels take, or made when they are needed: by rows."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ChangedImage", "SparseImage"]
+__all__ = ["ChangedImage", "MaskedImage", "SparseImage", "rows_of"]
+
+
+def rows_of(image, start, stop):
+    """Rows start ... stop - 1 of an array, or of anything that has a method ``rows(start, stop)``."""
+    return image.rows(start, stop) if hasattr(image, "rows") else image[start:stop]
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,21 @@ class ChangedImage:
         image = image.copy()
         image.ravel()[self._changes.places[first:last] - start * width] = self._changes.values[first:last]
         return image
+
+
+class MaskedImage:
+    """An image that is 0 outside a mask.
+
+    Parameters
+    ----------
+    image : numpy.ndarray of float32, or anything with a `shape` and a method ``rows(start, stop)``
+    mask : numpy.ndarray of bool, shape (h, w)
+    """
+
+    def __init__(self, image, mask):
+        self.shape = image.shape
+        self._image, self._mask = image, mask
+
+    def rows(self, start, stop):
+        """Rows start ... stop - 1 of the image."""
+        return np.where(self._mask[start:stop], rows_of(self._image, start, stop), np.float32(0))
