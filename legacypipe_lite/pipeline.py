@@ -136,9 +136,6 @@ class BrickRun:
     progress : callable or None
     command : str or None
         See `run_brick`.
-    frugal : bool
-        `run` forgets items of the state as soon as no later stage reads them, to save memory; else all that stages
-        made stays in `state`.
 
     Attributes
     ----------
@@ -150,6 +147,8 @@ class BrickRun:
         What the stages have made so far.
     stages : list of StageRecord
         The stages so far, in order.
+    frugal : bool
+        If set (by default it is not), `run` forgets items of the state as soon as no later stage reads them.
 
     Raises
     ------
@@ -166,7 +165,7 @@ class BrickRun:
     >>> run.stage("srcs")["detections"]  # doctest: +SKIP
     """
 
-    def __init__(self, options, *, progress=None, command=None, frugal=False):
+    def __init__(self, options, *, progress=None, command=None):
         self.options = options.validated()
         self.survey = SurveyDirectory.from_options(options)
         self.brickname = brick_name(options)
@@ -177,7 +176,7 @@ class BrickRun:
         self._order = stage_order(options)
         self._progress = progress
         self._command = command or _describe(options)
-        self._frugal = frugal
+        self.frugal = False
         self._running = None
         _pickle_path(options.pickle, self.brickname, _LAST)
 
@@ -198,7 +197,7 @@ class BrickRun:
             WiseFolders.from_options(self.options).check()
         started = datetime.now(UTC)
         with collected_warnings() as warnings:
-            self._go_to(last, forced, self._frugal)
+            self._go_to(last, forced, self.frugal)
         self._write_log(run_log(self, self._command, warnings, started))
 
     def stage(self, name, force=False):

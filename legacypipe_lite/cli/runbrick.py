@@ -236,7 +236,8 @@ def _run_brick(options, command, display):
     run = None
     try:
         look_for_earlier_results(options.validated())
-        run = BrickRun(options, progress=display.progress, command=command, frugal=True)
+        run = BrickRun(options, progress=display.progress, command=command)
+        run.frugal = True
         run.run()
     except NothingToDo as end:
         logger.info("nothing to do: %s", end)

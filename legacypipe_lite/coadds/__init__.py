@@ -1,6 +1,15 @@
 """Stacks of images and models on the target grid, and what is measured on them."""
 
-from .accumulate import BandAccumulator, BandCoadd, DateMaps, coadd_band, coadd_bands, sky_levels, stacked_image
+from .accumulate import (
+    BandAccumulator,
+    BandCoadd,
+    DateMaps,
+    coadd_band,
+    coadd_bands,
+    map_grids,
+    sky_levels,
+    stacked_image,
+)
 from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
 from .copsf import coadd_psf
 from .depth import depth_counts, depth_table
@@ -38,6 +47,7 @@ __all__ = [
     "DateMaps",
     "coadd_band",
     "coadd_bands",
+    "map_grids",
     "sky_levels",
     "stacked_image",
     "APERTURE_RADII",

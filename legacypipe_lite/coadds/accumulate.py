@@ -19,6 +19,7 @@ __all__ = [
     "DateMaps",
     "coadd_band",
     "coadd_bands",
+    "map_grids",
     "sky_levels",
     "stacked_image",
     "PSF_SIZE_SCALE",
@@ -134,6 +135,8 @@ class BandAccumulator:
         Lanczos-3 resampling of image and models, else nearest neighbour.
     skip : numpy.ndarray of bool, shape (H, W), optional
         Target pixels that are not wanted; nothing is stacked there.
+    grids : dict of int -> MapGrid or None, optional
+        Maps of the images that are at hand (`map_grids`), by their numbers.
     threads : int
         Rows are shared among so many threads; the result does not depend on it.
     """
@@ -149,6 +152,7 @@ class BandAccumulator:
         local_area=False,
         lanczos=True,
         skip=None,
+        grids=None,
         threads=1,
     ):
         if detail not in _DETAILS:
@@ -156,6 +160,7 @@ class BandAccumulator:
         self.band, self.target, self.dates, self.detail = band, target, dates, detail
         self.surface_brightness, self.local_area, self.lanczos = surface_brightness, local_area, lanczos
         self.skip = _SKIP_NOTHING if skip is None else np.ascontiguousarray(skip, bool)
+        self.grids = {} if grids is None else grids
         self.threads = max(1, int(threads))
         n_sums, n_counts = kernels.PLANES[detail]
         self.sums = np.zeros((n_sums, *target.shape), np.float32)
@@ -214,7 +219,7 @@ class BandAccumulator:
 
     def _task(self, tim, index, model=None, blobmodel=None, changes=None):
         """Map of an image, and the arguments of the kernel after the rows; None if it does not touch the target."""
-        grid = MapGrid.build(self.target, tim.wcs)
+        grid = self.grids[index] if index in self.grids else MapGrid.build(self.target, tim.wcs)
         if grid is None:
             return None
         factor, factors = self._surface_brightness_factor(tim, grid)
@@ -281,6 +286,26 @@ class BandAccumulator:
         return coadd
 
 
+def map_grids(tims, band, target, threads=1):
+    """Where the images of a band lie on the target.
+
+    Parameters
+    ----------
+    tims : list of Tim
+        All images; those of other bands are skipped.
+    band : str
+    target : TanWcs
+    threads : int
+
+    Returns
+    -------
+    dict of int -> MapGrid or None
+        By the number of the image; None for images off the target.
+    """
+    members = [i for i, tim in enumerate(tims) if tim.band == band]
+    return dict(zip(members, map_in_threads(lambda i: MapGrid.build(target, tims[i].wcs), members, threads)))
+
+
 def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, detail=None, **options):
     """Stack the images of one band.
 
@@ -311,6 +336,8 @@ def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, det
     if dates is None:
         dates = DateMaps(tims, (0, 0) if detail == "image" else target.shape)
     get = models if callable(models) or models is None else models.__getitem__
+    if options.get("grids") is None:
+        options["grids"] = map_grids(tims, band, target, options.get("threads", 1))
     accumulator = BandAccumulator(band, target, dates, detail=detail, **options)
     members = [i for i, tim in enumerate(tims) if tim.band == band]
     if get is None:

@@ -15,7 +15,7 @@ from ..parallel import map_in_threads, rows_in_threads
 from ..wcs import MapGrid, PixelMap
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import outliers_kernels as kernels
-from .accumulate import stacked_image
+from .accumulate import map_grids, stacked_image
 from .patch import dilate_cross
 from .patched import Changes, masked_places, patch_values, patched_image
 from .sparse import SparseImage
@@ -59,12 +59,15 @@ class BandOutliers:
         Stack before masking.
     masked_means : (SparseImage, SparseImage) of float32
         On the target: mean of the values that were masked as positive, and as negative outliers.
+    grids : dict of int -> MapGrid or None
+        Where the images lie on the target.
     """
 
     outliers: dict = field(default_factory=dict)
     patches: dict = field(default_factory=dict)
     precoadd: np.ndarray | None = None
     masked_means: tuple = ()
+    grids: dict | None = None
 
     @property
     def masks(self):
@@ -113,14 +116,15 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads
     BandOutliers
     """
     members = [i for i, tim in enumerate(tims) if tim.band == band]
-    precoadd = stacked_image(tims, band, target, threads=threads)
-    result = BandOutliers(precoadd=precoadd)
+    grids = map_grids(tims, band, target, threads)
+    precoadd = stacked_image(tims, band, target, grids=grids, threads=threads)
+    result = BandOutliers(precoadd=precoadd, grids=grids)
     patches = map_in_threads(lambda i: patch_values(tims[i], precoadd, target), members, threads)
     result.patches = dict(zip(members, patches))
     result.outliers = {i: no_outliers(tims[i]) for i in members}
     means = _MaskedMeans(target.shape)
     if len(members) > 1:
-        search = _Search(tims, members, target, result.patches, leave_one_out, threads)
+        search = _Search(tims, target, grids, result.patches, leave_one_out, threads)
         search.collect_statistics(veto)
         for i, found in zip(members, map_in_threads(search.compare, members, threads)):
             if found is not None:
@@ -202,13 +206,13 @@ def masked_pixel_means(tims, band, target, outliers, patches):
 class _Search:
     """The images of one band, and the statistics of all of them on the target grid."""
 
-    def __init__(self, tims, members, target, patches, leave_one_out, threads):
-        self.tims, self.members, self.target, self.patches = tims, members, target, patches
+    def __init__(self, tims, target, grids, patches, leave_one_out, threads):
+        self.tims, self.target, self.patches = tims, target, patches
+        members = list(grids)
+        self.grids = {i: grid for i, grid in grids.items() if grid is not None}
         self.threads = max(1, int(threads))
         common = max(tims[i].psf_sigma for i in members) + _EXTRA_BLUR
         self.blurs = {i: math.sqrt(common**2 - tims[i].psf_sigma ** 2) for i in members}
-        grids = {i: MapGrid.build(target, tims[i].wcs) for i in members}
-        self.grids = {i: grid for i, grid in grids.items() if grid is not None}
         self.blurred = {}
         shape = target.shape
         self.total, self.weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -228,7 +232,7 @@ class _Search:
         extremes = np.zeros((4 if self.clipping else 0, *shape), np.float32)
         if self.clipping:
             extremes[0], extremes[2] = np.inf, -np.inf
-        touching = [i for i in self.members if i in self.grids]
+        touching = list(self.grids)
         step = max(_IMAGES_AT_ONCE, 2 * self.threads)
         for start in range(0, len(touching), step):
             chunk = touching[start : start + step]

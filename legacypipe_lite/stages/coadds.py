@@ -95,7 +95,7 @@ def _catalogue(state, options):
 def _stack_and_measure(catalogue, band, dates, measured, products, state, options, tools):
     """Stack one band, measure on the stacks, and write them; they are gone when the next band begins."""
     coadd, footprints = _coadd_band(catalogue, band, dates, options, tools)
-    _measure(measured, coadd, footprints, state)
+    _measure(measured, coadd, footprints, state, options.threads)
     products.add_band(coadd, _PRODUCTS, _PICTURES)
 
 
@@ -138,7 +138,7 @@ def _models_of_tim(catalogue, index):
     )
 
 
-def _measure(measured, coadd, footprints, state):
+def _measure(measured, coadd, footprints, state, threads):
     """Sample the maps of a band at the sources, and measure areas and apertures."""
     table, target = state["fit_table"], state["target"]
     x, y = np.asarray(table["bx"]), np.asarray(table["by"])
@@ -152,6 +152,7 @@ def _measure(measured, coadd, footprints, state):
         y,
         np.array(coadds.APERTURE_RADII) / target.pixel_scale,
         (coadd.resid, coadd.blobresid),
+        threads=threads,
     )
     for name, values in zip(_APERTURES, (apertures.flux, apertures.ivar, apertures.masked, *apertures.residuals)):
         measured.per_band[name].append(values)

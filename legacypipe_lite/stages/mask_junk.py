@@ -41,7 +41,9 @@ def run_mask_junk(state, options, tools):
             made["outlier_masks"][i] = outliers if len(outliers) else None
             made["outlier_patches"][i] = found.patches[i]
         if with_pictures:
-            after = coadds.stacked_image(tims, band, target, changes=found.changes(tims), threads=options.threads)
+            after = coadds.stacked_image(
+                tims, band, target, changes=found.changes(tims), grids=found.grids, threads=options.threads
+            )
             images = (found.precoadd, coadds.ChangedImage(found.precoadd, after), *found.masked_means)
             for name, image in zip(_PICTURES, images):
                 pictures[name].append(image)
