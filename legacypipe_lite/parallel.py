@@ -16,11 +16,23 @@ import signal
 import sys
 import traceback
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing.connection import wait
+
+import numpy as np
 
 from .errors import WorkerError
 
-__all__ = ["run_tasks", "take_worker_peak_memory"]
+__all__ = [
+    "default_threads",
+    "map_in_threads",
+    "rows_in_threads",
+    "run_tasks",
+    "stream_tasks",
+    "take_worker_peak_memory",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +40,12 @@ logger = logging.getLogger(__name__)
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 _JOIN_SECONDS = 5.0
 
+#: Arrays of so many bytes are sent without being pickled, in pieces of so many bytes.
+_LARGE_ARRAY = 1 << 16
+_PIECE = 1 << 24
+
 _worker_peak_memory = 0
+_default_threads = ContextVar("threads", default=1)
 
 
 def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label="", progress=None):
@@ -74,6 +91,39 @@ def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label=
     return collector.results
 
 
+def stream_tasks(function, tasks, *, threads=1, shared=None, label="", progress=None):
+    """As `run_tasks`, but yield the results one by one in the order of the tasks, and keep none.
+
+    Workers are at most `threads` tasks ahead of the result that is waited for; so this is for large results.
+
+    Parameters
+    ----------
+    function, tasks, threads, shared, label, progress
+        As for `run_tasks`.
+
+    Yields
+    ------
+    object
+
+    Raises
+    ------
+    Exception
+        What a task raised, with the worker's traceback as its cause.
+    WorkerError
+        If a task fails twice because its worker dies.
+    """
+    tasks = list(tasks)
+    threads = min(threads, len(tasks))
+    collector = _Collector(len(tasks), None, label, progress, keep=False)
+    if threads <= 1 or multiprocessing.current_process().daemon:
+        for index, task in enumerate(tasks):
+            result = function(shared, task)
+            collector.add(index, None)
+            yield result
+    else:
+        yield from _Pool(function, shared, threads, label).stream(tasks, collector)
+
+
 def take_worker_peak_memory():
     """Peak resident memory [bytes] of the largest worker since the last call (0 if there were none)."""
     global _worker_peak_memory
@@ -81,17 +131,84 @@ def take_worker_peak_memory():
     return peak
 
 
+@contextmanager
+def default_threads(threads):
+    """Context manager within which `map_in_threads` uses so many threads unless told otherwise."""
+    token = _default_threads.set(max(1, int(threads)))
+    try:
+        yield
+    finally:
+        _default_threads.reset(token)
+
+
+def map_in_threads(function, items, threads=None):
+    """Results of ``function(item)`` in order, computed by threads of this process a few items ahead.
+
+    For compiled kernels, which run at the same time as others because they do not hold Python's lock.
+
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+    threads : int, optional
+        Calls that are worked on at a time; so many results wait at most. 1: no threads. Default: `default_threads`.
+
+    Yields
+    ------
+    object
+    """
+    threads = _default_threads.get() if threads is None else threads
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def rows_in_threads(kernel, n_rows, threads, *arguments):
+    """Call ``kernel(row0, row1, *arguments)`` for all rows, shared among threads.
+
+    Parameters
+    ----------
+    kernel : callable
+        A compiled function that does not hold Python's lock.
+    n_rows, threads : int
+    *arguments
+        Further arguments of the kernel.
+    """
+    n = max(1, min(int(threads), n_rows))
+    if n == 1:
+        kernel(0, n_rows, *arguments)
+        return
+    edges = [n_rows * i // n for i in range(n + 1)]
+    with ThreadPoolExecutor(n) as pool:
+        for future in [pool.submit(kernel, a, b, *arguments) for a, b in zip(edges, edges[1:])]:
+            future.result()
+
+
 class _Collector:
     """Keeps results in order and tells those who want to know."""
 
-    def __init__(self, total, on_result, label, progress):
+    def __init__(self, total, on_result, label, progress, keep=True):
         self.results = [None] * total
+        self.keep = keep
         self.done = 0
         self.on_result, self.label, self.progress = on_result, label, progress
         self._tell()
 
     def add(self, index, result):
-        self.results[index] = result
+        if self.keep:
+            self.results[index] = result
         self.done += 1
         if self.on_result is not None:
             self.on_result(index, result)
@@ -125,6 +242,10 @@ class _Worker:
     def give(self, index, task):
         self.index = index
         self.connection.send((index, task))
+
+    def message(self):
+        """The next message of the worker."""
+        return _receive(self.connection)
 
     def dismiss(self):
         """Ask an idle worker to end."""
@@ -169,11 +290,40 @@ class _Pool:
         for index, cause in again:
             collector.add(index, self._try_again(index, tasks[index], cause))
 
-    def _hand_out(self, waiting, tasks):
+    def stream(self, tasks, collector):
+        """Yield the results in order; see `stream_tasks`."""
+        waiting = deque(range(len(tasks)))
+        arrived = {}
+        finished = False
+        try:
+            for wanted in range(len(tasks)):
+                while wanted not in arrived:
+                    self._hand_out(waiting, tasks, last=wanted + self.threads)
+                    for worker, message in self._messages():
+                        if message is None:
+                            for index, cause in self._bury(worker):
+                                arrived[index] = self._try_again(index, tasks[index], cause)
+                        else:
+                            index = worker.index
+                            content = self._handle(worker, message, collector)
+                            if worker.index is None:
+                                arrived[index] = content
+                self._hand_out(waiting, tasks, last=wanted + self.threads)
+                result = arrived.pop(wanted)
+                if isinstance(result, WorkerError):
+                    raise result
+                yield result
+            finished = True
+        finally:
+            self._end(force=not finished)
+
+    def _hand_out(self, waiting, tasks, last=None):
+        """Give tasks to idle workers, none after number `last`."""
+        last = len(tasks) if last is None else last
         while waiting and len(self.workers) < self.threads:
             self.workers.append(_Worker(self.context, self.function, self.shared, self.workers))
         for worker in self.workers:
-            if worker.index is None and waiting:
+            if worker.index is None and waiting and waiting[0] <= last:
                 index = waiting.popleft()
                 try:
                     worker.give(index, tasks[index])
@@ -191,7 +341,7 @@ class _Pool:
         talking = [by_connection[r] for r in ready if r in by_connection]
         for worker in talking:
             try:
-                found.append((worker, worker.connection.recv()))
+                found.append((worker, worker.message()))
             except (EOFError, OSError):
                 found.append((worker, None))
         for sentinel in ready:
@@ -202,6 +352,7 @@ class _Pool:
         return found
 
     def _handle(self, worker, message, collector):
+        """Deal with a message; the result of the task if it brought one, which leaves the worker without a task."""
         global _worker_peak_memory
         kind, *content = message
         if kind == "log":
@@ -217,6 +368,8 @@ class _Pool:
             _worker_peak_memory = max(_worker_peak_memory, memory)
             index, worker.index = worker.index, None
             collector.add(index, result)
+            return result
+        return None
 
     def _bury(self, worker):
         """Forget a dead worker; the task that it leaves behind and how it died."""
@@ -303,11 +456,42 @@ def _worker_main(connection, function, shared, inherited, parent):
         except Exception as error:
             reply = _error_reply(error)
         try:
-            connection.send(reply)
+            _send(connection, reply)
         except BrokenPipeError:
             return
         except Exception as error:  # a result that cannot be pickled
-            connection.send(_error_reply(error))
+            _send(connection, _error_reply(error))
+
+
+def _send(connection, message):
+    """Send a worker's message. The data of large arrays follow it as they are, without being copied into a pickle."""
+    arrays = []
+
+    def put_aside(buffer):
+        if buffer.raw().nbytes < _LARGE_ARRAY:
+            return True
+        arrays.append(buffer.raw())
+        return False
+
+    text = pickle.dumps(message, protocol=5, buffer_callback=put_aside)
+    connection.send(([array.nbytes for array in arrays], text))
+    for array in arrays:
+        while len(array):
+            array = array[os.write(connection.fileno(), array[:_PIECE]) :]
+
+
+def _receive(connection):
+    """What `_send` sent; the arrays are read to where they stay."""
+    sizes, text = connection.recv()
+    arrays = [np.empty(size, np.uint8) for size in sizes]
+    for array in arrays:
+        rest = memoryview(array)
+        while len(rest):
+            n = os.readv(connection.fileno(), [rest])
+            if n == 0:
+                raise EOFError
+            rest = rest[n:]
+    return pickle.loads(text, buffers=arrays)
 
 
 def _error_reply(error):
@@ -337,7 +521,7 @@ class _PipeHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, which alone writes them."""
 
     def enqueue(self, record):
-        self.queue.send(("log", record))
+        _send(self.queue, ("log", record))
 
 
 def _forward_log(connection):

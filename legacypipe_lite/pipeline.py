@@ -1,5 +1,6 @@
 """A brick run: which stages are needed, which are forced, which are read back from their pickles."""
 
+import gc
 import logging
 import uuid
 from dataclasses import dataclass, field, fields
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 import fitsio
 
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
-from .parallel import run_tasks
+from .parallel import default_threads, run_tasks, stream_tasks
 from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
@@ -24,6 +25,9 @@ __all__ = ["BrickRun", "StageRecord", "run_brick", "brick_name", "look_for_earli
 logger = logging.getLogger(__name__)
 
 _LAST = "writecat"
+
+#: State items that headers, the summary and the records of input files use at any time.
+_ALWAYS_KEPT = ("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files", "tractor")
 
 
 @dataclass
@@ -143,6 +147,8 @@ class BrickRun:
         What the stages have made so far.
     stages : list of StageRecord
         The stages so far, in order.
+    frugal : bool
+        If set (by default it is not), `run` forgets items of the state as soon as no later stage reads them.
 
     Raises
     ------
@@ -170,6 +176,7 @@ class BrickRun:
         self._order = stage_order(options)
         self._progress = progress
         self._command = command or _describe(options)
+        self.frugal = False
         self._running = None
         _pickle_path(options.pickle, self.brickname, _LAST)
 
@@ -190,7 +197,7 @@ class BrickRun:
             WiseFolders.from_options(self.options).check()
         started = datetime.now(UTC)
         with collected_warnings() as warnings:
-            self._go_to(last, forced)
+            self._go_to(last, forced, self.frugal)
         self._write_log(run_log(self, self._command, warnings, started))
 
     def stage(self, name, force=False):
@@ -251,14 +258,28 @@ class BrickRun:
                     self.state.pop(item, None)
         self.stages = [record for record in self.stages if record.name not in later]
 
-    def _go_to(self, last, forced):
-        for name in self._order[: self._order.index(last) + 1]:
+    def _go_to(self, last, forced, frugal=False):
+        names = self._order[: self._order.index(last) + 1]
+        for i, name in enumerate(names):
             if self._record(name) is None:
                 self._running = name
                 try:
                     self._one(name, name in forced)
                 finally:
                     self._running = None
+            if frugal:
+                self._forget_all_but(names[i + 1 :])
+                # What is left is not looked at again by the collector, neither here nor in worker processes, where
+                # a look would copy memory that they share.
+                gc.collect()
+                gc.freeze()
+
+    def _forget_all_but(self, later):
+        """Drop the state items that none of the later stages reads, but for small ones that others look at."""
+        needed = {item for name in later for item in load_stage(name).reads}
+        for item in list(self.state):
+            if item not in needed and item not in _ALWAYS_KEPT and not item.startswith("header_"):
+                del self.state[item]
 
     def _one(self, name, forced):
         stage = load_stage(name)
@@ -286,7 +307,7 @@ class BrickRun:
             logger.info("stage %s: reading %s", stage.name, path)
             self.state.update(made)
             if stage.apply is not None:
-                stage.apply(self.state, made)
+                self._apply(stage, made)
         lost = self.products.adopt(notes["products"])
         if lost:
             logger.warning(
@@ -316,7 +337,7 @@ class BrickRun:
                 record.digest = self._save(stage, path, made, before) or record.digest
             self.state.update(made)
             if stage.apply is not None:
-                stage.apply(self.state, made)
+                self._apply(stage, made)
         record.usage, record.made = usage, tuple(made)
         logger.info(
             "stage %s: %.2f s (CPU %.2f s), peak memory %.0f MB",
@@ -326,6 +347,10 @@ class BrickRun:
             usage.peak_memory / 1e6,
         )
         return record
+
+    def _apply(self, stage, made):
+        with default_threads(self.options.threads):
+            stage.apply(self.state, made)
 
     # --- pickles
 
@@ -370,7 +395,14 @@ class BrickRun:
     # --- what stages are handed
 
     def _tools(self):
-        return Tools(survey=self.survey, products=self.products, map=self._map, header=self.header, report=self.report)
+        return Tools(
+            survey=self.survey,
+            products=self.products,
+            map=self._map,
+            header=self.header,
+            report=self.report,
+            stream=self._stream,
+        )
 
     def _map(self, function, tasks, shared=None, label="", on_result=None):
         """`parallel.run_tasks` with the run's number of threads.
@@ -392,6 +424,17 @@ class BrickRun:
                 if isinstance(result, WorkerError):
                     raise result
         return results
+
+    def _stream(self, function, tasks, shared=None, label=""):
+        """`parallel.stream_tasks` with the run's number of threads."""
+        return stream_tasks(
+            function,
+            tasks,
+            threads=self.options.threads,
+            shared=shared,
+            label=label or (self._running or ""),
+            progress=self._progress,
+        )
 
 
 class _Before:

@@ -41,6 +41,7 @@ _VALUE_CLASSES = {
     "legacypipe_lite.models.psf": {"PsfModel"},
     "legacypipe_lite.models.tim": {"Tim", "CcdInfo"},
     "legacypipe_lite.models.sources": {"Source", "Motion"},
+    "legacypipe_lite.coadds.sparse": {"SparseImage"},
     "legacypipe_lite.fitting.tasks": {"BlobTask", "BlobResult", "SourceResult"},
     "legacypipe_lite.fitting.optimizer": {"FittedModel"},
 }

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from ..arrays import median
 from ..calibration import STANDARD_RECIPE, ImageIdentity
 from ..errors import InputError
 from ..models import CcdInfo, Tim, gaussian_psf
@@ -294,7 +295,7 @@ class CcdImage:
         r = raw.region
         sky = sky_model.image(r.x0, r.y0, r.width, r.height)
         raw.image -= sky
-        return float(np.median(sky))
+        return median(sky)
 
     def zeropoint(self):
         """Magnitude of one count of the image."""
@@ -352,9 +353,9 @@ class CcdImage:
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
         if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):
             raise UnusableImage(f"PSF norms are not positive numbers: psfnorm {psfnorm}, galnorm {galnorm}")
-        median = float(np.median(raw.image[raw.invvar > 0]))
-        if abs(median) > self.sig1:
-            logger.info("%s: median of the sky-subtracted image is %.2f sig1", self.name, median / self.sig1)
+        level = median(raw.image, raw.invvar)
+        if abs(level) > self.sig1:
+            logger.info("%s: median of the sky-subtracted image is %.2f sig1", self.name, level / self.sig1)
         plver = _text(raw.primary_header, "PLVER")
         for what, version in (("PSF", psfver), ("sky", skyver)):
             if version[1] and version[1] != plver:

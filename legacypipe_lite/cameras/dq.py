@@ -1,7 +1,7 @@
 """Data-quality maps: from the codes of the image processing to the bits used here."""
 
 import numpy as np
-from scipy.ndimage import binary_dilation, label
+from scipy.ndimage import label
 
 from ..bits import DQ
 from . import dq_kernels as kernels
@@ -49,9 +49,7 @@ def clean_bleeds(dq):
 
     Some versions of the DECam processing copied the large round masks of bright stars into the bleed code.
     """
-    saturated = (dq & DQ["satur"]) != 0
-    near = binary_dilation(saturated, iterations=2) if np.any(saturated) else saturated
-    kernels.clean_bleeds(dq, near, DQ["satur"], DQ["bleed"])
+    kernels.clean_bleeds(dq, DQ["satur"], DQ["bleed"])
 
 
 def mark_edges(dq):

@@ -38,8 +38,34 @@ def remap_codes(codes, bits):
     return out
 
 
-@njit(cache=True)
-def clean_bleeds(dq, near_saturated, satur_bit, bleed_bit):
+@njit(cache=True, nogil=True)
+def columns_with(dq, bit):
+    """Which columns of an image have a pixel with the bit (bool array)."""
+    h, w = dq.shape
+    found = np.zeros(w, np.uint16)
+    for y in range(h):
+        row = dq[y]
+        for x in range(w):
+            found[x] |= row[x] & np.uint16(bit)
+    return found != 0
+
+
+@njit(cache=True, nogil=True)
+def _near_saturated(dq, x, bit, near):
+    """Pixels of a column within a city-block distance of 2 of a saturated one."""
+    h, w = dq.shape
+    near[:] = False
+    for dx in range(-2, 3):
+        if not 0 <= x + dx < w:
+            continue
+        reach = 2 - abs(dx)
+        for y in range(h):
+            if dq[y, x + dx] & bit:
+                near[max(y - reach, 0) : y + reach + 1] = True
+
+
+@njit(cache=True, nogil=True)
+def clean_bleeds(dq, satur_bit, bleed_bit):
     """Clear the bleed bit of pixels that are not connected to a saturated core, in place.
 
     A bleed pixel stays if it is near, but not in, a saturated core, or in an unbroken vertical run of bleed pixels
@@ -48,17 +74,19 @@ def clean_bleeds(dq, near_saturated, satur_bit, bleed_bit):
     Parameters
     ----------
     dq : uint16 array (h, w)
-    near_saturated : bool array (h, w)
-        Saturated pixels, dilated.
     satur_bit, bleed_bit : int
     """
     h, w = dq.shape
-    reached = np.zeros(h, np.bool_)
+    columns = columns_with(dq, bleed_bit)
+    near, reached = np.empty(h, np.bool_), np.empty(h, np.bool_)
     for x in range(w):
+        if not columns[x]:
+            continue
+        _near_saturated(dq, x, satur_bit, near)
         touched = False
         for y in range(h):
             reached[y] = False
-            if near_saturated[y, x]:
+            if near[y]:
                 touched = True
             elif dq[y, x] & bleed_bit:
                 if y == 0:
@@ -68,7 +96,7 @@ def clean_bleeds(dq, near_saturated, satur_bit, bleed_bit):
                 touched = False
         touched = False
         for y in range(h - 1, -1, -1):
-            if near_saturated[y, x]:
+            if near[y]:
                 touched = True
             elif dq[y, x] & bleed_bit:
                 if y == h - 1:
@@ -78,7 +106,7 @@ def clean_bleeds(dq, near_saturated, satur_bit, bleed_bit):
             else:
                 touched = False
         for y in range(h):
-            if near_saturated[y, x]:
+            if near[y]:
                 keep = not dq[y, x] & satur_bit
             else:
                 keep = reached[y]

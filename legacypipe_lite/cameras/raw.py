@@ -51,6 +51,7 @@ class RawImage:
 
     def cut(self, y, x):
         """Keep the slices `y`, `x` only."""
-        self.image, self.dq, self.invvar = self.image[y, x], self.dq[y, x], self.invvar[y, x]
+        parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
+        self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)
         r = self.region
         self.region = Region(r.x0 + x.start, r.x0 + x.stop, r.y0 + y.start, r.y0 + y.stop)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import Table
-from astropy.units import Unit
+from astropy.units import Unit, UnrecognizedUnit
 
 from .columns import WISE_BANDS, column_suffix, tractor_columns
 from .derived import ls_id, nearest_neighbor
@@ -101,9 +101,15 @@ def _table_column(values, column):
     return TableColumn(values, name=column.name, unit=_unit(column.unit), description=column.text, copy=False)
 
 
+#: Part of all units that astropy does not know.
+_UNKNOWN_TO_ASTROPY = "nanomaggy"
+
+
 @lru_cache
 def _unit(text):
     """astropy's unit of a name in the files; what astropy does not know it keeps as it is."""
+    if text and _UNKNOWN_TO_ASTROPY in text:
+        return UnrecognizedUnit(text)  # what Unit() would give after a search for similar names
     return Unit(text, parse_strict="silent") if text else None
 
 

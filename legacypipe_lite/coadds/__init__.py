@@ -1,6 +1,15 @@
 """Stacks of images and models on the target grid, and what is measured on them."""
 
-from .accumulate import BandAccumulator, BandCoadd, DateMaps, coadd_band, coadd_bands, sky_levels
+from .accumulate import (
+    BandAccumulator,
+    BandCoadd,
+    DateMaps,
+    coadd_band,
+    coadd_bands,
+    map_grids,
+    sky_levels,
+    stacked_image,
+)
 from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
 from .copsf import coadd_psf
 from .depth import depth_counts, depth_table
@@ -14,19 +23,22 @@ from .headers import (
 )
 from .maskbits import maskbits_map
 from .nea import noise_equivalent_areas
+from .nearby import SourceExtents
 from .outliers import (
     OUTLIER_NEG,
     OUTLIER_POS,
     BandOutliers,
     find_outliers,
     masked_pixel_means,
-    patch_values,
+    no_outliers,
     star_veto,
-    with_outliers_masked,
 )
 from .patch import dilate_cross, patch_masked
+from .patched import Changes, masked_places, patch_values, patched_image
+from .pictures import picture_sources
 from .rgb import rgb, with_outlines
 from .samples import pixel_of, sample_coadd
+from .sparse import ChangedImage, MaskedImage, SparseImage
 from .tim_models import Footprints, TimModels, tim_models
 
 __all__ = [
@@ -35,7 +47,9 @@ __all__ = [
     "DateMaps",
     "coadd_band",
     "coadd_bands",
+    "map_grids",
     "sky_levels",
+    "stacked_image",
     "APERTURE_RADII",
     "AperturePhotometry",
     "aperture_photometry",
@@ -50,20 +64,28 @@ __all__ = [
     "type_cards",
     "maskbits_map",
     "noise_equivalent_areas",
+    "SourceExtents",
     "OUTLIER_POS",
     "OUTLIER_NEG",
     "BandOutliers",
     "find_outliers",
     "masked_pixel_means",
-    "patch_values",
+    "no_outliers",
     "star_veto",
-    "with_outliers_masked",
     "dilate_cross",
     "patch_masked",
+    "Changes",
+    "masked_places",
+    "patch_values",
+    "patched_image",
     "rgb",
     "with_outlines",
     "pixel_of",
     "sample_coadd",
+    "picture_sources",
+    "ChangedImage",
+    "MaskedImage",
+    "SparseImage",
     "Footprints",
     "TimModels",
     "tim_models",

@@ -1,19 +1,29 @@
 """Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..bits import DQ, DQ_SATURATED
-from ..wcs import PixelMap
+from ..parallel import map_in_threads, rows_in_threads
+from ..wcs import MapGrid
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels
 from .area import area_factors
-from .patch import patch_masked
+from .patched import Changes
 
-__all__ = ["BandAccumulator", "BandCoadd", "DateMaps", "coadd_band", "coadd_bands", "sky_levels", "PSF_SIZE_SCALE"]
+__all__ = [
+    "BandAccumulator",
+    "BandCoadd",
+    "DateMaps",
+    "coadd_band",
+    "coadd_bands",
+    "map_grids",
+    "sky_levels",
+    "stacked_image",
+    "PSF_SIZE_SCALE",
+]
 
 #: FWHM / sqrt(noise-equivalent area) of a Gaussian PSF: 2 sqrt(2 ln 2) / (2 sqrt(pi)).
 PSF_SIZE_SCALE = 2 * math.sqrt(2 * math.log(2)) / (2 * math.sqrt(math.pi))
@@ -21,6 +31,11 @@ PSF_SIZE_SCALE = 2 * math.sqrt(2 * math.log(2)) / (2 * math.sqrt(math.pi))
 _ALL_DQ_BITS = int(np.bitwise_or.reduce(list(DQ.values())))
 _DETAILS = tuple(kernels.PLANES)
 _NOTHING = np.zeros((0, 0), np.float32)
+_SKIP_NOTHING = np.zeros((0, 0), bool)
+_FLAT_TABLE = LANCZOS_TABLE.ravel()
+
+#: Target rows that one thread works on at a time.
+_STRIP = 64
 
 
 @dataclass
@@ -118,6 +133,10 @@ class BandAccumulator:
         Use the true area of the pixels where they are, instead of the nominal one of the image header.
     lanczos : bool
         Lanczos-3 resampling of image and models, else nearest neighbour.
+    skip : numpy.ndarray of bool, shape (H, W), optional
+        Target pixels that are not wanted; nothing is stacked there.
+    grids : dict of int -> MapGrid or None, optional
+        Maps of the images that are at hand (`map_grids`), by their numbers.
     threads : int
         Rows are shared among so many threads; the result does not depend on it.
     """
@@ -132,12 +151,16 @@ class BandAccumulator:
         surface_brightness=True,
         local_area=False,
         lanczos=True,
+        skip=None,
+        grids=None,
         threads=1,
     ):
         if detail not in _DETAILS:
             raise ValueError(f"detail is one of {_DETAILS}, not {detail!r}")
         self.band, self.target, self.dates, self.detail = band, target, dates, detail
         self.surface_brightness, self.local_area, self.lanczos = surface_brightness, local_area, lanczos
+        self.skip = _SKIP_NOTHING if skip is None else np.ascontiguousarray(skip, bool)
+        self.grids = {} if grids is None else grids
         self.threads = max(1, int(threads))
         n_sums, n_counts = kernels.PLANES[detail]
         self.sums = np.zeros((n_sums, *target.shape), np.float32)
@@ -145,7 +168,7 @@ class BandAccumulator:
         if n_counts > kernels.AND_MASK:
             self.counts[kernels.AND_MASK] = _ALL_DQ_BITS
 
-    def add(self, tim, index, model=None, blobmodel=None):
+    def add(self, tim, index, model=None, blobmodel=None, changes=None):
         """Add one image.
 
         Parameters
@@ -155,69 +178,97 @@ class BandAccumulator:
             Of the image in the list that `dates` was made of.
         model, blobmodel : numpy.ndarray of float32, optional
             Model images of the tim's shape (detail "models"), nanomaggies per tim pixel.
+        changes : Changes, optional
+            Pixels of the image that are taken for others than they are.
 
         Returns
         -------
         bool
             False if the image does not touch the target.
         """
-        pixel_map = PixelMap.build(self.target, tim.wcs)
-        if pixel_map is None:
-            return False
-        if self.detail == "models" and (model is None or blobmodel is None):
-            raise ValueError("detail 'models' needs a model and a blob model for every image")
-        self._add(pixel_map, tim, index, model, blobmodel)
-        return True
+        return self.add_all([(tim, index, model, blobmodel, changes)])[0]
 
-    def _add(self, pixel_map, tim, index, model, blobmodel):
-        patched = patch_masked(tim.image, tim.inverr > 0) if self.lanczos else np.ascontiguousarray(tim.image)
-        factor, factors = self._surface_brightness_factor(tim, pixel_map)
-        if model is None:
-            model = blobmodel = _NOTHING
+    def add_all(self, images):
+        """Add several images: faster than one by one, with the same result.
+
+        Parameters
+        ----------
+        images : sequence of tuple
+            Arguments of `add`.
+
+        Returns
+        -------
+        list of bool
+            Image by image, False if it does not touch the target.
+        """
+        if self.detail == "models" and any(len(image) < 4 or image[2] is None or image[3] is None for image in images):
+            raise ValueError("detail 'models' needs a model and a blob model for every image")
+        tasks = [self._task(*image) for image in images]
+        touching = [task for task in tasks if task is not None]
+
+        def add_strip(y0):
+            for grid, arguments in touching:
+                row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
+                if row0 < row1:
+                    kernels.accumulate_rows(row0, row1, *arguments)
+
+        # Strip by strip, so that the stacks stay in the processor's cache while all images are added to them.
+        for _ in map_in_threads(add_strip, range(0, self.target.height, _STRIP), self.threads):
+            pass
+        return [task is not None for task in tasks]
+
+    def _task(self, tim, index, model=None, blobmodel=None, changes=None):
+        """Map of an image, and the arguments of the kernel after the rows; None if it does not touch the target."""
+        grid = self.grids[index] if index in self.grids else MapGrid.build(self.target, tim.wcs)
+        if grid is None:
+            return None
+        factor, factors = self._surface_brightness_factor(tim, grid)
         psf_area = (tim.wcs.pixel_scale / tim.psfnorm) ** 2
         flat_weight = 1.0 / tim.sig1**2
-        arguments = (
-            pixel_map.x0,
-            pixel_map.y0,
-            pixel_map.fx,
-            pixel_map.fy,
-            pixel_map.ix,
-            pixel_map.iy,
-            LANCZOS_TABLE,
+        exposure = kernels.Exposure(
+            index=int(index),
+            factor=float(factor),
+            psf_term=float(flat_weight / psf_area),
+            flat_term=float(flat_weight),
+            depth_term=float((tim.psfnorm / tim.sig1) ** 2),
+            galdepth_term=float((tim.galnorm / tim.sig1) ** 2),
+            satur_bit=int(DQ_SATURATED),
+            ignored_bits=int(DQ_SATURATED | DQ["interp"]),
+            outlier_bit=int(DQ["outlier"]),
+        )
+        return grid, (
+            grid.x0,
+            grid.y0,
+            grid.arrays,
+            _FLAT_TABLE,
             self.lanczos,
-            patched,
+            np.ascontiguousarray(tim.image),
             np.ascontiguousarray(tim.inverr),
             np.ascontiguousarray(tim.dq),
-            np.ascontiguousarray(model, np.float32),
-            np.ascontiguousarray(blobmodel, np.float32),
-            factor,
+            Changes() if changes is None else changes,
+            _NOTHING if model is None else np.ascontiguousarray(model, np.float32),
+            _NOTHING if blobmodel is None else np.ascontiguousarray(blobmodel, np.float32),
             factors,
-            DQ_SATURATED,
-            DQ_SATURATED | DQ["interp"],
-            flat_weight / psf_area,
-            flat_weight,
-            (tim.psfnorm / tim.sig1) ** 2,
-            (tim.galnorm / tim.sig1) ** 2,
-            index,
+            self.skip,
+            exposure,
             self.dates.mjds,
             self.sums,
             self.counts,
             self.dates.first,
             self.dates.last,
         )
-        self._by_rows(kernels.accumulate_image, pixel_map.fx.shape[0], arguments)
 
-    def _surface_brightness_factor(self, tim, pixel_map):
+    def _surface_brightness_factor(self, tim, grid):
         """One factor for the whole image, and a map of factors (empty unless the local area is used)."""
         if not self.surface_brightness:
             return 1.0, _NOTHING
         if self.local_area:
-            return 1.0, area_factors(self.target, tim.wcs, pixel_map)
+            return 1.0, area_factors(self.target, tim.wcs, grid)
         return (self.target.pixel_scale / tim.wcs.pixel_scale) ** 2, _NOTHING
 
     def finish(self):
         """The stacks as a `BandCoadd`; nothing can be added afterwards."""
-        self._by_rows(kernels.finish_stack, self.target.height, (self.sums, self.counts, PSF_SIZE_SCALE))
+        rows_in_threads(kernels.finish_stack, self.target.height, self.threads, self.sums, self.counts, PSF_SIZE_SCALE)
         s, c = self.sums, self.counts
         coadd = BandCoadd(self.band, s[kernels.IMAGE], s[kernels.WEIGHT])
         if self.detail != "image":
@@ -234,19 +285,28 @@ class BandAccumulator:
             coadd.chi2 = s[kernels.CHI2]
         return coadd
 
-    def _by_rows(self, kernel, n_rows, arguments):
-        """Call a kernel for all rows, shared among the threads."""
-        n = min(self.threads, n_rows)
-        if n <= 1:
-            kernel(0, n_rows, *arguments)
-            return
-        edges = np.linspace(0, n_rows, n + 1).astype(int).tolist()
-        with ThreadPoolExecutor(n) as pool:
-            for future in [pool.submit(kernel, a, b, *arguments) for a, b in zip(edges, edges[1:])]:
-                future.result()
+
+def map_grids(tims, band, target, threads=1):
+    """Where the images of a band lie on the target.
+
+    Parameters
+    ----------
+    tims : list of Tim
+        All images; those of other bands are skipped.
+    band : str
+    target : TanWcs
+    threads : int
+
+    Returns
+    -------
+    dict of int -> MapGrid or None
+        By the number of the image; None for images off the target.
+    """
+    members = [i for i, tim in enumerate(tims) if tim.band == band]
+    return dict(zip(members, map_in_threads(lambda i: MapGrid.build(target, tims[i].wcs), members, threads)))
 
 
-def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **options):
+def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, detail=None, **options):
     """Stack the images of one band.
 
     Parameters
@@ -258,6 +318,8 @@ def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **op
     models : callable or sequence, optional
         ``models[i]`` or ``models(i)`` gives (model, blob model) of tim `i`. A callable is asked once per image of
         the band, in order.
+    changes : dict of int -> Changes, optional
+        Tim -> pixels of it that are taken for others than they are (without models only).
     dates : DateMaps, optional
         Collects the dates over several calls (not with detail "image").
     detail : str, optional
@@ -274,13 +336,35 @@ def coadd_band(tims, band, target, *, models=None, dates=None, detail=None, **op
     if dates is None:
         dates = DateMaps(tims, (0, 0) if detail == "image" else target.shape)
     get = models if callable(models) or models is None else models.__getitem__
+    if options.get("grids") is None:
+        options["grids"] = map_grids(tims, band, target, options.get("threads", 1))
     accumulator = BandAccumulator(band, target, dates, detail=detail, **options)
-    for i, tim in enumerate(tims):
-        if tim.band != band:
-            continue
-        model, blobmodel = (None, None) if get is None else get(i)
-        accumulator.add(tim, i, model, blobmodel)
+    members = [i for i, tim in enumerate(tims) if tim.band == band]
+    if get is None:
+        changes = changes or {}
+        accumulator.add_all([(tims[i], i, None, None, changes.get(i)) for i in members])
+    else:
+        for i in members:
+            accumulator.add(tims[i], i, *get(i))
     return accumulator.finish()
+
+
+def stacked_image(tims, band, target, **options):
+    """The stacked image of one band in the units of its images, without anything else.
+
+    Parameters
+    ----------
+    tims, band, target
+        As for `coadd_band`.
+    **options
+        Further arguments of `coadd_band`.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (H, W)
+    """
+    # A copy: the image is part of a block that holds the weights, too.
+    return coadd_band(tims, band, target, detail="image", surface_brightness=False, **options).image.copy()
 
 
 def coadd_bands(tims, bands, target, *, models=None, blobmodels=None, dates=None, **options):
@@ -325,13 +409,20 @@ def sky_levels(tims, bands, target, blobmap, *, threads=1, lanczos=True):
         Nanomaggies per pixel of the images (not scaled to the target's pixels). Bands without a single pixel to
         measure are absent.
     """
-    outside = blobmap == -1
+    in_blobs = blobmap != -1
     levels = {}
     for band in bands:
         coadd = coadd_band(
-            tims, band, target, detail="image", surface_brightness=False, threads=threads, lanczos=lanczos
+            tims,
+            band,
+            target,
+            detail="image",
+            surface_brightness=False,
+            skip=in_blobs,
+            threads=threads,
+            lanczos=lanczos,
         )
-        values = coadd.image[(coadd.invvar > 0) & outside]
+        values = coadd.image[coadd.invvar > 0]
         if len(values):
             levels[band] = float(np.median(values))
     return levels

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..parallel import rows_in_threads
 from . import apertures_kernels as kernels
 
 __all__ = ["APERTURE_RADII", "AperturePhotometry", "aperture_photometry"]
@@ -34,7 +35,7 @@ class AperturePhotometry:
     residuals: list
 
 
-def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0.0):
+def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0.0, threads=1):
     """Photometry in concentric circular apertures with exact pixel overlap.
 
     Parameters
@@ -49,6 +50,7 @@ def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0
         Further maps to be summed.
     off_image : float
         Value of all results of an aperture that does not touch the image.
+    threads : int
 
     Returns
     -------
@@ -67,7 +69,7 @@ def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0
     planes = tuple(_plane(residual) for residual in residuals) or (image,)
     x, y = (np.ascontiguousarray(np.atleast_1d(a), dtype=np.float64) for a in (x, y))
     sums = np.empty((len(x), 4 + len(planes), len(radii)))
-    kernels.aperture_sums(image, invvar, planes, x, y, radii, sums)
+    rows_in_threads(kernels.aperture_sums, len(x), threads, image, invvar, planes, x, y, radii, sums)
     flux, variance, masked, covered = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3]
     ivar = np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)
     results = [flux, ivar, masked / (np.pi * radii**2), *(sums[:, 4 + k] for k in range(len(residuals)))]

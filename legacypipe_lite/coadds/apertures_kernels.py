@@ -49,11 +49,13 @@ def pixel_overlap(r, x, y):
 
 
 @njit(cache=True, nogil=True)
-def aperture_sums(image, invvar, residuals, x, y, radii, out):
+def aperture_sums(first, last, image, invvar, residuals, x, y, radii, out):
     """Sums over concentric apertures around many positions, on several maps at a time.
 
     Parameters
     ----------
+    first, last : int
+        Positions to be measured, half-open.
     image, invvar : float32 (H, W)
         Pixels with invvar == 0 are masked.
     residuals : tuple of float32 (H, W)
@@ -71,7 +73,7 @@ def aperture_sums(image, invvar, residuals, x, y, radii, out):
     largest = radii[n_radii - 1]
     values = np.zeros(n_sums)
     rings = np.empty((n_sums, n_radii))
-    for i in range(len(x)):
+    for i in range(first, last):
         out[i] = 0.0
         if not (math.isfinite(x[i]) and math.isfinite(y[i])):
             continue

@@ -8,13 +8,13 @@ __all__ = ["area_factors"]
 _NODES = 12
 
 
-def area_factors(target, wcs, pixel_map):
+def area_factors(target, wcs, grid):
     """Ratio of the true area of a target pixel to that of the image pixel it falls on.
 
     Parameters
     ----------
     target, wcs : ImageWcs
-    pixel_map : PixelMap
+    grid : MapGrid
         From target to image.
 
     Returns
@@ -22,13 +22,13 @@ def area_factors(target, wcs, pixel_map):
     numpy.ndarray of float32, shape of the map's box
         The areas are smooth: they are evaluated on a coarse grid and interpolated (bicubic, 1e-7 or better).
     """
-    height, width = pixel_map.fx.shape
-    ys = np.linspace(pixel_map.y0, pixel_map.y0 + max(height - 1, 1), _NODES)
-    xs = np.linspace(pixel_map.x0, pixel_map.x0 + max(width - 1, 1), _NODES)
+    height, width = grid.shape
+    ys = np.linspace(grid.y0, grid.y0 + max(height - 1, 1), _NODES)
+    xs = np.linspace(grid.x0, grid.x0 + max(width - 1, 1), _NODES)
     ratios = np.empty((_NODES, _NODES))
     for i, y in enumerate(ys):
         for j, x in enumerate(xs):
             there = wcs.local_jacobian(*target.map_to(wcs, x, y))
             ratios[i, j] = abs(np.linalg.det(target.local_jacobian(x, y)) / np.linalg.det(there))
     spline = RectBivariateSpline(ys, xs, ratios)
-    return spline(pixel_map.y0 + np.arange(height), pixel_map.x0 + np.arange(width)).astype(np.float32)
+    return spline(grid.y0 + np.arange(height), grid.x0 + np.arange(width)).astype(np.float32)

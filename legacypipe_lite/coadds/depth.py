@@ -32,8 +32,12 @@ def depth_counts(detection_invvar, unique):
     -------
     numpy.ndarray of int32, shape (50,)
     """
-    depth = point_source_depth_mag(detection_invvar[unique])
-    return np.histogram(depth, bins=DEPTH_EDGES)[0].astype(np.int32)
+    values = np.asarray(detection_invvar)[unique]
+    # Neighbours mostly have the same depth: one magnitude for each run of equal values.
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else np.zeros(0, int)
+    lengths = np.diff(np.append(starts, len(values)))
+    depth = point_source_depth_mag(values[starts])
+    return np.histogram(depth, bins=DEPTH_EDGES, weights=lengths)[0].astype(np.int32)
 
 
 def depth_table(counts):

@@ -4,27 +4,30 @@ Every image of a band is blurred to a common PSF width, resampled, and compared 
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
+from ..arrays import median
+from ..arrays.smooth_kernels import smooth
 from ..bits import DQ
-from ..wcs import PixelMap
+from ..parallel import map_in_threads, rows_in_threads
+from ..wcs import MapGrid, PixelMap
+from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import outliers_kernels as kernels
-from .accumulate import coadd_band
+from .accumulate import map_grids, stacked_image
 from .patch import dilate_cross
+from .patched import Changes, masked_places, patch_values, patched_image
+from .sparse import SparseImage
 
 __all__ = [
-    "OUTLIER_POS",
     "OUTLIER_NEG",
+    "OUTLIER_POS",
     "BandOutliers",
     "find_outliers",
     "masked_pixel_means",
-    "patch_values",
-    "patched_image",
+    "no_outliers",
     "star_veto",
-    "with_outliers_masked",
 ]
 
 #: Bits of an outlier mask.
@@ -34,8 +37,12 @@ OUTLIER_POS, OUTLIER_NEG = 1, 2
 CLIP_COUNT = 5
 
 _EXTRA_BLUR = 0.5
-_GROWTH = 16  # more than the sum of all dilations of `_grow`
 _VETO_RADIUS = 1.0  # arcsec
+_GROWTH_SIGMAS = (3.0, 2.0)
+_STRIP = 128
+#: Blurred images that are added to the statistics together.
+_IMAGES_AT_ONCE = 8
+_FLAT_TABLE = LANCZOS_TABLE.ravel()
 
 
 @dataclass
@@ -44,24 +51,49 @@ class BandOutliers:
 
     Attributes
     ----------
-    masks : dict of int -> numpy.ndarray of uint8
-        Number of the image -> bits `OUTLIER_POS`, `OUTLIER_NEG`, of the image's shape.
+    outliers : dict of int -> SparseImage of uint8
+        Number of the image -> bits `OUTLIER_POS`, `OUTLIER_NEG` of its outliers.
     patches : dict of int -> numpy.ndarray of float32 or None
         Number of the image -> new values of its pixels with inverr == 0 (C order); None if it has none.
     precoadd : numpy.ndarray of float32, shape (H, W)
         Stack before masking.
-    positive, negative : numpy.ndarray of float32, shape (H, W)
-        Mean of the masked values, 0 where nothing is masked.
+    masked_means : (SparseImage, SparseImage) of float32
+        On the target: mean of the values that were masked as positive, and as negative outliers.
+    grids : dict of int -> MapGrid or None
+        Where the images lie on the target.
     """
 
-    masks: dict = field(default_factory=dict)
+    outliers: dict = field(default_factory=dict)
     patches: dict = field(default_factory=dict)
     precoadd: np.ndarray | None = None
-    positive: np.ndarray | None = None
-    negative: np.ndarray | None = None
+    masked_means: tuple = ()
+    grids: dict | None = None
+
+    @property
+    def masks(self):
+        """The outliers as uint8 images: dict of int -> numpy.ndarray."""
+        return {i: outliers.dense() for i, outliers in self.outliers.items()}
+
+    @property
+    def positive(self):
+        """Mean of the values masked as positive outliers, 0 where nothing is; float32 (H, W)."""
+        return self.masked_means[0].dense()
+
+    @property
+    def negative(self):
+        """Mean of the values masked as negative outliers, 0 where nothing is; float32 (H, W)."""
+        return self.masked_means[1].dense()
+
+    def changes(self, tims):
+        """What masking changes in the images: dict of int -> Changes, for `stacked_image`."""
+        changes = {}
+        for i, patch in self.patches.items():
+            values = Changes() if patch is None else Changes(masked_places(tims[i]), patch)
+            changes[i] = values._replace(outliers=self.outliers[i].places)
+        return changes
 
 
-def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads=1, mapper=None):
+def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads=1):
     """Search the images of one band for outliers.
 
     Parameters
@@ -77,87 +109,34 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads
         image that is itself the smallest or largest is subtracted twice from the clipped sum, as in the published
         masks, so that its difference comes out larger by (n - 2) / (n - 3) for n equal exposures.
     threads : int
-    mapper : callable, optional
-        ``mapper(function, tasks, shared=..., label=...)``, see `stages.base.Tools.map`.
+        The result does not depend on it.
 
     Returns
     -------
     BandOutliers
     """
-    mapper = mapper or _serial_map
     members = [i for i, tim in enumerate(tims) if tim.band == band]
-    precoadd = coadd_band(tims, band, target, detail="image", surface_brightness=False, threads=threads).image
-    result = BandOutliers(precoadd=precoadd)
+    grids = map_grids(tims, band, target, threads)
+    precoadd = stacked_image(tims, band, target, grids=grids, threads=threads)
+    result = BandOutliers(precoadd=precoadd, grids=grids)
+    patches = map_in_threads(lambda i: patch_values(tims[i], precoadd, target), members, threads)
+    result.patches = dict(zip(members, patches))
+    result.outliers = {i: no_outliers(tims[i]) for i in members}
     means = _MaskedMeans(target.shape)
-    for i in members:
-        result.patches[i] = patch_values(tims[i], precoadd, target)
-        result.masks[i] = np.zeros(tims[i].shape, np.uint8)
     if len(members) > 1:
-        for i, found in _compare_with_others(tims, members, target, result.patches, veto, leave_one_out, mapper, band):
-            result.masks[i] = found[0]
-            means.add(*found[1:])
-    result.positive, result.negative = means.finish()
+        search = _Search(tims, target, grids, result.patches, leave_one_out, threads)
+        search.collect_statistics(veto)
+        for i, found in zip(members, map_in_threads(search.compare, members, threads)):
+            if found is not None:
+                result.outliers[i] = found[0]
+                means.add(*found[1:])
+    result.masked_means = means.finish()
     return result
 
 
-def _compare_with_others(tims, members, target, patches, veto, leave_one_out, mapper, band):
-    """Pairs of image number and what `_compare` found in it, for images with outliers."""
-
-    sigmas = [tims[i].psf_sigma for i in members]
-    common = max(sigmas) + _EXTRA_BLUR
-    blurs = {i: math.sqrt(common**2 - sigma**2) for i, sigma in zip(members, sigmas)}
-    shared = _Shared(tims, target, blurs, patches)
-    shared.blurred = dict(zip(members, mapper(_blur, members, shared=shared, label=f"blur {band}")))
-    shared.collect_statistics(members, veto, leave_one_out)
-    found = mapper(_compare, members, shared=shared, label=f"outliers {band}")
-    return [(i, outliers) for i, outliers in zip(members, found) if outliers is not None]
-
-
-def patch_values(tim, coadd, target):
-    """New values for the masked pixels of an image, from a stack in the image's units.
-
-    Parameters
-    ----------
-    tim : Tim
-    coadd : numpy.ndarray of float32, shape (H, W)
-    target : TanWcs
-
-    Returns
-    -------
-    numpy.ndarray of float32 or None
-        Values of the pixels with inverr == 0, in C order: that of the nearest target pixel, or the old value where
-        the pixel lies off the target. None if there are no such pixels.
-    """
-    y, x = np.nonzero(tim.inverr == 0)
-    if len(y) == 0:
-        return None
-    values = tim.image[y, x].astype(np.float32)
-    tx, ty = tim.wcs.map_to(target, x.astype(float), y.astype(float))
-    known = np.isfinite(tx) & np.isfinite(ty)
-    ix, iy = np.full(len(x), -1), np.full(len(x), -1)
-    ix[known], iy[known] = np.trunc(tx[known] + 0.5), np.trunc(ty[known] + 0.5)
-    inside = (ix >= 0) & (ix < target.width) & (iy >= 0) & (iy < target.height)
-    values[inside] = coadd[iy[inside], ix[inside]]
-    return values
-
-
-def patched_image(tim, patch):
-    """The image with new values (see `patch_values`) in its masked pixels; the image itself if there are none."""
-    if patch is None:
-        return tim.image
-    image = tim.image.copy()
-    image[tim.inverr == 0] = patch
-    return image
-
-
-def with_outliers_masked(tim, mask, patch):
-    """A copy of a tim with masked pixels patched and with outliers masked (the input is not changed)."""
-    inverr, dq = tim.inverr, tim.dq
-    image = patched_image(tim, patch)
-    if mask.any():
-        inverr = np.where(mask > 0, np.float32(0), inverr)
-        dq = np.where(mask > 0, dq | dq.dtype.type(DQ["outlier"]), dq)
-    return replace(tim, image=image, inverr=inverr, dq=dq)
+def no_outliers(tim):
+    """The empty outlier mask of an image."""
+    return SparseImage(tim.shape, np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
 
 def star_veto(target, ra, dec):
@@ -189,7 +168,7 @@ def star_veto(target, ra, dec):
     return veto
 
 
-def masked_pixel_means(tims, band, target, masks, patches):
+def masked_pixel_means(tims, band, target, outliers, patches):
     """Mean of the masked pixels on the target grid, for masks that were read back from a file.
 
     Parameters
@@ -198,186 +177,194 @@ def masked_pixel_means(tims, band, target, masks, patches):
         All images; those of other bands are skipped.
     band : str
     target : TanWcs
-    masks : sequence
-        Outlier mask of each tim, or None.
+    outliers : sequence of SparseImage or None
+        Outliers of each tim.
     patches : sequence
         `patch_values` of each tim.
 
     Returns
     -------
-    positive, negative : numpy.ndarray of float32, shape (H, W)
-        0 where nothing is masked.
+    positive, negative : SparseImage of float32, shape (H, W)
     """
     means = _MaskedMeans(target.shape)
-    for tim, mask, patch in zip(tims, masks, patches):
-        if tim.band != band or mask is None or not mask.any():
+    for tim, mask, patch in zip(tims, outliers, patches):
+        if tim.band != band or mask is None or len(mask) == 0:
             continue
         pixel_map = PixelMap.build(target, tim.wcs)
-        if pixel_map is not None:
-            on_target = pixel_map.nearest(mask)
-            means.add(
-                _masked_values(tim, patch, pixel_map, on_target & OUTLIER_POS > 0),
-                _masked_values(tim, patch, pixel_map, on_target & OUTLIER_NEG > 0),
-            )
+        if pixel_map is None:
+            continue
+        on_target, values = (pixel_map.nearest(image) for image in (mask.dense(), patched_image(tim, patch)))
+        parts = []
+        for bit in (OUTLIER_POS, OUTLIER_NEG):
+            y, x = np.nonzero((on_target & bit > 0) & pixel_map.valid)
+            places = (y + pixel_map.y0) * target.width + x + pixel_map.x0
+            parts.append((places.astype(np.int32), values[y, x]))
+        means.add(*parts)
     return means.finish()
 
 
-class _Shared:
-    """What the tasks of one band share: images, and the statistics of all of them on the target grid."""
+class _Search:
+    """The images of one band, and the statistics of all of them on the target grid."""
 
-    def __init__(self, tims, target, blurs, patches):
-        self.tims, self.target, self.blurs, self.patches = tims, target, blurs, patches
+    def __init__(self, tims, target, grids, patches, leave_one_out, threads):
+        self.tims, self.target, self.patches = tims, target, patches
+        members = list(grids)
+        self.grids = {i: grid for i, grid in grids.items() if grid is not None}
+        self.threads = max(1, int(threads))
+        common = max(tims[i].psf_sigma for i in members) + _EXTRA_BLUR
+        self.blurs = {i: math.sqrt(common**2 - tims[i].psf_sigma ** 2) for i in members}
         self.blurred = {}
+        shape = target.shape
+        self.total, self.weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.count = np.zeros(shape, np.int16)
+        self.clipping = len(members) >= CLIP_COUNT
+        self.who = np.full((2 if self.clipping and leave_one_out else 0, *shape), -1, np.int16)
+        self.veto = None
 
     def weight_factor(self, i):
         """Inverse variance of a pixel after the blur / before it."""
         return 4 * math.pi * self.blurs[i] ** 2
 
-    def collect_statistics(self, members, veto, leave_one_out):
+    def collect_statistics(self, veto):
+        """Blur and resample all images, and add them up."""
         shape = self.target.shape
-        self.total, self.weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        ormask, self.count = np.zeros(shape, np.int16), np.zeros(shape, np.int16)
-        clipping = len(members) >= CLIP_COUNT
-        extremes = np.zeros((4 if clipping else 0, *shape), np.float32)
-        if clipping:
+        any_mask = np.zeros(shape, np.int16)
+        extremes = np.zeros((4 if self.clipping else 0, *shape), np.float32)
+        if self.clipping:
             extremes[0], extremes[2] = np.inf, -np.inf
-        who = np.full((2 if clipping else 0, *shape), -1, np.int16)
-        for i in members:
-            if self.blurred[i] is None:
-                continue
-            tim, pixel_map = self.tims[i], PixelMap.build(self.target, self.tims[i].wcs)
-            kernels.add_blurred(
-                pixel_map.x0,
-                pixel_map.y0,
-                self.blurred[i],
-                pixel_map.ix,
-                pixel_map.iy,
-                tim.inverr,
-                tim.dq,
-                self.weight_factor(i),
-                i,
-                self.total,
-                self.weight,
-                ormask,
-                self.count,
-                extremes,
-                who,
+        touching = list(self.grids)
+        step = max(_IMAGES_AT_ONCE, 2 * self.threads)
+        for start in range(0, len(touching), step):
+            chunk = touching[start : start + step]
+            images = list(map_in_threads(self._blur, chunk, self.threads))
+            self.blurred.update({i: np.empty(self.grids[i].shape, np.float32) for i in chunk})
+            strips = range(0, self.target.height, _STRIP)
+            for _ in map_in_threads(
+                lambda y0, chunk=chunk, images=images: self._add_strip(y0, chunk, images, any_mask, extremes),
+                strips,
+                self.threads,
+            ):
+                pass
+        if self.clipping:
+            rows_in_threads(
+                kernels.clip_extremes, shape[0], self.threads, self.total, self.weight, self.count, extremes, CLIP_COUNT
             )
-        if clipping:
-            kernels.clip_extremes(self.total, self.weight, self.count, extremes, CLIP_COUNT)
-        self.who = who if leave_one_out else who[:0]
-        self.veto = dilate_cross(ormask & DQ["bleed"], 3) | dilate_cross(ormask & DQ["satur"], 10)
+        self.veto = dilate_cross(any_mask & DQ["bleed"], 3) | dilate_cross(any_mask & DQ["satur"], 10)
         if veto is not None:
             self.veto |= veto
 
+    def _blur(self, i):
+        """The image blurred to the common PSF width."""
+        image = np.ascontiguousarray(patched_image(self.tims[i], self.patches[i]))
+        out = np.empty(image.shape, np.float32)
+        smooth(image, _gaussian_weights(self.blurs[i]), out)
+        return out
 
-def _serial_map(function, tasks, shared=None, label=""):
-    return [function(shared, task) for task in tasks]
+    def _add_strip(self, y0, chunk, images, any_mask, extremes):
+        """Add the rows of the target from y0 on of some blurred images."""
+        for i, image in zip(chunk, images):
+            tim, grid = self.tims[i], self.grids[i]
+            row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
+            if row0 < row1:
+                kernels.add_blurred_rows(
+                    row0, row1, grid.x0, grid.y0, grid.arrays, _FLAT_TABLE, image,
+                    np.ascontiguousarray(tim.inverr), np.ascontiguousarray(tim.dq), self.weight_factor(i), i,
+                    self.total, self.weight, any_mask, self.count, extremes, self.who, self.blurred[i],
+                )  # fmt: skip
 
+    def compare(self, i):
+        """Outliers of one image: (mask, positive pixels, negative pixels), or None if there are none.
 
-def _blur(shared, i):
-    """The image blurred to the common PSF width, on the target grid (box of its map); None off the target."""
-    tim = shared.tims[i]
-    pixel_map = PixelMap.build(shared.target, tim.wcs)
-    if pixel_map is None:
-        return None
-    return pixel_map.lanczos(gaussian_filter(patched_image(tim, shared.patches[i]), shared.blurs[i]))
+        The pixels are (places, values) arrays on the target.
+        """
+        if i not in self.grids:
+            return None
+        tim, grid, blurred = self.tims[i], self.grids[i], self.blurred[i]
+        own, found = np.empty(grid.shape, np.float32), np.empty(grid.shape, bool)
+        common = (i, self.total, self.weight, self.who, self.count, CLIP_COUNT)
+        number = kernels.find_candidates(
+            grid.x0, grid.y0, grid.arrays, blurred, np.ascontiguousarray(tim.inverr), self.weight_factor(i), *common,
+            own, found,
+        )  # fmt: skip
+        typical = median(own, own)
+        if number == 0 or math.isnan(typical):
+            return None
+        values = (grid.x0, grid.y0, blurred, own, *common)
+        seeds, signs = np.empty(number, np.int64), np.empty(number, np.int8)
+        n = kernels.select_seeds(*values, self.veto, 1.0 / math.sqrt(typical), found, seeds, signs)
+        if n == 0:
+            return None
+        regions = [
+            np.sort(kernels.grow(seeds[:n][signs[:n] == sign], sign, *_GROWTH_SIGMAS, *values)) for sign in (1, -1)
+        ]
+        return self._mask_of_image(i, regions), *(self._masked_values(i, places) for places in regions)
 
+    def _mask_of_image(self, i, regions):
+        """Regions of the box of a map carried back to the pixels of the image."""
+        tim, grid = self.tims[i], self.grids[i]
+        back = MapGrid.build(tim.wcs, self.target)
+        if back is None:
+            return no_outliers(tim)
+        bits = np.zeros(grid.shape, np.uint8)
+        for places, bit in zip(regions, (OUTLIER_POS, OUTLIER_NEG)):
+            bits.ravel()[places] = bit
+        room = 2 * sum(len(places) for places in regions) + 1000
+        while True:
+            places, values = np.empty(room, np.int64), np.empty(room, np.uint8)
+            n = kernels.pixels_in_regions(
+                back.arrays, back.x0, back.y0, tim.shape[1], grid.x0, grid.y0, bits, places, values
+            )
+            if n <= room:
+                return SparseImage(tim.shape, places[:n].astype(np.int32), values[:n].copy())
+            room = n
 
-def _compare(shared, i):
-    """Outliers of one image: (mask, positive pixels, negative pixels), or None if there are none.
-
-    The pixels are (y, x, value) arrays on the target.
-    """
-    if shared.blurred[i] is None:
-        return None
-    tim, factor = shared.tims[i], shared.weight_factor(i)
-    pixel_map = PixelMap.build(shared.target, tim.wcs)
-    ix, iy = pixel_map.ix, pixel_map.iy
-    weights = np.empty(ix.size, np.float32)
-    weights = weights[: kernels.image_weights(ix, iy, tim.inverr, factor, weights)]
-    if len(weights) == 0:
-        return None
-    sn, seed = np.empty(ix.shape, np.float32), np.empty(ix.shape, np.int8)
-    found = kernels.compare_image(
-        pixel_map.x0,
-        pixel_map.y0,
-        shared.blurred[i],
-        ix,
-        iy,
-        tim.inverr,
-        factor,
-        1.0 / math.sqrt(float(np.median(weights))),
-        i,
-        shared.total,
-        shared.weight,
-        shared.who,
-        shared.count,
-        CLIP_COUNT,
-        shared.veto,
-        sn,
-        seed,
-    )
-    if found == 0:
-        return None
-    hot, cold = _grow(seed > 0, sn, 1), _grow(seed < 0, sn, -1)
-    return (
-        _mask_of_image(shared.target, tim, pixel_map, hot, cold),
-        _masked_values(tim, shared.patches[i], pixel_map, hot),
-        _masked_values(tim, shared.patches[i], pixel_map, cold),
-    )
-
-
-def _grow(seeds, sn, sign):
-    """Grow seeds (on the box of a map) into the significant pixels around them, and by a margin."""
-    grown = np.zeros(seeds.shape, bool)
-    y, x = np.nonzero(seeds)
-    if len(y) == 0:
-        return grown
-    part = (
-        slice(max(y.min() - _GROWTH, 0), y.max() + _GROWTH + 1),
-        slice(max(x.min() - _GROWTH, 0), x.max() + _GROWTH + 1),
-    )
-    sn = sign * sn[part]
-    mask = seeds[part]
-    for threshold in (3.0, 2.0):
-        mask = dilate_cross(mask, 1)
-        mask |= dilate_cross(mask, 5) & (sn > threshold)
-    grown[part] = dilate_cross(mask, 3)
-    return grown
-
-
-def _mask_of_image(target, tim, pixel_map, hot, cold):
-    """Masks on the target grid carried back to the pixels of the image."""
-    mask = np.zeros(tim.shape, np.uint8)
-    back = PixelMap.build(tim.wcs, target)
-    if back is None:
-        return mask
-    part = np.zeros(back.ix.shape, np.uint8)
-    kernels.mask_on_image(pixel_map.x0, pixel_map.y0, back.ix, back.iy, hot, cold, OUTLIER_POS, OUTLIER_NEG, part)
-    mask[back.box] = part
-    return mask
+    def _masked_values(self, i, places):
+        """Target pixels of a region (flat places in the box of a map) that lie on the image, and the values there."""
+        tim, grid, patch = self.tims[i], self.grids[i], self.patches[i]
+        ix, iy = np.empty((2, len(places)), np.int64)
+        kernels.nearest_of_places(grid.arrays, places, ix, iy)
+        on_image = ix >= 0
+        places, ix, iy = places[on_image], ix[on_image], iy[on_image]
+        values = tim.image[iy, ix].astype(np.float32)
+        masked = tim.inverr[iy, ix] == 0
+        if masked.any():
+            own = iy[masked] * tim.shape[1] + ix[masked]
+            values[masked] = patch[np.searchsorted(masked_places(tim), own)]
+        y, x = places // grid.shape[1], places % grid.shape[1]
+        return ((y + grid.y0) * self.target.width + x + grid.x0).astype(np.int32), values
 
 
-def _masked_values(tim, patch, pixel_map, region):
-    """Target pixels (y, x) of a region that lie on the image, and the values there."""
-    y, x = np.nonzero(region & pixel_map.valid)
-    values = patched_image(tim, patch)[pixel_map.iy[y, x], pixel_map.ix[y, x]]
-    return y + pixel_map.y0, x + pixel_map.x0, values
+def _gaussian_weights(sigma):
+    """Half of the kernel of `scipy.ndimage.gaussian_filter`, to the last bit."""
+    radius = int(4.0 * sigma + 0.5)
+    x = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 / (sigma * sigma) * x**2)
+    return (weights / weights.sum())[radius:].copy()
 
 
 class _MaskedMeans:
     """Averages masked values over images: positive and negative ones."""
 
     def __init__(self, shape):
-        self.sums = np.zeros((2, *shape), np.float32)
-        self.counts = np.zeros((2, *shape), np.int16)
+        self.shape = shape
+        self.parts = ([], [])
 
     def add(self, *parts):
-        for total, count, (y, x, values) in zip(self.sums, self.counts, parts):
-            total[y, x] += values
-            count[y, x] += 1
+        """Add the positive and the negative pixels of an image: (flat places, values)."""
+        for collected, part in zip(self.parts, parts):
+            collected.append(part)
 
     def finish(self):
-        self.sums /= np.maximum(self.counts, 1)
-        return self.sums[0], self.sums[1]
+        """The means: two `SparseImage`."""
+        return tuple(self._mean(parts) for parts in self.parts)
+
+    def _mean(self, parts):
+        if not parts:
+            return SparseImage(self.shape, np.zeros(0, np.int32), np.zeros(0, np.float32))
+        places, index, counts = np.unique(
+            np.concatenate([p for p, _ in parts]), return_inverse=True, return_counts=True
+        )
+        sums = np.zeros(len(places), np.float32)
+        # One by one, in the order of the images.
+        np.add.at(sums, index, np.concatenate([v for _, v in parts]))
+        return SparseImage(self.shape, places, sums / counts.astype(np.int16))

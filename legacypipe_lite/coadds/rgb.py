@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .sparse import rows_of
+
 __all__ = ["rgb", "to_uint8", "with_outlines", "RED", "GREEN", "BLUE"]
 
 RED, GREEN, BLUE = 0, 1, 2
@@ -11,6 +13,7 @@ RED, GREEN, BLUE = 0, 1, 2
 _SOFTENING = 20.0
 _OFFSET = 0.03
 _RESIDUAL_LOW, _RESIDUAL_HIGH = -0.1, 0.1
+_ROWS_AT_ONCE = 64
 
 
 class _BandColor(NamedTuple):
@@ -49,7 +52,7 @@ def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
     Parameters
     ----------
     images : sequence of numpy.ndarray of float32, shape (h, w)
-        Band by band [nanomaggies per pixel].
+        Band by band [nanomaggies per pixel]. Also anything with a `shape` and a method ``rows(start, stop)``.
     bands : sequence of str
         Of five bands only the first three are shown. A band without a colour of its own is shown as a
         grey picture if it is alone, else on a plane by its place in the list (first blue, last red).
@@ -69,9 +72,24 @@ def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
     images, bands = list(images), list(bands)
     if len(bands) == 5:
         images, bands = images[:3], bands[:3]
+    height, width = images[0].shape
+    grey = len(bands) == 1 and (bw or bands[0] not in _BANDS)
+    picture = np.empty((height, width) if grey else (height, width, 3), np.float32 if grey else np.uint8)
+    # Block by block, so that the intermediate images are small.
+    for start in range(0, height, _ROWS_AT_ONCE):
+        stop = min(start + _ROWS_AT_ONCE, height)
+        planes = _planes(
+            [np.asarray(rows_of(image, start, stop), np.float32) for image in images], bands, mapping, stretch
+        )
+        picture[start:stop] = planes.sum(axis=2) if grey else to_uint8(planes)
+    return _grey(picture) if grey else picture
+
+
+def _planes(images, bands, mapping, stretch):
+    """Red, green and blue of 0 ... 1; float32 (h, w, 3)."""
     colors = [_color(band, i, len(bands)) for i, band in enumerate(bands)]
     scales = [np.float32(color.scale * stretch) for color in colors]
-    scaled = [np.asarray(image, np.float32) * scale for image, scale in zip(images, scales)]
+    scaled = [image * scale for image, scale in zip(images, scales)]
     values = _asinh_values(scaled) if mapping == "data" else _linear_values(scaled)
     planes = np.zeros((*values[0].shape, 3), np.float32)
     if bands == ["g", "r", "i", "z"]:
@@ -82,10 +100,7 @@ def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
     else:
         for color, value in zip(colors, values):
             planes[:, :, color.plane] = value
-    unknown = len(bands) == 1 and bands[0] not in _BANDS
-    if len(bands) == 1 and (bw or unknown):
-        return _grey(planes.sum(axis=2))
-    return to_uint8(planes)
+    return planes
 
 
 def to_uint8(planes):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..wcs import PixelMap
+from ..wcs import MapGrid
+from ..wcs.resample_kernels import nearest_values
 from .models_kernels import add_patch
 
 __all__ = ["TimModels", "Footprints", "tim_models"]
@@ -41,7 +42,7 @@ class TimModels:
     footprints: Footprints
 
 
-def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=()):
+def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=(), rows=None):
     """Draw all sources of the catalogue into one image.
 
     Parameters
@@ -61,6 +62,8 @@ def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=()):
     frozen : sequence of (Source, sequence of int)
         Galaxies that are not fitted and reach into blobs they do not belong to, with these blobs. They are drawn
         first; sources at the same position are then left out.
+    rows : sequence of int, optional
+        Rows to draw, increasing: all that may reach into the image; default all.
 
     Returns
     -------
@@ -74,7 +77,8 @@ def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=()):
     )
     tim_blobs = _blobs_of_image(tim, target, blobmap)
     drawn = _draw_frozen(models, tim_blobs, target, blobmap, frozen, render)
-    for row, source in enumerate(sources):
+    for row in range(n_rows) if rows is None else rows:
+        source = sources[row]
         if source is None or (source.ra, source.dec) in drawn:
             continue
         rendered = render(source)
@@ -95,9 +99,11 @@ def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=()):
 def _blobs_of_image(tim, target, blobmap):
     """Blob of every pixel of the image: that of the nearest target pixel, -1 off the target."""
     tim_blobs = np.full(tim.shape, -1, np.int32)
-    pixel_map = PixelMap.build(tim.wcs, target)
-    if pixel_map is not None:
-        tim_blobs[pixel_map.box] = pixel_map.nearest(blobmap.astype(np.int32, copy=False), fill=-1)
+    grid = MapGrid.build(tim.wcs, target)
+    if grid is not None:
+        part = np.full(grid.shape, -1, np.int32)
+        nearest_values(grid.arrays, 0, grid.shape[0], np.ascontiguousarray(blobmap, np.int32), part)
+        tim_blobs[grid.box] = part
     return tim_blobs
 
 

@@ -1,14 +1,15 @@
 """Detection maps: point-source flux and its inverse variance at every pixel of the target, per band."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import bits
 from ..errors import UsageError
-from ..wcs import PixelMap
+from ..parallel import map_in_threads, rows_in_threads
+from ..wcs import MapGrid
 from . import detmaps_kernels as kernels
 from .morphology_kernels import dilate
 
@@ -16,6 +17,10 @@ __all__ = ["DetectionMaps", "detection_maps", "edge_ramp", "SATURATION_GROWTH"]
 
 #: Saturated pixels are grown by this many pixels, so that there are no peaks at their rims.
 SATURATION_GROWTH = 4
+
+#: Target rows that one thread works on at a time.
+_STRIP = 128
+_NO_DQ = np.zeros((0, 0), np.uint16)
 
 
 @dataclass
@@ -108,28 +113,36 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
         raise UsageError(f"--nsatur must be at least 1, got {nsatur}")
     bands = list(bands)
     shape = (len(bands), target_wcs.height, target_wcs.width)
-    detmap, detiv = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    saturated, total = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    tasks = [(im, None if maps is None else maps[i]) for i, im in enumerate(images) if im.band in bands]
-    if maps is not None:
-        tasks = [task for task in tasks if task[1] is not None]
-    # Summed in the order of the images, so that rounding does not depend on the number of threads.
-    for image, pixel_map, filtered in _filtered(tasks, target_wcs, edge_ramp(taper), threads):
-        if pixel_map is None:
-            continue
-        band = bands.index(image.band)
-        where = (pixel_map.ix, pixel_map.iy, pixel_map.y0, pixel_map.x0)
-        kernels.add_filtered(*filtered, *where, detmap[band], detiv[band])
-        if image.dq is not None:
-            kernels.add_saturation(
-                np.ascontiguousarray(image.dq), bits.DQ_SATURATED, *where, saturated[band], total[band]
-            )
-    detmap /= np.maximum(detiv, np.float32(1e-16))
-    if nsatur is None:
-        satmap = saturated > 0
+    sums = _Sums(
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.int16),
+        np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16),
+    )
+    ramp = edge_ramp(taper)
+    if maps is None:
+        chosen = [image for image in images if image.band in bands]
+        _stack_in_strips(sums, chosen, bands, target_wcs, ramp, max(1, int(threads)))
     else:
-        satmap = (saturated >= nsatur) | ((saturated == total) & (total > 0))
-    return DetectionMaps(bands, detmap, detiv, satmap)
+        for image, pixel_map in zip(images, maps):
+            if pixel_map is not None and image.band in bands:
+                _stack_mapped(sums, image, pixel_map, bands.index(image.band), ramp)
+    for detmap, detiv in zip(sums.detmap, sums.detiv):
+        rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, detmap, detiv)
+    if nsatur is None:
+        satmap = sums.saturated > 0
+    else:
+        satmap = (sums.saturated >= nsatur) | ((sums.saturated == sums.total) & (sums.total > 0))
+    return DetectionMaps(bands, sums.detmap, sums.detiv, satmap)
+
+
+class _Sums(NamedTuple):
+    """Sums of all bands: weight x flux (in the end the flux), weight, saturated images, and images (or nothing)."""
+
+    detmap: np.ndarray
+    detiv: np.ndarray
+    saturated: np.ndarray
+    total: np.ndarray
 
 
 def _arrays(image):
@@ -137,21 +150,40 @@ def _arrays(image):
     return np.ascontiguousarray(image.image, np.float32), np.ascontiguousarray(image.inverr, np.float32)
 
 
-def _filtered(tasks, target_wcs, ramp, threads):
-    """Yield (image, pixel map, filtered image) of every (image, pixel map or None), in order."""
+def _filtered(image, ramp):
+    """Flux and weight of an image after the matched filter."""
+    return kernels.filter_image(*_arrays(image), float(image.sig1), float(image.psf_sigma), ramp)
 
-    def work(task):
-        image, pixel_map = task
-        if pixel_map is None:
-            pixel_map = PixelMap.build(target_wcs, image.wcs)
-        if pixel_map is None:
-            return image, None, None
-        return image, pixel_map, kernels.filter_image(*_arrays(image), float(image.sig1), float(image.psf_sigma), ramp)
 
-    if threads <= 1 or len(tasks) <= 1:
-        yield from map(work, tasks)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        # In batches: a filtered image is as large as the image.
-        for first in range(0, len(tasks), threads):
-            yield from pool.map(work, tasks[first : first + threads])
+def _stack_mapped(sums, image, pixel_map, band, ramp):
+    """Add one image whose map is at hand."""
+    where = (pixel_map.ix, pixel_map.iy, pixel_map.y0, pixel_map.x0)
+    kernels.add_filtered(*_filtered(image, ramp), *where, sums.detmap[band], sums.detiv[band])
+    if image.dq is not None:
+        total = sums.total[band] if sums.total.size else np.zeros_like(sums.saturated[band])
+        kernels.add_saturation(np.ascontiguousarray(image.dq), bits.DQ_SATURATED, *where, sums.saturated[band], total)
+
+
+def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):
+    """Add images in chunks, strip by strip of the target: each sum in the order of the images."""
+    tasks = [(image, MapGrid.build(target_wcs, image.wcs)) for image in images]
+    tasks = [task for task in tasks if task[1] is not None]
+    step = 2 * threads
+    for start in range(0, len(tasks), step):
+        chunk = tasks[start : start + step]
+        filtered = list(map_in_threads(lambda task: _filtered(task[0], ramp), chunk, threads))
+
+        def add_strip(y0, chunk=chunk, filtered=filtered):
+            for (image, grid), (flux, weight) in zip(chunk, filtered):
+                row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
+                if row0 >= row1:
+                    continue
+                band = bands.index(image.band)
+                dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
+                kernels.add_filtered_rows(
+                    row0, row1, grid.x0, grid.y0, grid.arrays, flux, weight, dq, bits.DQ_SATURATED,
+                    *(maps[band] for maps in sums),
+                )  # fmt: skip
+
+        for _ in map_in_threads(add_strip, range(0, target_wcs.height, _STRIP), threads):
+            pass

@@ -5,6 +5,10 @@ import math
 import numpy as np
 from numba import njit
 
+from ..arrays.smooth_kernels import gaussian_weights, smooth
+from ..wcs.grid_kernels import BLOCK, nearest_of_row, row_positions
+from ..wcs.tile_kernels import cut_tile, gather, tile_of_block, to_tile
+
 __all__ = [
     "gaussian_weights",
     "smooth",
@@ -12,71 +16,10 @@ __all__ = [
     "taper_edges",
     "filter_image",
     "add_filtered",
+    "add_filtered_rows",
     "add_saturation",
+    "normalize_rows",
 ]
-
-
-@njit(cache=True)
-def gaussian_weights(sigma):
-    """Half of a normalised Gaussian kernel: weights at distance 0 ... int(4 sigma + 0.5); float64."""
-    radius = int(4.0 * sigma + 0.5)
-    weights = np.empty(radius + 1)
-    for i in range(radius + 1):
-        weights[i] = math.exp(-0.5 / (sigma * sigma) * (i * i))
-    return weights / (weights[0] + 2.0 * weights[1:].sum())
-
-
-@njit(cache=True, inline="always")
-def _mirrored(i, n):
-    """Index within 0 ... n - 1 that mirrors `i` at the array's outer edges (d c b a | a b c d | d c b a)."""
-    i = i % (2 * n)
-    return i if i < n else 2 * n - 1 - i
-
-
-@njit(cache=True)
-def smooth(image, weights, out):
-    """Separable convolution with a symmetric kernel, mirrored edges; columns first, then rows.
-
-    Products are summed in float64 from the kernel's rim to its centre; the result of each direction is
-    rounded to float32, as `scipy.ndimage.gaussian_filter` does.
-
-    Parameters
-    ----------
-    image : float32 (h, w)
-    weights : float64 (radius + 1,)
-        From the centre outwards.
-    out : float32 (h, w)
-        Not `image`.
-    """
-    h, w = image.shape
-    radius = weights.size - 1
-    total = np.empty(w)
-    line = np.empty(w + 2 * radius)
-    for y in range(h):
-        centre = image[y]
-        for x in range(w):
-            total[x] = centre[x] * weights[0]
-        for j in range(radius, 0, -1):
-            weight = weights[j]
-            above = image[_mirrored(y - j, h)]
-            below = image[_mirrored(y + j, h)]
-            for x in range(w):
-                total[x] += (np.float64(above[x]) + np.float64(below[x])) * weight
-        for x in range(w):
-            line[radius + x] = np.float32(total[x])
-        for x in range(radius):
-            line[radius - 1 - x] = line[radius + _mirrored(-1 - x, w)]
-            line[radius + w + x] = line[radius + _mirrored(w + x, w)]
-        for x in range(w):
-            total[x] = line[radius + x] * weights[0]
-        for j in range(radius, 0, -1):
-            weight = weights[j]
-            left = line[radius - j :]
-            right = line[radius + j :]
-            for x in range(w):
-                total[x] += (left[x] + right[x]) * weight
-        for x in range(w):
-            out[y, x] = total[x]
 
 
 @njit(cache=True)
@@ -174,3 +117,84 @@ def add_saturation(dq, bits, ix, iy, y0, x0, saturated, total):
                 total[y0 + i, x0 + j] += 1
                 if dq[iy[i, j], ix[i, j]] & bits:
                     saturated[y0 + i, x0 + j] += 1
+
+
+@njit(cache=True, nogil=True)
+def _add_row(n, flux, weight, numerator, weight_sum):
+    for j in range(n):
+        numerator[j] += weight[j] * flux[j]
+        weight_sum[j] += weight[j]
+
+
+@njit(cache=True, nogil=True)
+def add_filtered_rows(
+    row0, row1, x0, y0, grid, flux, weight, dq, bits, numerator, weight_sum, saturated, total
+):  # fmt: skip
+    """Add a filtered image to its band's sums, and count saturated pixels, in rows row0 ... row1 - 1 of its map's box.
+
+    Parameters
+    ----------
+    row0, row1 : int
+        Different rows can be added by different threads at a time.
+    x0, y0 : int
+        Origin of the box in the target.
+    grid : GridArrays
+    flux, weight : float32 (h, w)
+    dq : uint16 (h, w) or (0, 0)
+        Data-quality bits, if the image has any.
+    bits : int
+        Those of saturated pixels.
+    numerator, weight_sum : float32 (H, W)
+        Changed: sum of weight x flux, and of weight.
+    saturated, total : int16 (H, W)
+        Changed: number of images that are saturated, and of images; `total` may be (0, 0).
+    """
+    row, x, y = np.empty(grid.node_x.shape[1]), np.empty(BLOCK), np.empty(BLOCK)
+    ix, iy = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    own_flux, own_weight = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    quality, box = np.empty(BLOCK, np.int16), np.empty(4, np.int64)
+    tile_flux, tile_weight, tile_dq = np.empty(0, np.float32), np.empty(0, np.float32), np.empty(0, np.uint16)
+    for left in range(0, grid.index_x.size, BLOCK):
+        right = min(left + BLOCK, grid.index_x.size)
+        n = right - left
+        if not tile_of_block(grid, row0, row1, left, right, 0, row, x, y, box):
+            continue
+        w, size = box[1] - box[0], (box[1] - box[0]) * (box[3] - box[2])
+        if tile_flux.size < size:
+            tile_flux, tile_weight = np.empty(size, np.float32), np.empty(size, np.float32)
+            tile_dq = np.empty(size, np.uint16)
+        cut_tile(flux, box, tile_flux)
+        cut_tile(weight, box, tile_weight)
+        if dq.size > 0:
+            cut_tile(dq, box, tile_dq)
+        tx = slice(x0 + left, x0 + right)
+        for i in range(row0, row1):
+            ty = y0 + i
+            row_positions(grid, i, left, right, row, x, y)
+            if nearest_of_row(grid, n, x, y, ix, iy) == 0:
+                continue
+            to_tile(n, box, ix, iy)
+            gather(n, tile_flux, w, ix, iy, own_flux)
+            gather(n, tile_weight, w, ix, iy, own_weight)
+            _add_row(n, own_flux, own_weight, numerator[ty, tx], weight_sum[ty, tx])
+            if dq.size == 0:
+                continue
+            gather(n, tile_dq, w, ix, iy, quality)
+            count = saturated[ty, tx]
+            for j in range(n):
+                count[j] += (quality[j] & bits) != 0
+            if total.size > 0:
+                number = total[ty, tx]
+                for j in range(n):
+                    number[j] += ix[j] >= 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def normalize_rows(row0, row1, numerator, weight_sum):
+    """Divide rows of the sums of weight x flux by those of the weights, in place."""
+    tiny = np.float32(1e-16)
+    w = numerator.shape[1]
+    for y in range(row0, row1):
+        values, weights = numerator[y], weight_sum[y]
+        for x in range(w):
+            values[x] /= max(weights[x], tiny)

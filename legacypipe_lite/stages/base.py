@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..parallel import stream_tasks
 from ..survey.header import package_version
 
-__all__ = ["Stage", "Tools", "Report", "version_card"]
+__all__ = ["Stage", "Tools", "Report", "mapper_for", "version_card"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Stage:
         ``run(state, options, tools) -> dict`` of the items in `makes`, and optionally ``header_<name>``.
     apply : callable or None
         ``apply(state, made)``: changes items of earlier stages in place (images). Called after `run`, and in
-        the same way after the stage's pickle was read.
+        the same way after the stage's pickle was read, both with `parallel.default_threads` set.
     """
 
     name: str
@@ -79,6 +80,8 @@ class Tools:
         ``map(function, tasks, shared=None, label="") -> list``: results of ``function(shared, task)`` in the order
         of `tasks`, over the worker pool. `function` must be a module-level function; `shared` reaches the
         workers without being pickled.
+    stream : callable
+        Called as `map`; yields the results one by one in the order of the tasks, and keeps none: for large ones.
     header : callable
         ``header(state) -> list of (keyword, value, comment)``: the version header as it stands.
     report : Report
@@ -89,6 +92,16 @@ class Tools:
     map: Callable
     header: Callable
     report: Report = field(default_factory=Report)
+    stream: Callable = stream_tasks
+
+
+#: Below so many pixels worker processes take longer to start than products to write.
+_PIXELS_WORTH_WORKERS = 4_000_000
+
+
+def mapper_for(tools, pixels):
+    """`Tools.map` for writing products of so many pixels, or None if they are so small that workers do not pay."""
+    return tools.map if pixels >= _PIXELS_WORTH_WORKERS else None
 
 
 def version_card(keyword):

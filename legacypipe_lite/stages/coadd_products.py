@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import coadds
+from .base import mapper_for
 
 __all__ = ["CoaddProducts", "maskbits_of_state"]
 
@@ -23,6 +24,7 @@ class CoaddProducts:
         self.state, self.options, self.tools, self.header = state, options, tools, header
         self.wcs_cards = coadds.target_wcs_cards(state["target"])
         self.unique = state["brick"].unique_pixels(state["target"])
+        self.band_cards = {band: coadds.band_cards(state["tims"], band) for band in state["bands"]}
         self.depth_counts = {}
         self.pictures = {}
         self.allmask = {}
@@ -51,18 +53,22 @@ class CoaddProducts:
             Maps of which there will be a JPEG (`write_picture`).
         """
         band, co_sky = coadd.band, self.state.get("co_sky")
-        band_cards = coadds.band_cards(self.state["tims"], band)
+        jobs = []
         for product in products:
-            image = coadd.nexp if product == "nexp" else getattr(coadd, product)
-            cards = [*self.header, *self.wcs_cards, *band_cards, *coadds.type_cards(product, band, co_sky)]
-            self.tools.products.write_image(product, image, cards, band=band)
+            cards = [*self.header, *self.wcs_cards, *self.band_cards[band], *coadds.type_cards(product, band, co_sky)]
+            jobs.append((_write_image, (product, getattr(coadd, product), cards, band)))
+        self.tools.products.write_all(jobs, self._mapper(len(jobs)))
         if "depth" in products:
             self.depth_counts[band] = tuple(
                 coadds.depth_counts(depth, self.unique) for depth in (coadd.depth, coadd.galdepth)
             )
-        self.allmask[band] = coadd.andmask != 0
-        # Copies: the maps of a band are planes of one large block, which is freed before the next band.
-        self.pictures[band] = {name: getattr(coadd, name).copy() for name in pictures}
+        self.allmask[band] = np.packbits(coadd.andmask != 0)
+        self.pictures[band] = coadds.picture_sources(coadd, pictures)
+
+    def _mapper(self, n):
+        """Worker processes for n maps of the target, if they are worth it."""
+        height, width = self.state["target"].shape
+        return mapper_for(self.tools, n * height * width)
 
     def write_depth_table(self):
         """Write the histogram of depths."""
@@ -71,17 +77,42 @@ class CoaddProducts:
     def picture(self, name):
         """RGB picture of one kind of map; residuals only show the brick's own area."""
         images = [maps[name] for maps in self.pictures.values()]
-        mapping = "data"
-        if name == "resid":
-            mapping = "residual"
-            if not self.state["brick"].custom:
-                images = [np.where(self.unique, image, np.float32(0)) for image in images]
-        options = self.options
-        return coadds.rgb(images, list(self.pictures), mapping, stretch=options.rgb_stretch, bw=options.coadd_bw)
+        own = self.unique if name == "resid" and not self.state["brick"].custom else None
+        return _picture(name, images, list(self.pictures), own, self.options)
 
-    def write_picture(self, name):
-        """Write the JPEG of one kind of map."""
-        self.tools.products.write_jpeg(f"{name}-jpeg", self.picture(name))
+    def write_pictures(self, names):
+        """Write the JPEGs of kinds of maps."""
+        bands = list(self.pictures)
+        jobs = []
+        for name in names:
+            images = [maps[name] for maps in self.pictures.values()]
+            own = self.unique if name == "resid" and not self.state["brick"].custom else None
+            jobs.append((_write_picture, (name, images, bands, own, self.options)))
+        self.tools.products.write_all(jobs, self._mapper(len(jobs)))
+
+    def allmask_maps(self):
+        """Band -> pixels that are masked in all images."""
+        shape = self.state["target"].shape
+        size = shape[0] * shape[1]
+        return {
+            band: np.unpackbits(packed, count=size).reshape(shape).view(bool) for band, packed in self.allmask.items()
+        }
+
+
+def _write_image(tree, product, image, cards, band):
+    tree.write_image(product, image, cards, band=band)
+
+
+def _picture(name, images, bands, own, options):
+    """Picture of maps band by band; only of the pixels `own`, if they are given."""
+    mapping = "residual" if name == "resid" else "data"
+    if own is not None:
+        images = [coadds.MaskedImage(image, own) for image in images]
+    return coadds.rgb(images, bands, mapping, stretch=options.rgb_stretch, bw=options.coadd_bw)
+
+
+def _write_picture(tree, name, images, bands, own, options):
+    tree.write_jpeg(f"{name}-jpeg", _picture(name, images, bands, own, options))
 
 
 def maskbits_of_state(state, options, products, refmap):
@@ -106,7 +137,7 @@ def maskbits_of_state(state, options, products, refmap):
         unique=None if state["brick"].custom else products.unique,
         refmap=refmap,
         saturated=state.get("saturated_maps"),
-        allmask=products.allmask,
+        allmask=products.allmask_maps(),
         bailout=state.get("bailout_mask"),
         sub_blob=state.get("sub_blob_mask"),
     )

@@ -22,8 +22,8 @@ _PICTURES = ("image", "model", "blobmodel", "resid")
 _PER_BAND = ("nobs", "ngood", "anymask", "allmask", "psfsize", "psfdepth", "galdepth")
 _APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
 
-#: Model images of so many tims per worker are made before they are stacked and dropped.
-_TIMS_PER_WORKER = 4
+#: Model images of so many tims are stacked together, and dropped.
+_TIMS_AT_ONCE = 4
 
 
 @dataclass
@@ -35,6 +35,8 @@ class _Catalogue:
     target: object
     blobmap: np.ndarray
     sources: list
+    extents: coadds.SourceExtents
+    fluxes: np.ndarray
     blobs: np.ndarray
     shape_jacobian: str
     frozen: list
@@ -58,14 +60,11 @@ def run_coadds(state, options, tools):
     dates = coadds.DateMaps(state["tims"], target.shape)
     measured = _Measurements()
     for band in bands:
-        coadd, footprints = _coadd_band(catalogue, band, dates, options, tools)
-        _measure(measured, coadd, footprints, state)
-        products.add_band(coadd, _PRODUCTS, _PICTURES)
+        _stack_and_measure(catalogue, band, dates, measured, products, state, options, tools)
         if options.save_coadd_psf:
             _write_coadd_psf(band, state, tools, products)
     products.write_depth_table()
-    for name in _PICTURES:
-        products.write_picture(name)
+    products.write_pictures(_PICTURES)
     bits = maskbits_for_bands((*options.bands, *options.forced_bands))
     return {
         "coadd_table": _coadd_table(measured, dates, table, bands, target),
@@ -77,16 +76,27 @@ def run_coadds(state, options, tools):
 def _catalogue(state, options):
     table = state["fit_table"]
     regular = np.asarray(table["regular"], bool)
+    sources = [source if keep else None for source, keep in zip(state["fit_sources"], regular)]
+    none = np.zeros(len(state["bands"]))
     return _Catalogue(
         tims=state["tims"],
         bands=list(state["bands"]),
         target=state["target"],
         blobmap=state["fit_blobmap"],
-        sources=[source if keep else None for source, keep in zip(state["fit_sources"], regular)],
+        sources=sources,
+        extents=coadds.SourceExtents.from_sources(sources),
+        fluxes=np.array([none if source is None else source.flux for source in sources]).reshape(-1, len(none)),
         blobs=np.asarray(table["blob"]),
         shape_jacobian=options.shape_jacobian,
         frozen=state["frozen_galaxies"],
     )
+
+
+def _stack_and_measure(catalogue, band, dates, measured, products, state, options, tools):
+    """Stack one band, measure on the stacks, and write them; they are gone when the next band begins."""
+    coadd, footprints = _coadd_band(catalogue, band, dates, options, tools)
+    _measure(measured, coadd, footprints, state, options.threads)
+    products.add_band(coadd, _PRODUCTS, _PICTURES)
 
 
 def _coadd_band(catalogue, band, dates, options, tools):
@@ -101,14 +111,13 @@ def _coadd_band(catalogue, band, dates, options, tools):
         threads=options.threads,
     )
     members = [i for i, tim in enumerate(catalogue.tims) if tim.band == band]
-    footprints = []
-    step = _TIMS_PER_WORKER * max(1, options.threads)
-    for start in range(0, len(members), step):
-        chunk = members[start : start + step]
-        models = tools.map(_models_of_tim, chunk, shared=catalogue, label=f"models {band}")
-        for i, drawn in zip(chunk, models):
-            accumulator.add(catalogue.tims[i], i, drawn.model, drawn.blobmodel)
-            footprints.append((catalogue.tims[i], drawn.footprints))
+    footprints, waiting = [], []
+    for i, drawn in zip(members, tools.stream(_models_of_tim, members, shared=catalogue, label=f"models {band}")):
+        footprints.append((catalogue.tims[i], drawn.footprints))
+        waiting.append((catalogue.tims[i], i, drawn.model, drawn.blobmodel))
+        if len(waiting) == _TIMS_AT_ONCE or i == members[-1]:
+            accumulator.add_all(waiting)
+            waiting = []
     return accumulator.finish(), footprints
 
 
@@ -122,13 +131,14 @@ def _models_of_tim(catalogue, index):
         catalogue.blobmap,
         catalogue.sources,
         catalogue.blobs,
-        [0.0 if source is None else source.flux[band_index] for source in catalogue.sources],
+        catalogue.fluxes[:, band_index],
         TimRenderer(tim, band_index, catalogue.shape_jacobian).patch,
         catalogue.frozen,
+        catalogue.extents.rows_near(tim),
     )
 
 
-def _measure(measured, coadd, footprints, state):
+def _measure(measured, coadd, footprints, state, threads):
     """Sample the maps of a band at the sources, and measure areas and apertures."""
     table, target = state["fit_table"], state["target"]
     x, y = np.asarray(table["bx"]), np.asarray(table["by"])
@@ -142,6 +152,7 @@ def _measure(measured, coadd, footprints, state):
         y,
         np.array(coadds.APERTURE_RADII) / target.pixel_scale,
         (coadd.resid, coadd.blobresid),
+        threads=threads,
     )
     for name, values in zip(_APERTURES, (apertures.flux, apertures.ivar, apertures.masked, *apertures.residuals)):
         measured.per_band[name].append(values)

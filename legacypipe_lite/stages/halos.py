@@ -2,6 +2,7 @@
 
 import logging
 
+from ..parallel import map_in_threads
 from ..reference import halo_image, has_halo_model
 from .base import Stage, version_card
 
@@ -12,45 +13,46 @@ logger = logging.getLogger(__name__)
 _CAMERA = "decam"
 
 
-def _halo_of_tim(shared, index):
-    refs, tims = shared
-    tim = tims[index]
-    return halo_image(
-        refs,
-        tim.wcs,
-        tim.shape,
-        tim.band,
-        tim.ccd.camera,
-        tim.ccd.ccdname,
-        tim.ccd.pixscale,
-        tim.mjd_tai,
-        tim.psf.moffat,
-    )
-
-
 def run_halos(state, options, tools):
-    """Model the halos on every image."""
-    tims = state["tims"]
-    for band in dict.fromkeys(tim.band for tim in tims if tim.ccd.camera == _CAMERA):
+    """Say for which bands there are no halo models; the halos themselves are made by `apply_halos`.
+
+    They are as large as the images, but quickly made: so they are neither kept nor stored.
+    """
+    for band in dict.fromkeys(tim.band for tim in state["tims"] if tim.ccd.camera == _CAMERA):
         if not has_halo_model(_CAMERA, band):
             tools.report.warn_once(logger, f"no halo model for DECam band {band}: star halos are not subtracted there")
-    images = tools.map(_halo_of_tim, range(len(tims)), shared=(state["refs"], tims), label="star halos")
-    logger.info("star halos subtracted from %d of %d images", sum(h is not None for h in images), len(tims))
-    return {"halo_images": images, "header_halos": [version_card("VER_HALO")]}
+    return {"header_halos": [version_card("VER_HALO")]}
 
 
 def apply_halos(state, made):
     """Subtract the halos from the images, also where they are masked."""
-    for tim, halo in zip(state["tims"], made["halo_images"]):
+    tims, refs = state["tims"], state["refs"]
+
+    def subtract(tim):
+        halo = halo_image(
+            refs,
+            tim.wcs,
+            tim.shape,
+            tim.band,
+            tim.ccd.camera,
+            tim.ccd.ccdname,
+            tim.ccd.pixscale,
+            tim.mjd_tai,
+            tim.psf.moffat,
+        )
         if halo is not None:
             tim.image -= halo
+        return halo is not None
+
+    subtracted = sum(map_in_threads(subtract, tims))
+    logger.info("star halos subtracted from %d of %d images", subtracted, len(tims))
 
 
 STAGE = Stage(
     name="halos",
     text="subtract the halos of bright stars",
     reads=("tims", "refs"),
-    makes=("halo_images",),
+    makes=(),
     run=run_halos,
     apply=apply_halos,
 )

@@ -28,22 +28,27 @@ def run_image_coadds(state, options, tools):
         state = {**state, "saturated_maps": _write_blob_mask(state, options, tools, products)}
     products.write_ccds()
     for band in state["bands"]:
-        coadd = coadds.coadd_band(
-            state["tims"],
-            band,
-            state["target"],
-            local_area=options.local_pixel_area,
-            lanczos=not options.no_lanczos,
-            threads=options.threads,
-        )
-        products.add_band(coadd, _MINIMAL_PRODUCTS if options.minimal_coadds else _PRODUCTS, ["image"])
+        _stack_band(band, state, options, products)
     if not options.minimal_coadds:
         _write_maskbits(state, options, tools, products)
         products.write_depth_table()
-    products.write_picture("image")
+    products.write_pictures(["image"])
     if "blobmap" in state:
         _write_blobs(state, options, tools, products)
     return {}
+
+
+def _stack_band(band, state, options, products):
+    """Stack the images of a band and write the maps."""
+    coadd = coadds.coadd_band(
+        state["tims"],
+        band,
+        state["target"],
+        local_area=options.local_pixel_area,
+        lanczos=not options.no_lanczos,
+        threads=options.threads,
+    )
+    products.add_band(coadd, _MINIMAL_PRODUCTS if options.minimal_coadds else _PRODUCTS, ["image"])
 
 
 def _write_blob_mask(state, options, tools, products):

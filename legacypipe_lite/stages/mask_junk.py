@@ -8,14 +8,16 @@ import numpy as np
 from .. import coadds
 from ..bits import DQ
 from ..errors import InputError
+from ..parallel import map_in_threads
 from ..survey.tables import open_fits
-from .base import Stage, version_card
+from .base import Stage, mapper_for, version_card
 
 __all__ = ["STAGE", "read_outlier_masks"]
 
 logger = logging.getLogger(__name__)
 
 _PRODUCT = "outlier-mask"
+_PICTURES = ("pre", "post", "masked-pos", "masked-neg")
 
 
 def run_mask_junk(state, options, tools):
@@ -31,38 +33,49 @@ def run_mask_junk(state, options, tools):
     cached = None
     if options.cache_outliers or options.remake_outlier_jpegs:
         cached = _cached_masks(state, tools)
-    pictures = {"pre": [], "post": [], "masked-pos": [], "masked-neg": []}
+    pictures = {name: [] for name in _PICTURES}
     with_pictures = cached is None or options.remake_outlier_jpegs
     for band in bands:
         found = _outliers_of_band(band, state, options, tools, cached)
-        for i in found.masks:
-            made["outlier_masks"][i] = found.masks[i] if found.masks[i].any() else None
+        for i, outliers in found.outliers.items():
+            made["outlier_masks"][i] = outliers if len(outliers) else None
             made["outlier_patches"][i] = found.patches[i]
         if with_pictures:
-            pictures["pre"].append(found.precoadd)
-            pictures["post"].append(_coadd_after(tims, band, target, found, options))
-            pictures["masked-pos"].append(found.positive)
-            pictures["masked-neg"].append(found.negative)
-    n_masked = sum(int(np.count_nonzero(mask)) for mask in made["outlier_masks"] if mask is not None)
+            after = coadds.stacked_image(
+                tims, band, target, changes=found.changes(tims), grids=found.grids, threads=options.threads
+            )
+            images = (found.precoadd, coadds.ChangedImage(found.precoadd, after), *found.masked_means)
+            for name, image in zip(_PICTURES, images):
+                pictures[name].append(image)
+    n_masked = sum(len(mask) for mask in made["outlier_masks"] if mask is not None)
     logger.info("%d outlier pixels masked", n_masked)
     tools.report.counts["outlier pixels"] = n_masked
     _write_masks(tims, bands, made, {**state, **made}, tools)
     if with_pictures:
-        for name, images in pictures.items():
-            picture = coadds.rgb(images, bands, stretch=options.rgb_stretch, bw=options.coadd_bw)
-            tools.products.write_jpeg(f"outliers-{name}", picture)
+        jobs = [(_write_picture, (name, images, bands, options)) for name, images in pictures.items()]
+        tools.products.write_all(jobs, mapper_for(tools, target.width * target.height))
     return made
 
 
 def apply_mask_junk(state, made):
     """Fill masked pixels with the values found, then mask the outliers."""
-    for tim, mask, patch in zip(state["tims"], made["outlier_masks"], made["outlier_patches"]):
+
+    def apply(i):
+        tim, mask, patch = state["tims"][i], made["outlier_masks"][i], made["outlier_patches"][i]
         if patch is not None:
             tim.image[tim.inverr == 0] = patch
         if mask is not None:
-            outlier = mask > 0
-            tim.inverr[outlier] = 0.0
-            tim.dq[outlier] |= tim.dq.dtype.type(DQ["outlier"])
+            tim.inverr[mask.pixels] = 0.0
+            tim.dq[mask.pixels] |= tim.dq.dtype.type(DQ["outlier"])
+
+    for _ in map_in_threads(apply, range(len(state["tims"]))):
+        pass
+
+
+def _write_picture(products, name, images, bands, options):
+    """Write the picture of one kind of stack."""
+    picture = coadds.rgb(images, bands, stretch=options.rgb_stretch, bw=options.coadd_bw)
+    products.write_jpeg(f"outliers-{name}", picture)
 
 
 def read_outlier_masks(path, tims):
@@ -75,7 +88,7 @@ def read_outlier_masks(path, tims):
 
     Returns
     -------
-    list of numpy.ndarray of uint8, or None
+    list of SparseImage of uint8, or None
         None if the file lacks an image, or holds another part of it; the reason is logged.
     """
     masks = []
@@ -98,7 +111,7 @@ def read_outlier_masks(path, tims):
                     (tim.shape, tim.x0, tim.y0),
                 )
                 return None
-            masks.append(mask.astype(np.uint8))
+            masks.append(coadds.SparseImage.from_dense(mask.astype(np.uint8)))
     return masks
 
 
@@ -114,33 +127,13 @@ def _outliers_of_band(band, state, options, tools, cached):
             veto=coadds.star_veto(target, refs["ra"][gaia], refs["dec"][gaia]),
             leave_one_out=options.outlier_leave_one_out,
             threads=options.threads,
-            mapper=tools.map,
         )
-    found = coadds.BandOutliers()
-    found.precoadd = _plain_coadd(tims, band, target, options)
+    found = coadds.BandOutliers(precoadd=coadds.stacked_image(tims, band, target, threads=options.threads))
     patches = [coadds.patch_values(t, found.precoadd, target) if t.band == band else None for t in tims]
-    found.masks = {i: cached[i] for i, tim in enumerate(tims) if tim.band == band}
-    found.patches = {i: patches[i] for i in found.masks}
-    found.positive, found.negative = coadds.masked_pixel_means(tims, band, target, cached, patches)
+    found.outliers = {i: cached[i] for i, tim in enumerate(tims) if tim.band == band}
+    found.patches = {i: patches[i] for i in found.outliers}
+    found.masked_means = coadds.masked_pixel_means(tims, band, target, cached, patches)
     return found
-
-
-def _coadd_after(tims, band, target, found, options):
-    """Stack of a band with its outliers masked."""
-    masked = [coadds.with_outliers_masked(tims[i], found.masks[i], found.patches[i]) for i in found.masks]
-    return _plain_coadd(masked, band, target, options)
-
-
-def _plain_coadd(tims, band, target, options):
-    """Stack of a band in the units of its images."""
-    return coadds.coadd_band(
-        tims,
-        band,
-        target,
-        detail="image",
-        surface_brightness=False,
-        threads=options.threads,
-    ).image
 
 
 def _cached_masks(state, tools):
@@ -167,9 +160,10 @@ def _write_masks(tims, bands, made, state, tools):
     for band in bands:
         for tim, mask in zip(tims, made["outlier_masks"]):
             if tim.band == band:
-                image = np.zeros(tim.shape, np.uint8) if mask is None else mask
-                hdus.append((image, _extname(tim), coadds.outlier_mask_cards(tim)))
-    tools.products.write_images(_PRODUCT, hdus, primary_cards=tools.header(state))
+                mask = coadds.no_outliers(tim) if mask is None else mask
+                hdus.append((mask, _extname(tim), coadds.outlier_mask_cards(tim)))
+    mapper = mapper_for(tools, sum(tim.image.size for tim in tims))
+    tools.products.write_images(_PRODUCT, hdus, primary_cards=tools.header(state), mapper=mapper)
 
 
 def _extname(tim):

@@ -9,6 +9,7 @@ from .. import detection
 from ..coadds import sky_levels
 from ..errors import NothingToDo
 from ..models import Source
+from ..parallel import map_in_threads
 from ..reference import file_columns, mask_map
 from .base import Stage
 
@@ -68,6 +69,8 @@ def run_srcs(state, options, tools):
 
     hot = detection.merge_hot_saturated(found.hot, maps.saturated)
     blobmap, blob_sources, blob_slices = detection.segment_blobs(hot, detections["ibx"], detections["iby"])
+    saturated = dict(zip(bands, maps.saturated))
+    del maps, found.hot, hot  # The stacks that follow need the room.
     logger.info("%d sources detected, %d from catalogues, %d blobs", len(found), sum(~special), len(blob_slices))
     tools.report.counts.update({"sources detected": len(found), "blobs": len(blob_slices)})
     _write_sources(detections, sources, blobmap, blob_slices, refs, bands, tools, state)
@@ -79,7 +82,7 @@ def run_srcs(state, options, tools):
         "blobmap": blobmap,
         "blob_sources": blob_sources,
         "blob_slices": blob_slices,
-        "saturated_maps": dict(zip(bands, maps.saturated)),
+        "saturated_maps": saturated,
         "co_sky": sky_levels(tims, bands, target, blobmap, threads=options.threads),
     }
 
@@ -87,9 +90,13 @@ def run_srcs(state, options, tools):
 def apply_srcs(state, made):
     """Subtract the residual sky from the good pixels of the images, and note it in the CCD table."""
     co_sky = made["co_sky"]
-    for tim in state["tims"]:
+
+    def subtract(tim):
         if tim.band in co_sky:
             tim.image[tim.inverr > 0] -= np.float32(co_sky[tim.band])
+
+    for _ in map_in_threads(subtract, state["tims"]):
+        pass
     state["ccds"]["co_sky"] = np.array([co_sky.get(tim.band, 0.0) for tim in state["tims"]], np.float32)
 
 

@@ -11,7 +11,7 @@ from .tables import open_fits, read_columns
 __all__ = ["Brick", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
-_ROWS_AT_ONCE = 256
+_TILE = 64  # pixels
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,27 @@ class Brick:
         numpy.ndarray of bool, shape (height, width)
         """
         h, w = target_wcs.shape
-        unique = np.empty((h, w), bool)
-        x = np.arange(w, dtype=np.float64)
-        for y0 in range(0, h, _ROWS_AT_ONCE):  # in strips, for the memory
-            y = np.arange(y0, min(y0 + _ROWS_AT_ONCE, h), dtype=np.float64)
-            ra, dec = target_wcs.pixel_to_sky(x[np.newaxis, :], y[:, np.newaxis])
-            unique[y0 : y0 + len(y)] = self.contains(ra, dec)
+        unique = np.ones((h, w), bool)
+        for y, x in self._tiles_at_border(target_wcs):
+            columns, rows = np.arange(x.start, x.stop), np.arange(y.start, y.stop)
+            unique[y, x] = self.contains(*target_wcs.pixel_to_sky(columns[np.newaxis, :], rows[:, np.newaxis]))
         return unique
+
+    def _tiles_at_border(self, target_wcs):
+        """Tiles (slices y, x) of a target that may have pixels outside the brick's own area.
+
+        A tile whose corners, moved outwards by a pixel, are all inside has none: over the length of a tile the area's
+        border is straight to much less than a pixel.
+        """
+        h, w = target_wcs.shape
+        y0, x0 = np.arange(0, h, _TILE), np.arange(0, w, _TILE)
+        y1, x1 = np.minimum(y0 + _TILE, h), np.minimum(x0 + _TILE, w)
+        inside = np.ones((len(y0), len(x0)), bool)
+        for y in (y0 - 1, y1):
+            for x in (x0 - 1, x1):
+                inside &= self.contains(*target_wcs.pixel_to_sky(x[np.newaxis, :], y[:, np.newaxis]))
+        for i, j in zip(*np.nonzero(~inside)):
+            yield slice(int(y0[i]), int(y1[i])), slice(int(x0[j]), int(x1[j]))
 
 
 def custom_brick_name(ra, dec):

@@ -201,18 +201,47 @@ class OutputTree:
             extname = extname.format(band=band)
         return self.write_images(product, [(image, extname, cards)], band=band, primary_cards=primary_cards)
 
-    def write_images(self, product, hdus, *, band=None, primary_cards=()):
-        """Write an image product with several HDUs, given as (image, extension name or None, cards)."""
+    def write_images(self, product, hdus, *, band=None, primary_cards=(), mapper=None):
+        """Write an image product with several HDUs, given as (image, extension name or None, cards).
+
+        Parameters
+        ----------
+        product : str
+        hdus : sequence of (image, str or None, cards)
+            An image may also be something with a method `dense`, which gives it when it is its turn.
+        band, primary_cards
+            As for `write_image`.
+        mapper : callable, optional
+            ``mapper(function, tasks, shared=..., label=...)`` over worker processes, which then compress the images.
+        """
         compression = _COMPRESSION.get(PRODUCTS[product].compression)
-
-        def build(fits):
+        if compression is None:
             # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
-            if compression is not None:
-                fits.write(None, header=_fits_cards(primary_cards))
-            for image, extname, cards in hdus:
-                _append_image(fits, image, extname, _fits_cards(cards), compression)
+            return self._publish(self.relative(product, band), _fits_bytes(lambda fits: _append_images(fits, hdus)))
+        primary = _fits_bytes(lambda fits: fits.write(None, header=_fits_cards(primary_cards)))
+        shared, tasks = (hdus, compression), range(len(hdus))
+        if mapper is None:
+            extensions = [_extension(shared, i) for i in tasks]
+        else:
+            extensions = mapper(_extension, tasks, shared=shared, label=product)
+        return self._publish(self.relative(product, band), b"".join([primary, *extensions]))
 
-        return self._publish(self.relative(product, band), build)
+    def write_all(self, jobs, mapper=None):
+        """Write several products, which do not depend on each other.
+
+        Parameters
+        ----------
+        jobs : sequence of (function, tuple)
+            ``function(tree, *arguments)`` writes one with the methods of an `OutputTree`; a module-level function.
+        mapper : callable, optional
+            ``mapper(function, tasks, shared=..., label=...)`` over worker processes, among which they are shared.
+        """
+        if mapper is None:
+            for function, arguments in jobs:
+                function(self, *arguments)
+            return
+        for checksums in mapper(_write_job, range(len(jobs)), shared=(self, jobs), label="products"):
+            self.checksums.update(checksums)
 
     def write_table(self, product, table, *, primary_cards=(), extname=None, units=None, cards=()):
         """Write a table product: a primary HDU with cards, and one binary table.
@@ -251,7 +280,7 @@ class OutputTree:
                 header=_fits_cards(cards) or None,
             )
 
-        return self._publish(self.relative(product), build)
+        return self._publish(self.relative(product), _fits_bytes(build))
 
     def write_jpeg(self, product, rgb):
         """Write a JPEG.
@@ -322,11 +351,8 @@ class OutputTree:
         del self.checksums[own]
         return path
 
-    def _publish(self, relative, build):
-        """Build a FITS file in memory and write it, gzipped if its name says so."""
-        with fitsio.FITS("mem://", "rw", clobber=True) as fits:
-            build(fits)
-            data = fits.read_raw()
+    def _publish(self, relative, data):
+        """Write the bytes of a FITS file, gzipped if its name says so."""
         if relative.endswith(".gz"):
             data = gzip.compress(data, compresslevel=9, mtime=0)
         return self._write_bytes(relative, data)
@@ -349,6 +375,44 @@ class OutputTree:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
         self.checksums[relative] = hashlib.sha256(data).hexdigest()
         return path
+
+
+def _write_job(shared, index):
+    """Do one job of `OutputTree.write_all`; the checksums of what it wrote."""
+    tree, jobs = shared
+    function, arguments = jobs[index]
+    tree = OutputTree(tree.outdir, tree.brickname, tree.prefix)
+    function(tree, *arguments)
+    return tree.checksums
+
+
+def _fits_bytes(build):
+    """The FITS file that ``build(fits)`` makes."""
+    with fitsio.FITS("mem://", "rw", clobber=True) as fits:
+        build(fits)
+        return fits.read_raw()
+
+
+def _extension(shared, index):
+    """Bytes of one compressed image extension, as it is in a file behind others."""
+    hdus, compression = shared
+    image, extname, cards = hdus[index]
+    if hasattr(image, "dense"):
+        image = image.dense()
+    empty = []
+
+    def build(fits):
+        fits.write(None)
+        empty.append(len(fits.read_raw()))
+        _append_image(fits, image, extname, _fits_cards(cards), compression)
+
+    data = _fits_bytes(build)
+    return data[empty[0] :]
+
+
+def _append_images(fits, hdus):
+    for image, extname, cards in hdus:
+        _append_image(fits, image, extname, _fits_cards(cards), None)
 
 
 def _append_image(fits, image, extname, cards, compression):

@@ -1,6 +1,7 @@
 """World coordinate systems of images and resampling between them."""
 
 from .base import ImageWcs, great_circle_distance
+from .grid import MapGrid
 from .header import wcs_from_header
 from .resample import PixelMap
 from .sip import SipWcs
@@ -15,5 +16,6 @@ __all__ = [
     "target_wcs",
     "wcs_from_header",
     "great_circle_distance",
+    "MapGrid",
     "PixelMap",
 ]

@@ -1,19 +1,14 @@
-"""Pixel maps between two images on the sky, with nearest-neighbour and Lanczos-3 resampling.
-
-The mapping rules (control grid of about 25 pixels, margins, truncation) are those of the Legacy Surveys
-pipeline, so that maps, masks and exposure counts agree with it to the pixel; see ``docs/differences``.
-"""
-
-import math
+"""Pixel maps between two images on the sky, with nearest-neighbour and Lanczos-3 resampling."""
 
 import numpy as np
 
+from . import grid_kernels
 from . import resample_kernels as kernels
+from .grid import MapGrid
 
 __all__ = ["PixelMap"]
 
-GRID_STEP = 25
-GRID_MARGIN = 12
+_FLAT_TABLE = kernels.LANCZOS_TABLE.ravel()
 
 
 class PixelMap:
@@ -55,32 +50,18 @@ class PixelMap:
         PixelMap or None
             None if the two images do not overlap.
         """
-        wi, hi = in_wcs.width, in_wcs.height
-        cx, cy = in_wcs.map_to(out_wcs, [0, 0, wi - 1, wi - 1], [0, hi - 1, hi - 1, 0])
-        if not (np.all(np.isfinite(cx)) and np.all(np.isfinite(cy))):
-            return None
-        x0, x1 = int(np.rint(cx.min())), int(np.rint(cx.max()))
-        y0, y1 = int(np.rint(cy.min())), int(np.rint(cy.max()))
-        xlo, xhi = max(0, x0 - GRID_MARGIN), min(out_wcs.width - 1, x1 + GRID_MARGIN)
-        ylo, yhi = max(0, y0 - GRID_MARGIN), min(out_wcs.height - 1, y1 + GRID_MARGIN)
-        if xlo > xhi or ylo > yhi:
-            return None
-        nx = math.ceil((xhi - xlo) / GRID_STEP) + 1
-        ny = math.ceil((yhi - ylo) / GRID_STEP) + 1
-        dtype = np.float32
-        if nx <= 3 or ny <= 3:
-            # Small boxes have no margin, and positions are not rounded to float32. A grid, padded so that it has an
-            # extent, gives them to 1e-9 pixel.
-            dtype = np.float64
-            xlo, xhi = max(0, x0), min(out_wcs.width - 1, x1)
-            ylo, yhi = max(0, y0), min(out_wcs.height - 1, y1)
-            if xlo > xhi or ylo > yhi:
-                return None
-        shape = (yhi - ylo + 1, xhi - xlo + 1)
-        fx, fy = np.empty(shape, dtype), np.empty(shape, dtype)
-        grid = (*_nodes(xlo, xhi, dtype), *_nodes(ylo, yhi, dtype))
-        kernels.interpolated_positions(out_wcs.pack(), in_wcs.pack(), *grid, xlo, ylo, fx, fy)
-        return cls(xlo, ylo, fx, fy, in_wcs.shape)
+        grid = MapGrid.build(out_wcs, in_wcs)
+        return None if grid is None else cls.from_grid(grid)
+
+    @classmethod
+    def from_grid(cls, grid):
+        """All positions of a `MapGrid`."""
+        new = object.__new__(cls)
+        new.x0, new.y0, new.in_shape = grid.x0, grid.y0, grid.in_shape
+        new.fx, new.fy = np.empty((2, *grid.shape), np.float32 if grid.rounded else np.float64)
+        new.ix, new.iy = np.empty((2, *grid.shape), np.int32)
+        grid_kernels.fill_maps(grid.arrays, new.fx, new.fy, new.ix, new.iy)
+        return new
 
     @property
     def box(self):
@@ -108,22 +89,6 @@ class PixelMap:
     def lanczos(self, image):
         """Lanczos-3 resampled values (float32) of a float32 input image in the box (0 off the image)."""
         out = np.empty(self.fx.shape, np.float32)
-        kernels.lanczos_image(
-            np.ascontiguousarray(image, np.float32),
-            self.fx,
-            self.fy,
-            self.ix,
-            self.iy,
-            kernels.LANCZOS_TABLE,
-            out,
-        )
+        image = np.ascontiguousarray(image, np.float32)
+        kernels.lanczos_image(image, self.fx, self.fy, self.ix, self.iy, _FLAT_TABLE, out)
         return out
-
-
-def _nodes(lo, hi, dtype):
-    """First node, spacing and number of nodes of a grid over the pixels lo ... hi."""
-    first, last = float(lo), float(hi)
-    if dtype == np.float64:
-        first, last = first - 2.0, last + 2.0
-    n = max(math.ceil((last - first) / GRID_STEP) + 1, 4)
-    return first, (last - first) / (n - 1), n

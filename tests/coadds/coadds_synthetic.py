@@ -1,7 +1,10 @@
 """Small synthetic tims for the tests of the coadds."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from legacypipe_lite.bits import DQ
 from legacypipe_lite.models import CcdInfo, Tim, gaussian_psf
 from legacypipe_lite.wcs import target_wcs
 
@@ -35,3 +38,13 @@ def make_tim(wcs, image=None, *, inverr=None, dq=None, band="r", psf_sigma=2.0, 
         ccd=CcdInfo("decam", 1000 + index, "N1", band, f"im{index}.fits", 1, 90.0, mjd, 4.0, PIXSCALE, *shape[::-1]),
         **values,
     )
+
+
+def with_outliers_masked(tim, mask, patch):
+    """A copy of a tim with masked pixels patched and with outliers masked."""
+    image = tim.image.copy()
+    if patch is not None:
+        image[tim.inverr == 0] = patch
+    inverr = np.where(mask > 0, np.float32(0), tim.inverr)
+    dq = np.where(mask > 0, tim.dq | tim.dq.dtype.type(DQ["outlier"]), tim.dq)
+    return replace(tim, image=image, inverr=inverr, dq=dq)

@@ -4,18 +4,21 @@ import fitsio
 import numpy as np
 import pytest
 from coadds_realdata import FIELDS, Field
-from coadds_synthetic import make_target, make_tim
+from coadds_synthetic import make_target, make_tim, with_outliers_masked
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from legacypipe_lite.bits import DQ
 from legacypipe_lite.coadds import (
     OUTLIER_NEG,
     OUTLIER_POS,
+    Changes,
+    SparseImage,
     find_outliers,
     masked_pixel_means,
+    masked_places,
     patch_values,
+    stacked_image,
     star_veto,
-    with_outliers_masked,
 )
 from legacypipe_lite.wcs import target_wcs
 
@@ -93,10 +96,10 @@ def test_masked_values_are_averaged_over_images():
     tims[0].image[CENTER], tims[3].image[CENTER] = 100.0, 300.0
     found = find_outliers(tims, "r", target)
     assert found.positive[CENTER] == 200.0
-    masks, patches = ([d[i] for i in range(6)] for d in (found.masks, found.patches))
-    positive, negative = masked_pixel_means(tims, "r", target, masks, patches)
-    assert np.array_equal(positive, found.positive) and not negative.any()
-    assert not masked_pixel_means(tims, "g", target, masks, patches)[0].any()
+    outliers, patches = ([d[i] for i in range(6)] for d in (found.outliers, found.patches))
+    positive, negative = masked_pixel_means(tims, "r", target, outliers, patches)
+    assert np.array_equal(positive.dense(), found.positive) and len(negative) == 0
+    assert len(masked_pixel_means(tims, "g", target, outliers, patches)[0]) == 0
 
 
 @pytest.mark.parametrize("flag", ["satur", "bleed"])
@@ -139,16 +142,23 @@ def test_patch_values_are_those_of_the_stack():
     assert np.array_equal(values[5:], stack[10, :15])
 
 
-def test_masking_returns_a_changed_copy():
-    target = make_target()
-    tim = make_tim(target)
-    tim.inverr[3, 4] = 0
-    mask = np.zeros(tim.shape, np.uint8)
-    mask[10:12, 5] = OUTLIER_POS
-    new = with_outliers_masked(tim, mask, np.array([7.0], np.float32))
-    assert new.image[3, 4] == 7.0 and tim.image[3, 4] == 0.0
-    assert np.all(new.inverr[10:12, 5] == 0) and np.all(new.dq[10:12, 5] == DQ["outlier"])
-    assert tim.inverr[10, 5] == 1 and tim.dq[10, 5] == 0 and new.dq.dtype == tim.dq.dtype
+def test_stack_of_changed_images_is_that_of_changed_copies():
+    target = make_target(90, 80)
+    rng = np.random.default_rng(4)
+    tims, changes, copies = [], {}, []
+    for i in range(3):
+        wcs = target.subimage(3 * i - 2, 5 - i, 70, 60)
+        tim = make_tim(wcs, rng.normal(size=wcs.shape), inverr=rng.random(wcs.shape) > 0.1, index=i)
+        mask = np.where(rng.random(tim.shape) < 0.02, OUTLIER_POS, 0).astype(np.uint8)
+        patch = rng.normal(size=np.count_nonzero(tim.inverr == 0)).astype(np.float32)
+        changes[i] = Changes(masked_places(tim), patch, SparseImage.from_dense(mask).places)
+        copies.append(with_outliers_masked(tim, mask, patch))
+        tims.append(tim)
+    before = [tim.image.copy() for tim in tims]
+    expected = stacked_image(copies, "r", target)
+    assert np.array_equal(stacked_image(tims, "r", target, changes=changes), expected)
+    assert not np.array_equal(stacked_image(tims, "r", target), expected)
+    assert all(np.array_equal(tim.image, image) for tim, image in zip(tims, before))
 
 
 def test_star_veto_disc():

@@ -70,6 +70,7 @@ def test_masks_are_applied_and_carry_the_wcs(testdata, tmp_path, monkeypatch):
         assert np.array_equal(tim.image[~masked], image[~masked])
         assert np.array_equal(tim.image[masked], patch)
         if mask is not None:
+            mask = mask.dense()
             names.append(tim.ccd.ccdname + tim.band)
             assert np.all(tim.inverr[mask > 0] == 0) and np.all(tim.dq[mask > 0] & DQ["outlier"])
             assert np.array_equal(tim.inverr[mask == 0], inverr[mask == 0])

@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
-from legacypipe_lite.wcs import PixelMap, TanWcs, TpvWcs, target_wcs
+from legacypipe_lite.wcs import (
+    MapGrid,
+    PixelMap,
+    TanWcs,
+    TpvWcs,
+    grid_kernels,
+    target_wcs,
+    tile_kernels,
+    vector_kernels,
+)
 from legacypipe_lite.wcs import resample_kernels as kernels
 
 
@@ -99,21 +109,111 @@ def test_lanczos_of_a_constant_and_off_the_image():
 
 
 def test_weights_beyond_half_a_pixel_are_extrapolated():
-    w, total = kernels.lanczos_weights(np.float32(-0.9), kernels.LANCZOS_TABLE)
+    scratch = kernels.lanczos_scratch(1)
+    one, zero = np.array([-0.9]), np.zeros(1)
+    at = np.zeros(1, np.int64)
+    kernels.lanczos_setup(1, one, zero, at, at, kernels.LANCZOS_TABLE.ravel(), scratch)
+    weights, norm, _ = scratch
     last = kernels.LANCZOS_TABLE[-2:].astype(float)
     want = last[0] + (last[1] - last[0]) * (1.4 * 1024 - 1023)
-    np.testing.assert_allclose(w, want, atol=2e-4)
-    assert total == pytest.approx(sum(w), abs=1e-5)
+    np.testing.assert_allclose(weights[0], want, atol=2e-4)
+    assert norm[0, 0] == pytest.approx(weights[0].sum() * weights[1].sum(), abs=1e-5)
 
 
 def test_lagrange_reproduces_cubics():
     n_out, lo, step, n = 60, 2.5, 7.3, 9
-    index, weights = np.empty(n_out, np.int64), np.empty((n_out, 4))
-    kernels.lagrange_weights(n_out, lo, step, 3, n, index, weights)
+    index, weights = np.empty(n_out, np.int64), np.empty((4, n_out))
+    grid_kernels.lagrange_weights(n_out, lo, step, 3, n, index, weights)
 
     def cubic(x):
         return 1 + 0.3 * x - 0.02 * x**2 + 1e-3 * x**3
 
     nodes = cubic(lo + step * np.arange(n))
-    got = [weights[i] @ nodes[index[i] : index[i] + 4] for i in range(n_out)]
+    got = [weights[:, i] @ nodes[index[i] : index[i] + 4] for i in range(n_out)]
     np.testing.assert_allclose(got, cubic(np.arange(3, 63)), rtol=1e-12)
+
+
+def test_rows_of_a_grid_are_those_of_the_map():
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200)
+    grid = MapGrid.build(target, ccd)
+    pixel_map = PixelMap.from_grid(grid)
+    assert grid.box == pixel_map.box and grid.shape == pixel_map.fx.shape and grid.rounded
+    row = np.empty(grid.arrays.node_x.shape[1])
+    for i, first, last in ((0, 0, 40), (17, 13, 14), (150, 51, 300)):
+        x, y, n = np.empty(400), np.empty(400), last - first
+        ix, iy = np.empty((2, 400), np.int64)
+        grid_kernels.row_positions(grid.arrays, i, first, last, row, x, y)
+        valid = grid_kernels.nearest_of_row(grid.arrays, n, x, y, ix, iy)
+        assert np.array_equal(x[:n], pixel_map.fx[i, first:last]) and np.array_equal(y[:n], pixel_map.fy[i, first:last])
+        assert np.array_equal(ix[:n], pixel_map.ix[i, first:last]) and np.array_equal(
+            iy[:n], pixel_map.iy[i, first:last]
+        )
+        assert valid == np.count_nonzero(pixel_map.valid[i, first:last])
+
+
+def test_nearest_values_of_rows():
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200)
+    grid = MapGrid.build(target, ccd)
+    image = np.random.default_rng(3).integers(0, 99, ccd.shape).astype(np.int32)
+    out = np.full(grid.shape, -7, np.int32)
+    kernels.nearest_values(grid.arrays, 0, 100, image, out)
+    kernels.nearest_values(grid.arrays, 100, grid.shape[0], image, out)
+    assert np.array_equal(out, PixelMap.from_grid(grid).nearest(image, fill=-7))
+
+
+@pytest.mark.parametrize("angle", [3.0, 95.0])
+def test_tiles_hold_what_their_block_needs(angle):
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200, angle=angle)
+    grid = MapGrid.build(target, ccd)
+    pixel_map = PixelMap.from_grid(grid)
+    scratch = [np.empty(grid.arrays.node_x.shape[1]), np.empty(500), np.empty(500)]
+    image = np.random.default_rng(3).normal(size=ccd.shape).astype(np.float32)
+    for row0, row1, left, right in ((0, 30, 0, 50), (100, 160, 20, 200), (60, 61, 100, 101)):
+        box = np.zeros(4, np.int64)
+        found = tile_kernels.tile_of_block(grid.arrays, row0, row1, left, right, 3, *scratch, box)
+        part = np.s_[row0:row1, left:right]
+        ix, iy = pixel_map.ix[part], pixel_map.iy[part]
+        inside = ix >= 0
+        assert found or not inside.any()
+        if not inside.any():
+            continue
+        for low, high, values, size in ((*box[:2], ix[inside], 300), (*box[2:], iy[inside], 200)):
+            assert low <= max(values.min() - 3, 0) and high >= min(values.max() + 4, size)
+        tile = np.empty((box[1] - box[0]) * (box[3] - box[2]) + 5, np.float32)
+        tile_kernels.cut_tile(image, box, tile)
+        local_x, local_y = ix[3 % len(ix)].astype(np.int64), iy[3 % len(ix)].astype(np.int64)
+        expected = np.where(local_x >= 0, image[local_y, local_x], 0)
+        tile_kernels.to_tile(len(local_x), box, local_x, local_y)
+        out = np.empty(len(local_x), np.float32)
+        tile_kernels.gather(len(out), tile, box[1] - box[0], local_x, local_y, out)
+        assert np.array_equal(out, expected)
+
+
+def test_no_tile_off_the_image():
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200, angle=45.0)
+    grid = MapGrid.build(target, ccd)
+    scratch = [np.empty(grid.arrays.node_x.shape[1]), np.empty(500), np.empty(500)]
+    assert not tile_kernels.tile_of_block(grid.arrays, 0, 5, 0, 5, 3, *scratch, np.zeros(4, np.int64))
+
+
+def test_vector_operations_equal_their_twins():
+    rng = np.random.default_rng(8)
+    table, out, twin = (rng.normal(size=64).astype(np.float32) for _ in range(3))
+    image, wx, wy = (rng.normal(size=n).astype(np.float32) for n in (300, 24, 24))
+
+    @njit
+    def blend(table, at, fraction, out, to):
+        vector_kernels.blend(table, np.uintp(at), np.float32(fraction), out, np.uintp(to))
+
+    @njit
+    def stencil_sum(image, at, width, wx, wy, first):
+        return vector_kernels.stencil_sum(image, np.uintp(at), np.uintp(width), wx, wy, np.uintp(first))
+
+    blend(table, 16, 0.3, out, 40)
+    vector_kernels._blend(table, 16, np.float32(0.3), twin, 40)
+    np.testing.assert_allclose(out[40:48], twin[40:48], rtol=1e-6)
+    assert not np.any(out[:40] == twin[:40])
+    got, want = stencil_sum(image, 5, 31, wx, wy, 8), vector_kernels._stencil_sum(image, 5, 31, wx, wy, 8)
+    assert got == pytest.approx(want, abs=1e-5)
+    exact = sum(wy[8 + m] * wx[8 + k] * image[5 + m * 31 + k].astype(float) for m in range(7) for k in range(7))
+    assert got == pytest.approx(exact, abs=1e-5)

@@ -1,0 +1,5 @@
+"""Plain operations on whole arrays that several rooms need: medians, smoothing, dilation."""
+
+from .median import median
+
+__all__ = ["median"]

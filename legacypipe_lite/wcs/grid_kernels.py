@@ -1,0 +1,201 @@
+"""Kernels: the positions of a rectangle of output pixels on an input image, row by row, from a grid of exact ones."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .projection_kernels import packed_pixel_to_sky, packed_sky_to_pixel
+
+__all__ = ["GridArrays", "exact_nodes", "lagrange_weights", "row_positions", "nearest_of_row", "fill_maps"]
+
+#: Columns that are done together, so that what they need of a turned image stays in the processor's cache.
+BLOCK = 256
+
+
+class GridArrays(NamedTuple):
+    """What the kernels need of a `wcs.MapGrid`.
+
+    Attributes
+    ----------
+    node_x, node_y : numpy.ndarray of float64, shape (nodes along y, nodes along x)
+        Exact positions on the input image.
+    index_x, index_y : numpy.ndarray of int64, shape (w,), (h,)
+        First of the four nodes for every column and row of the rectangle.
+    weights_x, weights_y : numpy.ndarray of float64, shape (4, w), (4, h)
+        Weights of these nodes.
+    segments : numpy.ndarray of int64
+        Columns at which `index_x` changes, 0 and w included.
+    rounded : bool
+        Positions are rounded to float32.
+    in_width, in_height : int
+        Of the input image.
+    """
+
+    node_x: np.ndarray
+    node_y: np.ndarray
+    index_x: np.ndarray
+    index_y: np.ndarray
+    weights_x: np.ndarray
+    weights_y: np.ndarray
+    segments: np.ndarray
+    rounded: bool
+    in_width: int
+    in_height: int
+
+
+@njit(cache=True, nogil=True)
+def exact_nodes(packed_out, packed_in, lo_x, step_x, lo_y, step_y, node_x, node_y):
+    """Positions on the input image of a grid of points on the output image.
+
+    Parameters
+    ----------
+    packed_out, packed_in : float64
+        Packed WCS of output and input image.
+    lo_x, step_x, lo_y, step_y : float
+        First node and spacing on the output image.
+    node_x, node_y : float64 (ny, nx)
+        Out.
+    """
+    ny, nx = node_x.shape
+    for i in range(ny):
+        for j in range(nx):
+            ra, dec = packed_pixel_to_sky(packed_out, lo_x + j * step_x, lo_y + i * step_y)
+            node_x[i, j], node_y[i, j] = packed_sky_to_pixel(packed_in, ra, dec)
+
+
+@njit(cache=True, nogil=True)
+def lagrange_weights(n_out, lo, step, first, n_nodes, index, weights):
+    """4-point Lagrange interpolation from equally spaced nodes to consecutive integers.
+
+    Parameters
+    ----------
+    n_out : int
+        Number of integer positions.
+    lo, step : float
+        Position of node 0 and node spacing.
+    first : int
+        First integer position.
+    n_nodes : int
+        Number of nodes (>= 4).
+    index : int64 (n_out,)
+        Out: first of the four nodes.
+    weights : float64 (4, n_out)
+        Out: their weights.
+    """
+    for i in range(n_out):
+        t = (first + i - lo) / step
+        k = int(math.floor(t)) - 1
+        k = min(max(k, 0), n_nodes - 4)
+        u = t - k
+        index[i] = k
+        weights[0, i] = -(u - 1.0) * (u - 2.0) * (u - 3.0) / 6.0
+        weights[1, i] = u * (u - 2.0) * (u - 3.0) / 2.0
+        weights[2, i] = -u * (u - 1.0) * (u - 3.0) / 2.0
+        weights[3, i] = u * (u - 1.0) * (u - 2.0) / 6.0
+
+
+@njit(cache=True, nogil=True)
+def _along_row(row, weights, segments, index, first, last, rounded, out):
+    """Interpolate the nodes of one row to the columns first ... last - 1."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    s = np.searchsorted(segments, first, side="right") - 1
+    a = first
+    while a < last:
+        b = min(segments[s + 1], last)
+        k = index[a]
+        r0, r1, r2, r3 = row[k], row[k + 1], row[k + 2], row[k + 3]
+        part, v0, v1, v2, v3 = out[a - first : b - first], w0[a:b], w1[a:b], w2[a:b], w3[a:b]
+        for j in range(b - a):
+            part[j] = v0[j] * r0 + v1[j] * r1 + v2[j] * r2 + v3[j] * r3
+        a = b
+        s += 1
+    if rounded:
+        for j in range(last - first):
+            out[j] = np.float32(out[j])
+
+
+@njit(cache=True, nogil=True)
+def row_positions(grid, i, first, last, row, x, y):
+    """Positions on the input image of the columns first ... last - 1 of row i of the rectangle.
+
+    Parameters
+    ----------
+    grid : GridArrays
+    i, first, last : int
+    row : float64 (number of nodes along x,)
+        Scratch.
+    x, y : float64
+        Out: from index 0 on.
+    """
+    k = grid.index_y[i]
+    node_first, node_last = grid.index_x[first], grid.index_x[last - 1] + 4
+    weights = grid.weights_y
+    for axis in range(2):
+        nodes = grid.node_x if axis == 0 else grid.node_y
+        for j in range(node_first, node_last):
+            total = 0.0
+            for m in range(4):
+                total += weights[m, i] * nodes[k + m, j]
+            row[j] = total
+        out = x if axis == 0 else y
+        _along_row(row, grid.weights_x, grid.segments, grid.index_x, first, last, grid.rounded, out)
+
+
+@njit(cache=True, nogil=True)
+def nearest_of_row(grid, n, x, y, ix, iy):
+    """Nearest input pixel of n positions; -1 where there is none.
+
+    Nearest means truncation toward zero of the position + 0.5, in the precision of the positions: those down to -1.5
+    (exclusive) count as pixel 0.
+
+    Parameters
+    ----------
+    grid : GridArrays
+    n : int
+    x, y : float64
+    ix, iy : int64
+        Out.
+
+    Returns
+    -------
+    int
+        Number of positions that have a pixel.
+    """
+    width, height = grid.in_width, grid.in_height
+    valid = 0
+    for j in range(n):
+        a = x[j] + 0.5
+        b = y[j] + 0.5
+        if grid.rounded:
+            a = np.float64(np.float32(a))
+            b = np.float64(np.float32(b))
+        # A comparison with NaN is false.
+        inside = (x[j] > -1.5) & (y[j] > -1.5) & (a < width) & (b < height)
+        ix[j] = int(a) if inside else -1
+        iy[j] = int(b) if inside else -1
+        valid += inside
+    return valid
+
+
+@njit(cache=True, nogil=True)
+def fill_maps(grid, x, y, ix, iy):
+    """Positions and nearest pixels of the whole rectangle.
+
+    Parameters
+    ----------
+    grid : GridArrays
+    x, y : float32 or float64 (h, w)
+    ix, iy : int32 (h, w)
+        Out.
+    """
+    h, w = x.shape
+    row = np.empty(grid.node_x.shape[1])
+    px, py = np.empty(w), np.empty(w)
+    nx, ny = np.empty(w, np.int64), np.empty(w, np.int64)
+    for i in range(h):
+        row_positions(grid, i, 0, w, row, px, py)
+        nearest_of_row(grid, w, px, py, nx, ny)
+        x[i], y[i] = px, py
+        ix[i], iy[i] = nx, ny
