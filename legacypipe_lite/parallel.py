@@ -6,6 +6,8 @@ time, in order, to whichever worker is free. A worker that dies is noticed at on
 """
 
 import ctypes
+import gc
+import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -43,6 +45,10 @@ _JOIN_SECONDS = 5.0
 #: Arrays of so many bytes are sent without being pickled, in pieces of so many bytes.
 _LARGE_ARRAY = 1 << 16
 _PIECE = 1 << 24
+
+#: Python's search for garbage in cycles, which the tasks do not make, starts after so many new objects: it goes
+#: through all results so far, and in workers it would copy memory that they share.
+_COLLECTOR_THRESHOLDS = (100_000, 50, 50)
 
 _worker_peak_memory = 0
 _default_threads = ContextVar("threads", default=1)
@@ -83,11 +89,12 @@ def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label=
     tasks = list(tasks)
     threads = min(threads, len(tasks))
     collector = _Collector(len(tasks), on_result, label, progress)
-    if threads <= 1 or multiprocessing.current_process().daemon:
-        for index, task in enumerate(tasks):
-            collector.add(index, function(shared, task))
-    else:
-        _Pool(function, shared, threads, label).run(tasks, collector)
+    with _rare_garbage_collection():
+        if threads <= 1 or multiprocessing.current_process().daemon:
+            for index, task in enumerate(tasks):
+                collector.add(index, function(shared, task))
+        else:
+            _Pool(function, shared, threads, label).run(tasks, collector)
     return collector.results
 
 
@@ -196,6 +203,17 @@ def rows_in_threads(kernel, n_rows, threads, *arguments):
             future.result()
 
 
+@contextmanager
+def _rare_garbage_collection():
+    """Context manager within which Python searches for garbage in cycles less often."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _Collector:
     """Keeps results in order and tells those who want to know."""
 
@@ -244,7 +262,7 @@ class _Worker:
         self.connection.send((index, task))
 
     def message(self):
-        """The next message of the worker."""
+        """The next message of the worker: its kind, and what `_content` unpacks."""
         return _receive(self.connection)
 
     def dismiss(self):
@@ -283,7 +301,7 @@ class _Pool:
                     if message is None:
                         again.extend(self._bury(worker))
                     else:
-                        self._handle(worker, message, collector)
+                        self._handle(worker, message, collector, lambda: self._hand_out(waiting, tasks))
             finished = True
         finally:
             self._end(force=not finished)
@@ -304,10 +322,7 @@ class _Pool:
                             for index, cause in self._bury(worker):
                                 arrived[index] = self._try_again(index, tasks[index], cause)
                         else:
-                            index = worker.index
-                            content = self._handle(worker, message, collector)
-                            if worker.index is None:
-                                arrived[index] = content
+                            arrived.update(self._handle(worker, message, collector))
                 self._hand_out(waiting, tasks, last=wanted + self.threads)
                 result = arrived.pop(wanted)
                 if isinstance(result, WorkerError):
@@ -351,25 +366,31 @@ class _Pool:
                 found.append((worker, None))
         return found
 
-    def _handle(self, worker, message, collector):
-        """Deal with a message; the result of the task if it brought one, which leaves the worker without a task."""
+    def _handle(self, worker, message, collector, refill=None):
+        """Deal with a message; task number -> result if it brought one.
+
+        `refill` is called as soon as the worker has no task any more, so that it need not wait until the result of the
+        last one is unpacked.
+        """
         global _worker_peak_memory
-        kind, *content = message
+        kind, packed = message
         if kind == "log":
-            record = content[0]
+            record = _content(packed)
             target = logging.getLogger(record.name)
             if target.isEnabledFor(record.levelno):
                 target.handle(record)
         elif kind == "error":
-            error, text = content
+            error, text = _content(packed)
             raise error from _RemoteTracebackError(text)
         else:
-            result, memory = content
-            _worker_peak_memory = max(_worker_peak_memory, memory)
             index, worker.index = worker.index, None
+            if refill is not None:
+                refill()
+            result, memory = _content(packed)
+            _worker_peak_memory = max(_worker_peak_memory, memory)
             collector.add(index, result)
-            return result
-        return None
+            return {index: result}
+        return {}
 
     def _bury(self, worker):
         """Forget a dead worker; the task that it leaves behind and how it died."""
@@ -443,6 +464,7 @@ def _worker_main(connection, function, shared, inherited, parent):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent(parent)
     _forward_log(connection)
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     while True:
         try:
             message = connection.recv()
@@ -452,37 +474,50 @@ def _worker_main(connection, function, shared, inherited, parent):
             return
         _, task = message
         try:
-            reply = ("done", function(shared, task), _peak_memory())
+            reply = "done", (function(shared, task), _peak_memory())
         except Exception as error:
             reply = _error_reply(error)
         try:
-            _send(connection, reply)
+            _send(connection, *reply)
         except BrokenPipeError:
             return
         except Exception as error:  # a result that cannot be pickled
-            _send(connection, _error_reply(error))
+            _send(connection, *_error_reply(error))
 
 
-def _send(connection, message):
-    """Send a worker's message. The data of large arrays follow it as they are, without being copied into a pickle."""
-    arrays = []
+class _Pickler(pickle.Pickler):
+    """Puts the data of large arrays aside; small ones are pickled as by older protocols, which are read faster."""
 
-    def put_aside(buffer):
+    def __init__(self, stream):
+        self.large = []
+        super().__init__(stream, protocol=5, buffer_callback=self._put_aside)
+
+    def _put_aside(self, buffer):
         if buffer.raw().nbytes < _LARGE_ARRAY:
             return True
-        arrays.append(buffer.raw())
+        self.large.append(buffer.raw())
         return False
 
-    text = pickle.dumps(message, protocol=5, buffer_callback=put_aside)
-    connection.send(([array.nbytes for array in arrays], text))
-    for array in arrays:
+    def reducer_override(self, value):
+        if type(value) is np.ndarray and value.nbytes < _LARGE_ARRAY:
+            return value.__reduce__()
+        return NotImplemented
+
+
+def _send(connection, kind, content):
+    """Send a worker's message. The data of large arrays follow it as they are, without being copied into a pickle."""
+    stream = io.BytesIO()
+    pickler = _Pickler(stream)
+    pickler.dump(content)
+    connection.send((kind, [array.nbytes for array in pickler.large], stream.getvalue()))
+    for array in pickler.large:
         while len(array):
             array = array[os.write(connection.fileno(), array[:_PIECE]) :]
 
 
 def _receive(connection):
-    """What `_send` sent; the arrays are read to where they stay."""
-    sizes, text = connection.recv()
+    """What `_send` sent, for `_content`; the arrays are read to where they stay."""
+    kind, sizes, text = connection.recv()
     arrays = [np.empty(size, np.uint8) for size in sizes]
     for array in arrays:
         rest = memoryview(array)
@@ -491,6 +526,12 @@ def _receive(connection):
             if n == 0:
                 raise EOFError
             rest = rest[n:]
+    return kind, (text, arrays)
+
+
+def _content(packed):
+    """The content of a message that was received."""
+    text, arrays = packed
     return pickle.loads(text, buffers=arrays)
 
 
@@ -500,7 +541,7 @@ def _error_reply(error):
         pickle.loads(pickle.dumps(error))
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
-    return ("error", error, text)
+    return "error", (error, text)
 
 
 def _peak_memory():
@@ -521,7 +562,7 @@ class _PipeHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, which alone writes them."""
 
     def enqueue(self, record):
-        _send(self.queue, ("log", record))
+        _send(self.queue, "log", record)
 
 
 def _forward_log(connection):

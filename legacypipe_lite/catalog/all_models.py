@@ -47,39 +47,39 @@ def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None)
         values["type"][...] = np.char.encode(source_types(sources, flag(fit_table, "dup")), "ascii")
     regular = np.asarray(fit_table["regular"], bool)
     keep = np.asarray(fit_table["force_keep_source"], bool)
-    for row, models in enumerate(fit_models):
-        for model in _MODELS:
-            record = (models or {}).get(model.upper())
-            if record is not None:
-                _fill(values, row, model, record, bands, keep[row])
-            elif regular[row]:
-                values[f"{model}_opt_steps"][row] = _NOT_TRIED
+    for model in _MODELS:
+        records = {
+            row: models[model.upper()] for row, models in enumerate(fit_models) if model.upper() in (models or {})
+        }
+        not_tried = regular.copy()
+        not_tried[list(records)] = False
+        values[f"{model}_opt_steps"][not_tried] = _NOT_TRIED
+        if records:
+            _fill(values, model, list(records), list(records.values()), bands, keep)
     order = np.argsort(np.asarray(fit_table["objid"]), kind="stable")
     return {c.name: values[c.name][order] for c in columns}
 
 
-def _fill(values, row, model, record, bands, keep):
-    """Write one model of one source into the columns."""
+def _fill(values, model, rows, records, bands, keep):
+    """Write one kind of model, of the sources that have it, into the columns."""
 
-    def put(name, value):
-        column = values.get(f"{model}_{name}")
-        if column is not None:
-            column[row] = value
+    def put(name, column):
+        if f"{model}_{name}" in values:
+            values[f"{model}_{name}"][rows] = column
 
-    ivar = np.where(np.isfinite(record.ivar), record.ivar, 0.0)
-    put("ra", record.ra)
-    put("dec", record.dec)
-    put("ra_ivar", ivar[0])
-    put("dec_ivar", ivar[1])
-    shape = (record.shape_r, *record.hard_ellipticity, record.sersic)
-    for i, (name, value) in enumerate(zip(("shape_r", "shape_e1", "shape_e2", "sersic"), shape)):
-        put(name, value)
-        put(f"{name}_ivar", ivar[2 + len(bands) + i])
+    for name in ("ra", "dec", "cpu", "hit_limit", "hit_r_limit"):
+        put(name, [getattr(record, name) for record in records])
+    put("opt_steps", [record.steps for record in records])
+    ivar = np.array([record.ivar for record in records])
+    ivar[~np.isfinite(ivar)] = 0.0
+    put("ra_ivar", ivar[:, 0])
+    put("dec_ivar", ivar[:, 1])
+    shape = np.array([(record.shape_r, *record.hard_ellipticity, record.sersic) for record in records])
+    for i, name in enumerate(("shape_r", "shape_e1", "shape_e2", "sersic")):
+        put(name, shape[:, i])
+        put(f"{name}_ivar", ivar[:, 2 + len(bands) + i])
+    flux = np.array([record.flux for record in records])
     for i, band in enumerate(bands):
-        flux_ivar = ivar[2 + i]
-        put(f"flux_{column_suffix(band)}", record.flux[i] if flux_ivar != 0 or keep else 0.0)
-        put(f"flux_ivar_{column_suffix(band)}", flux_ivar)
-    put("cpu", record.cpu)
-    put("hit_limit", record.hit_limit)
-    put("hit_r_limit", record.hit_r_limit)
-    put("opt_steps", record.steps)
+        measured = (ivar[:, 2 + i] != 0) | keep[rows]
+        put(f"flux_{column_suffix(band)}", np.where(measured, flux[:, i], 0.0))
+        put(f"flux_ivar_{column_suffix(band)}", ivar[:, 2 + i])

@@ -353,8 +353,9 @@ def fit_model(images, windows, model, source, settings):
     chi2 = best.chi2
     if problem.npar:
         p, best, chi2 = _levenberg_marquardt(problem, p, best, source, result)
-    result.ra, result.dec = problem.sky_position(p)
-    result.log_re, result.eps1, result.eps2, result.sersic = problem.shape(p)
+    # Plain numbers, which are sent between processes in half the time of those of NumPy.
+    result.ra, result.dec = map(float, problem.sky_position(p))
+    result.log_re, result.eps1, result.eps2, result.sersic = map(float, problem.shape(p))
     result.flux, result.chi2 = best.flux, chi2
     npix = int(windows.npix.sum())
     result.misfit = bool(chi2.sum() > npix + MISFIT * math.sqrt(2.0 * npix))

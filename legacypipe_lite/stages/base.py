@@ -96,7 +96,7 @@ class Tools:
 
 
 #: Below so many pixels worker processes take longer to start than products to write.
-_PIXELS_WORTH_WORKERS = 4_000_000
+_PIXELS_WORTH_WORKERS = 2_000_000
 
 
 def mapper_for(tools, pixels):

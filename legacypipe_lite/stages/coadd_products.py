@@ -50,7 +50,7 @@ class CoaddProducts:
         products : sequence of str
             Maps to write, in this order.
         pictures : sequence of str
-            Maps of which there will be a JPEG (`write_picture`).
+            Maps of which there will be a JPEG (`write_pictures`).
         """
         band, co_sky = coadd.band, self.state.get("co_sky")
         jobs = []
@@ -76,19 +76,18 @@ class CoaddProducts:
 
     def picture(self, name):
         """RGB picture of one kind of map; residuals only show the brick's own area."""
-        images = [maps[name] for maps in self.pictures.values()]
-        own = self.unique if name == "resid" and not self.state["brick"].custom else None
-        return _picture(name, images, list(self.pictures), own, self.options)
+        return _picture(*self._of_picture(name))
 
     def write_pictures(self, names):
         """Write the JPEGs of kinds of maps."""
-        bands = list(self.pictures)
-        jobs = []
-        for name in names:
-            images = [maps[name] for maps in self.pictures.values()]
-            own = self.unique if name == "resid" and not self.state["brick"].custom else None
-            jobs.append((_write_picture, (name, images, bands, own, self.options)))
+        jobs = [(_write_picture, self._of_picture(name)) for name in names]
         self.tools.products.write_all(jobs, self._mapper(len(jobs)))
+
+    def _of_picture(self, name):
+        """Arguments of `_picture`."""
+        images = [maps[name] for maps in self.pictures.values()]
+        own = self.unique if name == "resid" and not self.state["brick"].custom else None
+        return name, images, list(self.pictures), own, self.options
 
     def allmask_maps(self):
         """Band -> pixels that are masked in all images."""

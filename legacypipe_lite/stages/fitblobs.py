@@ -12,7 +12,7 @@ from ..fitting import BlobContext, BlobResult, BlobTask, Detector, FitOptions, f
 from ..fitting.checkpoint import Checkpoint, fingerprint
 from ..fitting.merge import merge_results
 from ..reference import mask_map
-from .base import Stage, version_card
+from .base import Stage, mapper_for, version_card
 
 __all__ = ["STAGE"]
 
@@ -217,11 +217,10 @@ def _merged(plan, results, failed, state, options, tools):
     header = _header(options)
     if not options.skip_metrics:
         cards = [*tools.header(state), *header]
-        _write_blobmap(fitted.blobmap, state["target"], cards, tools)
+        jobs = [(_write_blobmap, (fitted.blobmap, state["target"], cards))]
         if regular.any():
-            all_bands = (*options.bands, *options.forced_bands)
-            table = catalog.all_models_table(fitted.table, fitted.models, bands, all_bands, fitted.sources)
-            tools.products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
+            jobs.append((_write_all_models, (fitted, bands, (*options.bands, *options.forced_bands), cards)))
+        tools.products.write_all(jobs, mapper_for(tools, fitted.blobmap.size))
     return {
         "fit_table": fitted.table,
         "fit_sources": fitted.sources,
@@ -269,12 +268,16 @@ def _header(options):
     ]
 
 
-def _write_blobmap(blobmap, target, cards, tools):
-    tools.products.write_image(
-        "blobmap",
-        blobmap,
-        [*cards, *target.header_cards(), ("EQUINOX", 2000.0, ""), ("IMTYPE", "blobmap", "LegacySurveys image type")],
-    )
+def _write_blobmap(products, blobmap, target, cards):
+    """Write the map of blob numbers."""
+    cards = [*cards, *target.header_cards(), ("EQUINOX", 2000.0, ""), ("IMTYPE", "blobmap", "LegacySurveys image type")]
+    products.write_image("blobmap", blobmap, cards)
+
+
+def _write_all_models(products, fitted, bands, all_bands, cards):
+    """Write the table of all fitted models."""
+    table = catalog.all_models_table(fitted.table, fitted.models, bands, all_bands, fitted.sources)
+    products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
 
 
 STAGE = Stage(
