@@ -5,6 +5,7 @@ pickle's fingerprint is made of the options that its stage and the stages before
 """
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,6 +127,35 @@ _NO_GALEX = "GALEX photometry is not part of this package"
 _NO_GPU = "there is no GPU code path; use --threads"
 _NO_COADD_FIT = "fitting on coadds is not implemented"
 _NO_PLOTS = "there are no debug plots; look at the JPEGs and coadds"
+
+
+_PICTURES = ("mask_junk", "image_coadds", "coadds")
+#: Options that change files, but no results, of stages.
+_OF_PRODUCTS = {
+    "rgb_stretch": _PICTURES,
+    "coadd_bw": _PICTURES,
+    "skip_metrics": ("image_coadds", "fitblobs"),
+}
+#: Smallest values of options.
+_SMALLEST = {
+    "width": 1,
+    "height": 1,
+    "threads": 1,
+    "release": 0,
+    "inject_seed": 0,
+    "sky_box_size": 2,
+    "saddle_fraction": 0,
+    "saddle_min": 0,
+    "blob_dilate": 0,
+    "nsatur": 1,
+    "max_blobsize": 0,
+    "checkpoint_period": 0,
+    "lc_epochs": 1,
+    "nblobs": 1,
+    "blob": 0,
+}
+#: Numbers that must be above 0.
+_POSITIVE = ("pixscale", "max_memory_gb", "nsigma", "iterative_nsigma", "rgb_stretch")
 
 
 @dataclass
@@ -378,7 +408,9 @@ class RunOptions:
     )
 
     # --- detection
-    nsigma: float = _option(6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("srcs", "fitblobs"))
+    nsigma: float = _option(
+        6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("image_coadds", "srcs", "fitblobs")
+    )
     saddle_fraction: float = _option(
         0.1,
         "--saddle-fraction",
@@ -396,7 +428,12 @@ class RunOptions:
         stages="srcs",
     )
     blob_dilate: int = _option(
-        8, "--blob-dilate", "grow detected pixels by this many pixels", _DETECT, "int", stages="srcs"
+        8,
+        "--blob-dilate",
+        "grow detected pixels by this many pixels",
+        _DETECT,
+        "int",
+        stages=("image_coadds", "srcs"),
     )
     nsatur: int | None = _option(
         None,
@@ -404,7 +441,7 @@ class RunOptions:
         "a pixel is saturated if at least this many exposures are",
         _DETECT,
         "int",
-        stages="srcs",
+        stages=("image_coadds", "srcs"),
     )
     no_iterative: bool = _option(
         False, "--no-iterative", "no second detection on the residuals", _DETECT, "flag", stages="fitblobs"
@@ -492,7 +529,7 @@ class RunOptions:
         "pixel scale for galaxy shapes: the true local one, or that of the image header (as the reference does)",
         _FIT,
         choices=("local", "header"),
-        stages=("fitblobs", "coadds"),
+        stages=("tims", "fitblobs", "coadds"),
     )
     ivars: str = _option(
         "diagonal",
@@ -535,7 +572,12 @@ class RunOptions:
         False, "--blob-image", "early coadds after detection, with a JPEG of blob outlines", _COADD, "flag"
     )
     minimal_coadds: bool = _option(
-        False, "--minimal-coadds", "early coadds: only image, invvar, nexp and JPEG", _COADD, "flag"
+        False,
+        "--minimal-coadds",
+        "early coadds: only image, invvar, nexp and JPEG",
+        _COADD,
+        "flag",
+        stages="image_coadds",
     )
     save_coadd_psf: bool = _option(
         False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag", stages="coadds"
@@ -716,13 +758,7 @@ class RunOptions:
             raise UsageError(
                 "give either --brick NAME or --radec RA DEC" + ("" if self.brick is None else ", not both")
             )
-        for name in ("width", "height", "threads"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} must be at least 1, got {getattr(self, name)}")
-        if self.lc_epochs is not None and self.lc_epochs < 1:
-            raise UsageError(f"--lc-epochs must be at least 1, got {self.lc_epochs}")
-        if not self.pixscale > 0:
-            raise UsageError(f"--pixscale must be positive, got {self.pixscale}")
+        self._check_numbers()
         if not self.bands:
             raise UsageError("--bands is empty")
         if len(set(self.bands)) != len(self.bands):
@@ -740,6 +776,26 @@ class RunOptions:
                 if name not in STAGE_ORDER:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
         return self
+
+    def of_products(self, stage):
+        """The options that change files, but no results, of a stage, as a dict."""
+        return {name: getattr(self, name) for name, stages in _OF_PRODUCTS.items() if stage in stages}
+
+    def _check_numbers(self):
+        """Raise UsageError for numbers that make no sense."""
+        for info in option_infos():
+            value = getattr(self, info.name)
+            if value is None or info.kind not in ("int", "float"):
+                continue
+            flag = info.flags[-1]
+            if not math.isfinite(value):
+                raise UsageError(f"{flag} must be a finite number, got {value}")
+            if info.name in _SMALLEST and value < _SMALLEST[info.name]:
+                raise UsageError(f"{flag} must be at least {_SMALLEST[info.name]}, got {value}")
+            if info.name in _POSITIVE and value <= 0:
+                raise UsageError(f"{flag} must be positive, got {value}")
+        if self.saddle_fraction > 1:
+            raise UsageError(f"--saddle-fraction must be between 0 and 1, got {self.saddle_fraction}")
 
     def resolved_survey_dir(self):
         """Survey directory: the option, $LEGACY_SURVEY_DIR, or None (the caller warns and uses the current one)."""

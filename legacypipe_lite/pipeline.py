@@ -275,8 +275,9 @@ class BrickRun:
                 gc.freeze()
 
     def _forget_all_but(self, later):
-        """Drop the state items that none of the later stages reads, but for small ones that others look at."""
-        needed = {item for name in later for item in load_stage(name).reads}
+        """Drop the state items that none of the later stages needs, but for small ones that others look at."""
+        stages = [load_stage(name) for name in later]
+        needed = {item for stage in stages for item in (*stage.reads, *stage.uses)}
         for item in list(self.state):
             if item not in needed and item not in _ALWAYS_KEPT and not item.startswith("header_"):
                 del self.state[item]
@@ -308,6 +309,7 @@ class BrickRun:
             self.state.update(made)
             if stage.apply is not None:
                 self._apply(stage, made)
+        self._warn_of_old_products(stage, notes["product_options"])
         lost = self.products.adopt(notes["products"])
         if lost:
             logger.warning(
@@ -320,6 +322,19 @@ class BrickRun:
         self.report.dropped_ccds.extend(tuple(entry) for entry in notes["dropped_ccds"])
         self.report.counts.update(notes["counts"])
         return StageRecord(stage.name, True, usage, digest, tuple(made)), False
+
+    def _warn_of_old_products(self, stage, then):
+        """Say which options would now give other files than those that the stage has written."""
+        for name, value in self.options.of_products(stage.name).items():
+            if value != then[name]:
+                logger.warning(
+                    "stage %s was read back, but --%s was %s, is %s: --force %s writes its files again",
+                    stage.name,
+                    name.replace("_", "-"),
+                    then[name],
+                    value,
+                    stage.name,
+                )
 
     def _execute(self, stage, path, changed):
         missing = [item for item in stage.reads if item not in self.state]
@@ -380,6 +395,7 @@ class BrickRun:
             "products": before.new_products(self.products),
             "dropped_ccds": self.report.dropped_ccds[before.dropped :],
             "counts": before.new_counts(self.report),
+            "product_options": self.options.of_products(stage.name),
         }
         files = stage_files(stage.name, {**self.state, **made}, self.survey, self.options, self.report)
         try:

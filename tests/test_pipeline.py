@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import os
 
@@ -37,7 +38,7 @@ class FakeStages:
         reads, makes = {
             "tims": ((), ("brick", "target", "bands", "images", "ccds", "dropped_ccds")),
             "image_coadds": (("images",), ()),
-            "writecat": (("result of coadds",), ("tractor",)),
+            "writecat": (("images", "result of coadds"), ("tractor",)),
         }.get(name, (("images",), ("result of " + name,)))
         return Stage(
             name=name,
@@ -213,15 +214,54 @@ def test_changed_option(fakes, options, caplog):
     run_brick(options())
     fakes.ran.clear()
     run_brick(options(nsigma=5.0))
-    assert fakes.ran == ["srcs", "fitblobs", "coadds", "wise_forced", "writecat"]
+    assert fakes.ran == ["image_coadds", "srcs", "fitblobs", "coadds", "wise_forced", "writecat"]
     assert "was made with other options: --nsigma was 6.0, is 5.0" in caplog.text
 
 
 def test_options_that_do_not_matter(fakes, options, tmp_path):
     run_brick(options())
     fakes.ran.clear()
-    run_brick(options(threads=2, verbose=1, rgb_stretch=2.0, data_model="dr9", outdir=str(tmp_path / "other")))
+    run_brick(options(threads=2, verbose=1, data_model="dr9", outdir=str(tmp_path / "other")))
     assert fakes.ran == ["writecat"]
+
+
+def test_options_that_only_change_files(fakes, options, caplog):
+    run_brick(options())
+    fakes.ran.clear()
+    run_brick(options(rgb_stretch=2.0))
+    assert fakes.ran == ["writecat"]
+    for stage in ("mask_junk", "image_coadds", "coadds"):
+        assert (
+            f"stage {stage} was read back, but --rgb-stretch was 1.0, is 2.0: --force {stage} writes its files again"
+            in caplog.text
+        )
+    assert "skip-metrics" not in caplog.text
+    run_brick(options(rgb_stretch=2.0, force=("mask_junk", "image_coadds", "coadds")))
+    caplog.clear()
+    run_brick(options(rgb_stretch=2.0))
+    assert "rgb-stretch" not in caplog.text
+
+
+def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
+    loaded = fakes.load
+    monkeypatch.setattr(
+        pipeline,
+        "load_stage",
+        lambda name: dataclasses.replace(loaded(name), uses=("result of refs",) if name == "srcs" else ()),
+    )
+    seen = {}
+    plain = fakes.run
+
+    def run_stage(name, state, options, tools):
+        seen[name] = set(state)
+        return plain(name, state, options, tools)
+
+    fakes.run = run_stage
+    run = BrickRun(options(no_write=True))
+    run.frugal = True
+    run.run()
+    assert "result of refs" in seen["srcs"] and "result of refs" not in seen["fitblobs"]
+    assert "images" in seen["writecat"] and "result of fitblobs" not in seen["writecat"] and "tractor" in run.state
 
 
 def test_early_coadds_may_come_after_detection(fakes, options):

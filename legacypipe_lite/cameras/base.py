@@ -1,6 +1,7 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class CcdImage:
     sky_jumps = {}
     #: Settings of the programs that make a missing PSF model.
     psf_recipe = STANDARD_RECIPE
-    #: Star halos are modelled and subtracted.
+    #: Star halos are subtracted before a sky model is made; only for DECam is there a model of them.
     has_halos = False
 
     def __init__(self, ccd, survey, options):
@@ -349,6 +350,8 @@ class CcdImage:
         """
         r = raw.region
         psf = psf.subimage(r.x0, r.y0)
+        if self.options.no_hybrid_psf:
+            psf = replace(psf, gaussian_sigma=0.0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
         if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):

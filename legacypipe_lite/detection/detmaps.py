@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import bits
-from ..errors import UsageError
 from ..parallel import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from . import detmaps_kernels as kernels
@@ -106,11 +105,11 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
 
     Raises
     ------
-    UsageError
+    ValueError
         If `nsatur` is less than 1.
     """
     if nsatur is not None and nsatur < 1:
-        raise UsageError(f"--nsatur must be at least 1, got {nsatur}")
+        raise ValueError(f"nsatur must be at least 1, got {nsatur}")
     bands = list(bands)
     shape = (len(bands), target_wcs.height, target_wcs.width)
     sums = _Sums(

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UsageError
 from . import peaks_kernels as kernels
 from .morphology_kernels import dilate, fill_holes, label, label_boxes, max5
 
@@ -62,13 +61,13 @@ class _Rules(NamedTuple):
 
     def check(self):
         if not self.nsigma > 0:
-            raise UsageError(f"--nsigma must be positive, got {self.nsigma}")
+            raise ValueError(f"nsigma must be positive, got {self.nsigma}")
         if not 0 <= self.saddle_fraction <= 1:
-            raise UsageError(f"--saddle-fraction must be between 0 and 1, got {self.saddle_fraction}")
+            raise ValueError(f"saddle_fraction must be between 0 and 1, got {self.saddle_fraction}")
         if not self.saddle_min >= 0:
-            raise UsageError(f"--saddle-min must not be negative, got {self.saddle_min}")
+            raise ValueError(f"saddle_min must not be negative, got {self.saddle_min}")
         if self.blob_dilate < 0:
-            raise UsageError(f"--blob-dilate must not be negative, got {self.blob_dilate}")
+            raise ValueError(f"blob_dilate must not be negative, got {self.blob_dilate}")
 
 
 class _Sources:
@@ -130,7 +129,7 @@ def detect_sources(
 
     Raises
     ------
-    UsageError
+    ValueError
         If a threshold is out of range.
     """
     rules = _Rules(float(nsigma), float(saddle_fraction), float(saddle_min), int(blob_dilate))

@@ -76,9 +76,7 @@ class _Blob:
         self.wcs = blob_wcs(context.target, task.box)
         self.pixscale = context.target.pixel_scale
         cutouts = cut_tims(context, task.box)
-        self.images = BlobImages(
-            cutouts, self.wcs, self.mask, len(context.bands), self.options.shape_jacobian, self.options.hybrid_psf
-        )
+        self.images = BlobImages(cutouts, self.wcs, self.mask, len(context.bands), self.options.shape_jacobian)
 
     def run(self):
         began = time.process_time()

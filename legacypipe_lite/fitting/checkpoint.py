@@ -11,6 +11,7 @@ import os
 import struct
 import time
 import zlib
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,25 @@ def fingerprint(context, brickname):
         JSON types; `brick` is kept apart to give a better reason when it differs.
     """
     digest = hashlib.sha256()
-    digest.update(repr((context.options, context.bands, context.target.header_cards())).encode())
-    for array in (context.blobmap, context.refmap):
-        digest.update(struct.pack(">I", zlib.crc32(np.ascontiguousarray(array))))
+
+    def add(*values):
+        digest.update(repr([_plain(value) for value in values]).encode())
+
+    add(context.options, context.bands, context.target.header_cards(), context.blobmap, context.refmap)
     for tim in context.tims:
-        digest.update(tim.name.encode() + tim.band.encode())
-        for array in (tim.image, tim.inverr):
-            digest.update(struct.pack(">I", zlib.crc32(np.ascontiguousarray(array))))
-    for s in context.sources:
-        digest.update(repr((s.type, s.ra, s.dec, s.flux.tolist(), s.shape_r, s.sersic, s.motion)).encode())
+        add(tim.name, tim.band, tim.sig1, tim.psf_sigma, tim.mjd_tai, tim.wcs.pack(), tim.psf)
+        add(tim.image, tim.inverr, tim.dq)
+    add(*context.sources)
     return {"brick": brickname, "run": digest.hexdigest()}
+
+
+def _plain(value):
+    """What identifies a value, whatever it was read from: fields of value classes, checksums of arrays, else itself."""
+    if is_dataclass(value):
+        return [type(value).__name__, *(_plain(getattr(value, f.name)) for f in fields(value))]
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, zlib.crc32(np.ascontiguousarray(value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class Checkpoint:

@@ -103,8 +103,6 @@ class BlobImages:
     nbands : int
         Number of bands of the run.
     shape_jacobian : {"local", "header"}
-    hybrid_psf : bool
-        Render components that are too wide for a frame with the PSF's companion Gaussian.
 
     Attributes
     ----------
@@ -115,7 +113,7 @@ class BlobImages:
     #: Cut-outs smaller than this on both sides get one constant PSF.
     CONSTANT_PSF_SIZE = 400
 
-    def __init__(self, cutouts, blob_wcs, mask, nbands, shape_jacobian="local", hybrid_psf=True):
+    def __init__(self, cutouts, blob_wcs, mask, nbands, shape_jacobian="local"):
         self.blob_wcs = blob_wcs
         self.mask = mask
         self.nbands = nbands
@@ -147,17 +145,17 @@ class BlobImages:
         self.header_cinv = None
         if shape_jacobian == "header":
             self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in cutouts]).reshape(self.n, 4)
-        self._set_psfs(hybrid_psf)
+        self._set_psfs()
         self._star_positions = {}
         self._target_maps = None
 
-    def _set_psfs(self, hybrid_psf):
+    def _set_psfs(self):
         limit = self.CONSTANT_PSF_SIZE
         self.varying = np.array(
             [not c.psf.is_constant and max(c.image.shape) >= limit for c in self.cutouts], dtype=bool
         )
         stamps = [c.psf.stamp(c.image.shape[1] / 2, c.image.shape[0] / 2) for c in self.cutouts]
-        self.sigma = np.array([c.psf.gaussian_sigma if hybrid_psf else 0.0 for c in self.cutouts])
+        self.sigma = np.array([c.psf.gaussian_sigma for c in self.cutouts])
         self.constant_psf = PsfSpectra(stamps, self.sigma)
         # In fits, what lies farther out in the PSF may wrap around in the frames: its light is below a thousandth,
         # and comes down at the windows' edges, where the source itself has next to none.

@@ -35,7 +35,6 @@ class FitOptions:
     galaxy_forces_psf : bool
         Sources inside large galaxies are point sources.
     shape_jacobian : {"local", "header"}
-    hybrid_psf : bool
     reoptimize : bool
         Fit all sources once more after the iterative detection.
     marginal_ivars : bool
@@ -48,7 +47,6 @@ class FitOptions:
     less_masking: bool = False
     galaxy_forces_psf: bool = True
     shape_jacobian: str = "local"
-    hybrid_psf: bool = True
     reoptimize: bool = False
     marginal_ivars: bool = False
 

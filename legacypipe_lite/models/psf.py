@@ -27,7 +27,7 @@ class PsfModel:
         Normalisation of 0-based image pixel positions.
     gaussian_sigma : float
         Sigma [pixel] of the round unit Gaussian that stands for the PSF when wide galaxy components are
-        rendered analytically ("hybrid PSF").
+        rendered analytically ("hybrid PSF"); 0: they are not, all components are convolved with the stamp.
     sampling : float
         Size of a stamp pixel in image pixels (PSF_SAMP); 1 in all Legacy Surveys calibrations.
     normalize : bool

@@ -28,6 +28,8 @@ class Stage:
     apply : callable or None
         ``apply(state, made)``: changes items of earlier stages in place (images). Called after `run`, and in
         the same way after the stage's pickle was read, both with `parallel.default_threads` set.
+    uses : tuple of str
+        State items that it also uses where they are there: those of stages that need not come before it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Stage:
     makes: tuple
     run: Callable
     apply: Callable | None = None
+    uses: tuple = ()
 
 
 @dataclass

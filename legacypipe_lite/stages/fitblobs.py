@@ -50,7 +50,6 @@ def fit_options(options):
         less_masking=options.less_masking,
         galaxy_forces_psf=not options.no_galaxy_forcepsf,
         shape_jacobian=options.shape_jacobian,
-        hybrid_psf=not options.no_hybrid_psf,
         reoptimize=options.reoptimize,
         marginal_ivars=options.ivars == "marginal",
     )

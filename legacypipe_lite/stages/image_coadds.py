@@ -84,4 +84,5 @@ STAGE = Stage(
     reads=("brick", "tims", "bands", "target", "ccds", "refs"),
     makes=(),
     run=run_image_coadds,
+    uses=("blobmap", "saturated_maps", "co_sky"),
 )

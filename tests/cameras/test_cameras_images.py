@@ -156,6 +156,12 @@ def test_gaussian_psf_needs_no_calibration(survey):
     assert tim.psfnorm == pytest.approx(1 / (2 * np.sqrt(np.pi) * 1.6), rel=1e-4)
 
 
+def test_no_hybrid_psf(survey):
+    row = survey.add_ccd()
+    assert read(survey, row).psf.gaussian_sigma > 1
+    assert read(survey, row, no_hybrid_psf=True).psf.gaussian_sigma == 0
+
+
 def test_psf_normalisation(survey):
     row = survey.add_ccd()
     survey.write_psf(row, psf_mask=2 * gaussian_stamp()[np.newaxis])

@@ -1,5 +1,7 @@
 """From blob results to the table of fitted sources, and the checkpoint file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -171,6 +173,11 @@ def test_fingerprint_follows_images_sources_and_options():
     assert base == fingerprint(context(make_tims([star(30, 30, [5.0, 5.0])]), sources), "b")
     assert base != fingerprint(context(tims, [star(30, 30, [1.0, 1.5])]), "b")
     assert base != fingerprint(context(tims, sources, iterative=False), "b")
+    for changes in ({"shape_r": 0.5, "type": "REX"}, {"forced_pointsource": True}, {"frozen": True}):
+        assert base != fingerprint(context(tims, [sources[0].copy(**changes)]), "b")
+    narrower = [replace(tim, psf=replace(tim.psf, basis=tim.psf.basis / 2)) for tim in tims]
+    assert base != fingerprint(context(narrower, sources), "b")
+    assert base != fingerprint(context([replace(tim, dq=tim.dq | 1) for tim in tims], sources), "b")
     tims[1].image[3, 3] += 1
     assert base != fingerprint(context(tims, sources), "b")
 

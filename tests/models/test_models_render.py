@@ -444,6 +444,18 @@ def test_varying_psf_is_evaluated_at_the_source():
     assert patch[2, 1] == pytest.approx(0.3, rel=1e-3)
 
 
+def test_without_hybrid_psf_wide_galaxies_keep_the_wings_of_the_stamp():
+    psf = _tim().psf
+    stamp = psf.stamp().copy()
+    stamp[0, 0] += 0.05  # a feature that the companion Gaussian does not have
+    hybrid, plain = (
+        TimRenderer(_tim(psf=PsfModel(stamp[np.newaxis], gaussian_sigma=s, normalize=False)), 0) for s in (2.0, 0.0)
+    )
+    wide = Source("EXP", 150.0, 2.0, [1.0], 8.0)
+    difference = np.abs(hybrid.patch(wide)[2] - plain.patch(wide)[2]).max()
+    assert difference > 0.005 * plain.patch(wide)[2].max()
+
+
 def test_header_jacobian_changes_the_size_by_the_pixel_scale():
     tim = _tim()
     tim.wcs.cd = tim.wcs.cd * 1.05
