@@ -403,12 +403,11 @@ def machine():
 
 
 def _processor():
-    try:
+    # Only Linux has this file, and not all processors have a name in it.
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,12 +116,11 @@ def _family(pid):
 
 
 def _pss(pid):
-    try:
+    """Bytes (PSS) of one process; None if the system does not tell, or the process has ended meanwhile."""
+    with suppress(OSError):
         for line in Path("/proc", pid, "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     return None
 
 

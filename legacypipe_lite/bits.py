@@ -85,7 +85,7 @@ def maskbits_for_bands(bands):
     Parameters
     ----------
     bands : sequence of str
-        Bands of the run as given on the command line (``--bands``, then ``--forced-bands``).
+        Bands of the run as given on the command line (``--bands``).
 
     Returns
     -------

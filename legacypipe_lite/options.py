@@ -43,7 +43,8 @@ class OptionInfo:
     group : str
         Heading in ``--help``.
     kind : str
-        "flag" (no value), "int", "float", "str", "bands" (comma list), or "append" with `nargs` values.
+        "flag" (no value), "count" (no value; how often it is given), "int", "float", "str", "bands" (comma list), or
+        "append" with `nargs` values.
     nargs : int or None
     convert : type
         Of each value.

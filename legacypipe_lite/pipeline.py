@@ -41,7 +41,9 @@ class StageRecord:
         True if its result was read back from a pickle.
     usage : Usage
     digest : str or None
-        Identifies the result: the pickle's checksum; None if it was not saved.
+        Identifies the result: the pickle's checksum. If no pickle was written it is "not saved: <uuid>" for a result
+        that is made anew although there may be pickles of later stages (the stage was forced, or its own pickle
+        refused), so that those are not used; else None, which fits any pickle of a later stage.
     made : tuple of str
         State items that the stage made.
     """
@@ -89,7 +91,19 @@ def run_brick(options, *, progress=None, command=None):
 
 
 def look_for_earlier_results(options):
-    """End here if the options say so because a product exists (or, with --check-done, does not)."""
+    """End here if the options say so because a product exists (or, with --check-done, does not).
+
+    Parameters
+    ----------
+    options : RunOptions
+
+    Raises
+    ------
+    NothingToDo
+        If the catalogue can be read (--skip, --check-done) or the JPEG exists (--skip-coadd).
+    InputError
+        With --check-done, if the catalogue does not exist or cannot be read; its exit status is 255.
+    """
     if not (options.skip or options.skip_coadd or options.check_done):
         return
     products = OutputTree(options.outdir, brick_name(options))

@@ -4,7 +4,7 @@ import ctypes
 import resource
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .parallel import take_worker_peak_memory
@@ -75,20 +75,16 @@ def _cpu_seconds():
 
 def _reset_peak_memory():
     """Let the kernel's peak count start anew (Linux); elsewhere peaks are those of the whole run so far."""
-    try:
-        with open("/proc/self/clear_refs", "w") as stream:
-            stream.write("5")
-    except OSError:
-        return
+    # Other systems have no such file, and containers may forbid to write it.
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as stream:
+        stream.write("5")
 
 
 def _peak_memory():
-    try:
-        with open("/proc/self/status") as stream:
-            for line in stream:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    # Only Linux has this file; what getrusage tells instead cannot be reset.
+    with suppress(OSError), open("/proc/self/status") as stream:
+        for line in stream:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -7,23 +7,13 @@ import platform
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from .survey.environment import STAGE_VARIABLES
 from .survey.header import package_version, software_versions
 
 __all__ = ["collected_warnings", "run_log"]
 
 #: Changes when the meaning of a key changes.
 FORMAT = 1
-
-_ENVIRONMENT = (
-    "GAIA_CAT_DIR",
-    "GAIA_CAT_VER",
-    "TYCHO2_KD_DIR",
-    "LARGEGALAXIES_CAT",
-    "SKY_TEMPLATE_DIR",
-    "DUST_DIR",
-    "UNWISE_COADDS_DIR",
-    "UNWISE_COADDS_TIMERESOLVED_DIR",
-)
 
 
 class _Collector(logging.Handler):
@@ -79,7 +69,7 @@ def run_log(run, command, warnings, started):
             "python": platform.python_version(),
             **software_versions(),
         },
-        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        "environment": _environment(),
         "options": _plain(_changed(run.options)),
         "threads": run.options.threads,
         "stages": [
@@ -97,6 +87,12 @@ def run_log(run, command, warnings, started):
         "dropped_ccds": [{"name": name, "reason": reason} for name, reason in run.report.dropped_ccds],
         "warnings": list(warnings),
     }
+
+
+def _environment():
+    """Environment variables that are set, of those that the stages read."""
+    names = [name for variables in STAGE_VARIABLES.values() for name in variables]
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _changed(options):

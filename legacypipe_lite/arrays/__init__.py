@@ -1,4 +1,4 @@
-"""Plain operations on whole arrays that several rooms need: medians, smoothing, dilation."""
+"""Plain operations on whole arrays that several rooms need: medians, smoothing."""
 
 from .median import median
 

@@ -226,7 +226,7 @@ def tractor_columns(
     Parameters
     ----------
     bands : sequence of str
-        Optical bands of the run (``--bands``, then ``--forced-bands``), with data or not.
+        Optical bands of the run (``--bands``), with data or not.
     data_model : str
         "dr9", "dr10" or "dr11".
     gaia : bool

@@ -1,20 +1,25 @@
-"""The command reference of the documentation, made from the options' declarations.
+"""The command reference of the documentation, made from the declarations of options and arguments.
 
 ``python -m legacypipe_lite.cli.command_page > docs/command-line.md`` writes it anew.
 """
 
+import argparse
+import importlib
+import re
 import sys
 
 from ..options import STAGE_ORDER, RunOptions, option_infos
 from ..stages import load_stage
+from .main import SUBCOMMANDS
 from .runbrick import value_names
 
-__all__ = ["command_page"]
+__all__ = ["command_page", "subcommand_arguments"]
 
 _INTRODUCTION = """\
 # Command reference
 
-*This page is made from the program's own option table* (`python -m legacypipe_lite.cli.command_page`).
+*This page is made from the programs' own declarations* (`python -m legacypipe_lite.cli.command_page`): the options of
+`runbrick`, which runs a brick, then the [commands around it](#commands-around-a-brick-run).
 
 ```
 runbrick (--brick NAME | --radec RA DEC) [options]
@@ -60,7 +65,17 @@ _STATUS = """\
 def command_page():
     """The page as Markdown text."""
     return "\n".join(
-        [_INTRODUCTION, *_groups(), _refused(), _STAGES, _stages(), _ENVIRONMENT + _STATUS.rstrip() + "\n"]
+        [
+            _INTRODUCTION,
+            *_groups(),
+            _refused(),
+            _STAGES,
+            _stages(),
+            _ENVIRONMENT,
+            _STATUS,
+            _SUBCOMMANDS,
+            *map(_subcommand, SUBCOMMANDS),
+        ]
     )
 
 
@@ -123,6 +138,74 @@ def _stages():
         lines.append(f"| {name} | {stage.text} | {reads} | {makes} |")
     default = RunOptions().pickle
     return "\n".join(lines) + f"\n\nThe default file name pattern is `{default}`.\n"
+
+
+_SUBCOMMANDS = """\
+## Commands around a brick run
+
+`legacypipe-lite COMMAND [arguments]` does what comes before and after a brick run. All commands also know `--help`,
+`--verbose` (say more) and `--debug` (show where an error comes from); their exit status is as above.
+"""
+
+
+def subcommand_arguments(name):
+    """Arguments of a subcommand of ``legacypipe-lite``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    list of argparse.Action
+        Without those that all subcommands have.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    _module(name).add_arguments(parser)
+    return parser._actions
+
+
+def _module(name):
+    return importlib.import_module("." + SUBCOMMANDS[name].module, __package__)
+
+
+def _subcommand(name):
+    actions = subcommand_arguments(name)
+    usage = " ".join(_positional(action) for action in actions if not action.option_strings)
+    lines = [
+        f"### legacypipe-lite {name}\n",
+        f"```\nlegacypipe-lite {name} {usage} [options]\n```\n",
+        _escaped(_module(name).DESCRIPTION),
+        "| argument | meaning |",
+        "|---|---|",
+    ]
+    lines += [f"| `{_spelling(action)}` | {_help(action)} |" for action in actions]
+    return "\n".join(lines) + "\n"
+
+
+def _positional(action):
+    return f"{action.metavar} [{action.metavar} ...]" if action.nargs == "+" else action.metavar
+
+
+def _spelling(action):
+    if not action.option_strings:
+        return action.metavar
+    if action.nargs == 0:
+        return action.option_strings[-1]
+    value = action.metavar or action.dest.upper()
+    return " ".join([action.option_strings[-1], *((value,) if isinstance(value, str) else value)])
+
+
+def _help(action):
+    default = action.default
+    if isinstance(default, tuple):
+        default = (" " if action.nargs else ",").join(map(str, default))
+    return _escaped((action.help or "") % {**vars(action), "default": default})
+
+
+def _escaped(text):
+    """Placeholders like <brick> would be taken for HTML."""
+    return re.sub(r"<(\w+)>", r"\\<\1>", text)
 
 
 if __name__ == "__main__":

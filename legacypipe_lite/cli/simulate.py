@@ -36,8 +36,8 @@ def add_arguments(parser):
         "--radec", type=float, nargs=2, default=(default.ra, default.dec), metavar=("RA", "DEC"),
         help="degrees; the brick there is simulated",
     )  # fmt: skip
-    what.add_argument("--width", type=int, default=default.width, metavar="N", help="size of the field, brick pixels")
-    what.add_argument("--height", type=int, default=default.height, metavar="N")
+    what.add_argument("--width", type=int, default=default.width, metavar="N", help="width of the field, brick pixels")
+    what.add_argument("--height", type=int, default=default.height, metavar="N", help="its height")
     what.add_argument("--full-brick", action="store_true", help="the whole brick, with whole CCDs")
     what.add_argument("--density", type=float, default=default.density, metavar="X", help="of sources; 1: as the sky")
     what.add_argument(

@@ -5,7 +5,6 @@ from .accumulate import (
     BandCoadd,
     DateMaps,
     coadd_band,
-    coadd_bands,
     map_grids,
     sky_levels,
     stacked_image,
@@ -33,7 +32,7 @@ from .outliers import (
     no_outliers,
     star_veto,
 )
-from .patch import dilate_cross, patch_masked
+from .patch import dilate_cross
 from .patched import Changes, masked_places, patch_values, patched_image
 from .pictures import picture_sources
 from .rgb import rgb, with_outlines
@@ -46,7 +45,6 @@ __all__ = [
     "BandCoadd",
     "DateMaps",
     "coadd_band",
-    "coadd_bands",
     "map_grids",
     "sky_levels",
     "stacked_image",
@@ -73,7 +71,6 @@ __all__ = [
     "no_outliers",
     "star_veto",
     "dilate_cross",
-    "patch_masked",
     "Changes",
     "masked_places",
     "patch_values",

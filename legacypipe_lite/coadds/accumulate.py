@@ -18,7 +18,6 @@ __all__ = [
     "BandCoadd",
     "DateMaps",
     "coadd_band",
-    "coadd_bands",
     "map_grids",
     "sky_levels",
     "stacked_image",
@@ -367,32 +366,7 @@ def stacked_image(tims, band, target, **options):
     return coadd_band(tims, band, target, detail="image", surface_brightness=False, **options).image.copy()
 
 
-def coadd_bands(tims, bands, target, *, models=None, blobmodels=None, dates=None, **options):
-    """Stack the images of several bands.
-
-    Parameters
-    ----------
-    tims : list of Tim
-    bands : sequence of str
-    target : TanWcs
-    models, blobmodels : list of numpy.ndarray, optional
-        Model images, tim by tim; the blob models default to the models.
-    dates : DateMaps, optional
-    **options
-        Further arguments of `BandAccumulator`.
-
-    Returns
-    -------
-    dict of str -> BandCoadd
-        All maps of all bands are in memory at a time; use `coadd_band` for large targets.
-    """
-    if dates is None:
-        dates = DateMaps(tims, target.shape)
-    pairs = None if models is None else list(zip(models, models if blobmodels is None else blobmodels))
-    return {band: coadd_band(tims, band, target, models=pairs, dates=dates, **options) for band in bands}
-
-
-def sky_levels(tims, bands, target, blobmap, *, threads=1, lanczos=True):
+def sky_levels(tims, bands, target, blobmap, *, threads=1):
     """Residual sky level of each band: the median of its stack outside all blobs.
 
     Parameters
@@ -402,6 +376,8 @@ def sky_levels(tims, bands, target, blobmap, *, threads=1, lanczos=True):
     target : TanWcs
     blobmap : numpy.ndarray of int, shape (H, W)
         -1 outside blobs.
+    threads : int
+        The result does not depend on it.
 
     Returns
     -------
@@ -420,7 +396,6 @@ def sky_levels(tims, bands, target, blobmap, *, threads=1, lanczos=True):
             surface_brightness=False,
             skip=in_blobs,
             threads=threads,
-            lanczos=lanczos,
         )
         values = coadd.image[coadd.invvar > 0]
         if len(values):

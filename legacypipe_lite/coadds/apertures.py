@@ -35,7 +35,7 @@ class AperturePhotometry:
     residuals: list
 
 
-def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0.0, threads=1):
+def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, threads=1):
     """Photometry in concentric circular apertures with exact pixel overlap.
 
     Parameters
@@ -48,13 +48,12 @@ def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0
         Increasing [pixel].
     residuals : sequence of numpy.ndarray of float32, shape (H, W)
         Further maps to be summed.
-    off_image : float
-        Value of all results of an aperture that does not touch the image.
     threads : int
 
     Returns
     -------
     AperturePhotometry
+        All zero for an aperture that does not touch the image.
 
     Raises
     ------
@@ -73,7 +72,7 @@ def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, off_image=0
     flux, variance, masked, covered = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3]
     ivar = np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)
     results = [flux, ivar, masked / (np.pi * radii**2), *(sums[:, 4 + k] for k in range(len(residuals)))]
-    results = [np.where(covered > 0, r, off_image).astype(np.float32) for r in results]
+    results = [np.where(covered > 0, r, 0.0).astype(np.float32) for r in results]
     return AperturePhotometry(results[0], results[1], results[2], results[3:])
 
 

@@ -69,21 +69,6 @@ class BandOutliers:
     masked_means: tuple = ()
     grids: dict | None = None
 
-    @property
-    def masks(self):
-        """The outliers as uint8 images: dict of int -> numpy.ndarray."""
-        return {i: outliers.dense() for i, outliers in self.outliers.items()}
-
-    @property
-    def positive(self):
-        """Mean of the values masked as positive outliers, 0 where nothing is; float32 (H, W)."""
-        return self.masked_means[0].dense()
-
-    @property
-    def negative(self):
-        """Mean of the values masked as negative outliers, 0 where nothing is; float32 (H, W)."""
-        return self.masked_means[1].dense()
-
     def changes(self, tims):
         """What masking changes in the images: dict of int -> Changes, for `stacked_image`."""
         changes = {}

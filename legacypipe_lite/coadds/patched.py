@@ -33,7 +33,7 @@ def masked_places(tim):
     return np.flatnonzero(tim.inverr == 0).astype(np.int32)
 
 
-def patch_values(tim, coadd, target, places=None):
+def patch_values(tim, coadd, target):
     """New values for the masked pixels of an image, from a stack in the image's units.
 
     Parameters
@@ -41,8 +41,6 @@ def patch_values(tim, coadd, target, places=None):
     tim : Tim
     coadd : numpy.ndarray of float32, shape (H, W)
     target : TanWcs
-    places : numpy.ndarray of int32, optional
-        `masked_places`, if at hand.
 
     Returns
     -------
@@ -50,7 +48,7 @@ def patch_values(tim, coadd, target, places=None):
         Values of the pixels with inverr == 0, in C order: that of the nearest target pixel, or the old value where
         the pixel lies off the target. None if there are no such pixels.
     """
-    places = masked_places(tim) if places is None else places
+    places = masked_places(tim)
     if len(places) == 0:
         return None
     values = np.empty(len(places), np.float32)
@@ -59,10 +57,10 @@ def patch_values(tim, coadd, target, places=None):
     return values
 
 
-def patched_image(tim, patch, places=None):
+def patched_image(tim, patch):
     """The image with new values (see `patch_values`) in its masked pixels; the image itself if there are none."""
     if patch is None:
         return tim.image
     image = np.array(tim.image, order="C")
-    image.ravel()[masked_places(tim) if places is None else places] = patch
+    image.ravel()[masked_places(tim)] = patch
     return image

@@ -14,6 +14,7 @@ _SOFTENING = 20.0
 _OFFSET = 0.03
 _RESIDUAL_LOW, _RESIDUAL_HIGH = -0.1, 0.1
 _ROWS_AT_ONCE = 64
+_OUTLINE_COLOR = (0, 255, 0)
 
 
 class _BandColor(NamedTuple):
@@ -108,14 +109,13 @@ def to_uint8(planes):
     return (planes * np.float32(255)).astype(np.uint8)
 
 
-def with_outlines(picture, mask, color=(0, 255, 0)):
-    """Paint the outer outline, one pixel wide, of the regions of a mask.
+def with_outlines(picture, mask):
+    """Paint the outer outline, one pixel wide and green, of the regions of a mask.
 
     Parameters
     ----------
     picture : numpy.ndarray of uint8, shape (h, w, 3)
     mask : numpy.ndarray of bool, shape (h, w)
-    color : tuple of int
 
     Returns
     -------
@@ -125,7 +125,7 @@ def with_outlines(picture, mask, color=(0, 255, 0)):
     from scipy.ndimage import binary_dilation
 
     picture = picture.copy()
-    picture[binary_dilation(mask, structure=np.ones((3, 3), bool)) & ~mask] = color
+    picture[binary_dilation(mask, structure=np.ones((3, 3), bool)) & ~mask] = _OUTLINE_COLOR
     return picture
 
 

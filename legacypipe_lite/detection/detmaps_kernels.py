@@ -10,8 +10,6 @@ from ..wcs.grid_kernels import BLOCK, nearest_of_row, row_positions
 from ..wcs.tile_kernels import cut_tile, gather, tile_of_block, to_tile
 
 __all__ = [
-    "gaussian_weights",
-    "smooth",
     "masked_copies",
     "taper_edges",
     "filter_image",

@@ -10,6 +10,9 @@ from .morphology_kernels import dilate, fill_holes, label, label_boxes, max5
 
 __all__ = ["Detections", "SedCounts", "detect_sources", "hot_pixels"]
 
+#: No peaks are accepted closer than this to known and to found sources [pixel].
+_OMIT_RADIUS = 4.0
+
 
 class SedCounts(NamedTuple):
     """What became of the candidates of one SED."""
@@ -73,27 +76,25 @@ class _Rules(NamedTuple):
 class _Sources:
     """Known positions while the SEDs are run: omitted ones, and those detected so far."""
 
-    def __init__(self, omit_xy, radius, veto, shape):
+    def __init__(self, omit_xy, veto, shape):
         omit = np.asarray(omit_xy, dtype=np.int64).reshape(-1, 2)
         self.x, self.y = omit[:, 0].copy(), omit[:, 1].copy()
-        self.radius = float(radius)
         self.veto = np.zeros(shape, bool) if veto is None else np.array(veto, dtype=bool, order="C")
         self.here = np.zeros(shape, bool)
         inside = (self.x >= 0) & (self.x < shape[1]) & (self.y >= 0) & (self.y < shape[0])
         self.here[self.y[inside], self.x[inside]] = True
-        kernels.paint_discs(self.veto, self.x, self.y, self.radius)
+        kernels.paint_discs(self.veto, self.x, self.y, _OMIT_RADIUS)
 
     def add(self, x, y):
         """Append detected positions (already marked in `here`)."""
         self.x, self.y = np.concatenate([self.x, x]), np.concatenate([self.y, y])
-        kernels.paint_discs(self.veto, x, y, self.radius)
+        kernels.paint_discs(self.veto, x, y, _OMIT_RADIUS)
 
 
 def detect_sources(
     maps,
     seds,
     omit_xy=(),
-    omit_radius=4,
     veto=None,
     nsigma=6.0,
     saddle_fraction=0.1,
@@ -115,8 +116,6 @@ def detect_sources(
         Weights in the order of ``maps.bands``.
     omit_xy : array_like of int, shape (n, 2)
         Pixels (x, y) of known sources, also off the map.
-    omit_radius : float
-        No peaks are accepted closer than this to known and to found sources [pixel].
     veto : numpy.ndarray of bool, shape (H, W), optional
         No peaks are accepted here.
     nsigma, saddle_fraction, saddle_min : float
@@ -135,7 +134,7 @@ def detect_sources(
     rules = _Rules(float(nsigma), float(saddle_fraction), float(saddle_min), int(blob_dilate))
     rules.check()
     shape = maps.shape
-    sources = _Sources(omit_xy, omit_radius, veto, shape)
+    sources = _Sources(omit_xy, veto, shape)
     hot = np.zeros(shape, bool)
     found, names, counts = [], [], {}
     sn, covered = np.empty(shape, np.float32), np.empty(shape, bool)

@@ -5,7 +5,20 @@ from numba import njit
 
 @njit(cache=True)
 def add_everywhere(rectangles, patch_offset, patches, offset, width, total):
-    """Add a rendered source to flat images, also in masked pixels."""
+    """Add a rendered source to flat images, also in masked pixels.
+
+    Parameters
+    ----------
+    rectangles : int32 (n, 4)
+        x0, y0, w, h of the source's patch in each image.
+    patch_offset : int64 (n,)
+        Start of each patch in `patches`.
+    patches : float32
+    offset, width : int64 (n,)
+        Start of each image in `total`, and its width.
+    total : float32
+        Flat images, one after the other, to which the patches are added.
+    """
     for i in range(rectangles.shape[0]):
         x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
         for y in range(h):
@@ -22,7 +35,9 @@ def patch_sums(rectangles, patch_offset, patches, offset, width, data, inverr, t
     Parameters
     ----------
     rectangles, patch_offset, patches
-        The source rendered at its flux.
+        The source rendered at its flux, see `add_everywhere`.
+    offset, width : int64 (n,)
+        Start of each image in the flat ones, and its width.
     data, inverr, total : float32
         Flat images: data, inverse errors, and the sum of all sources' models.
     sums : float64 (n, 6)

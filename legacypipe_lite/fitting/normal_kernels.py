@@ -423,6 +423,8 @@ def move(px, py, cinv, east, north, moved_x, moved_y):
     px, py : float64 (n,)
     cinv : float64 (n, 4)
         d(x, y)/d(East, North) [pixel/arcsec].
+    east, north : float
+        The step [arcsec].
     moved_x, moved_y : float64 (n,)
         Out.
     """

@@ -15,7 +15,6 @@ from .ellipse_kernels import MIN_AXIS_RATIO, hard_jacobian, soft_shape_tensor
 __all__ = [
     "soft_from_hard",
     "hard_from_soft",
-    "hard_from_axis_ratio",
     "shape_tensor",
     "soft_shape_tensor",
     "hard_jacobian",
@@ -41,13 +40,6 @@ def hard_from_soft(eps1, eps2):
         return 0.0, 0.0
     e = min(-math.expm1(-eps), _MAX_ELLIPTICITY)
     return e * eps1 / eps, e * eps2 / eps
-
-
-def hard_from_axis_ratio(axis_ratio, position_angle):
-    """Hard ellipticity of an axis ratio b/a and an astronomical position angle [deg, East of North]."""
-    e = (1 - axis_ratio) / (1 + axis_ratio)
-    phi = math.radians(position_angle)
-    return e * math.cos(2 * phi), e * math.sin(2 * phi)
 
 
 def shape_tensor(shape_r, e1, e2):

@@ -12,16 +12,13 @@ from scipy.interpolate import CubicSpline
 
 from . import profile_tables as tables
 
-__all__ = ["mixture", "sersic_mixture_with_derivative", "EXTENT_IN_RE", "SERSIC_MIN", "SERSIC_MAX", "MAX_COMPONENTS"]
+__all__ = ["mixture", "sersic_mixture_with_derivative", "EXTENT_IN_RE", "SERSIC_MIN", "SERSIC_MAX"]
 
 #: Nominal extent of a profile in units of r_e, which sets the size of a rendered patch.
 EXTENT_IN_RE = {"REX": 4.0, "EXP": 4.0, "DEV": 8.0, "SER": 8.0}
 
 #: Bounds of the Sersic index in fits.
 SERSIC_MIN, SERSIC_MAX = 0.5, 6.0
-
-#: Largest number of components of any mixture.
-MAX_COMPONENTS = 9
 
 _TABLE_MIN, _TABLE_MAX = 0.29, 6.3
 

@@ -88,20 +88,6 @@ class PsfModel:
                 stamp = stamp / total
         return stamp.astype(np.float32, copy=False)
 
-    def constant(self, x, y):
-        """The PSF at one position as a constant PSF (native sampling, already normalised)."""
-        return replace(
-            self,
-            basis=self.stamp(x, y)[np.newaxis],
-            degree=0,
-            x_zero=0.0,
-            x_scale=1.0,
-            y_zero=0.0,
-            y_scale=1.0,
-            sampling=1.0,
-            normalize=False,
-        )
-
     def subimage(self, x0, y0):
         """The same PSF for the cut-out with origin (x0, y0)."""
         return replace(self, x_zero=self.x_zero - x0, y_zero=self.y_zero - y0)

@@ -381,9 +381,17 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
         Images that have a patch.
     stamps : float32 (n, ny, nx)
         Padded stamps.
+    ph, pw : int64 (n,)
+        Heights and widths of the stamps without padding.
+    px, py : float64 (n,)
+        Positions in the images.
     rectangles : int32 (n, 4)
+        x0, y0, w, h of the patches in the images.
     offset : int64 (n,)
         Start of each patch in `values`.
+    flux : float64 (n,)
+    values : float32
+        Out: the patches, one after the other.
     """
     width = 0
     height = 0

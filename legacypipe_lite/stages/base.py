@@ -80,11 +80,14 @@ class Tools:
     survey : survey.SurveyDirectory
     products : survey.OutputTree
     map : callable
-        ``map(function, tasks, shared=None, label="") -> list``: results of ``function(shared, task)`` in the order
-        of `tasks`, over the worker pool. `function` must be a module-level function; `shared` reaches the
-        workers without being pickled.
+        ``map(function, tasks, shared=None, label="", on_result=None) -> list``: results of
+        ``function(shared, task)`` in the order of `tasks`, over the worker pool. `function` must be a module-level
+        function; `shared` reaches the workers without being pickled. ``on_result(index, result)`` is called as results
+        arrive; with it, the result of a task that failed twice because its worker died is a `WorkerError`, which
+        otherwise is raised.
     stream : callable
-        Called as `map`; yields the results one by one in the order of the tasks, and keeps none: for large ones.
+        Called as `map`, but without `on_result`; yields the results one by one in the order of the tasks, and keeps
+        none: for large ones.
     header : callable
         ``header(state) -> list of (keyword, value, comment)``: the version header as it stands.
     report : Report

@@ -132,7 +132,7 @@ def maskbits_of_state(state, options, products, refmap):
     """
     return coadds.maskbits_map(
         state["target"].shape,
-        (*options.bands, *options.forced_bands),
+        options.bands,
         unique=None if state["brick"].custom else products.unique,
         refmap=refmap,
         saturated=state.get("saturated_maps"),

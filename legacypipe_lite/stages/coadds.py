@@ -65,7 +65,7 @@ def run_coadds(state, options, tools):
             _write_coadd_psf(band, state, tools, products)
     products.write_depth_table()
     products.write_pictures(_PICTURES)
-    bits = maskbits_for_bands((*options.bands, *options.forced_bands))
+    bits = maskbits_for_bands(options.bands)
     return {
         "coadd_table": _coadd_table(measured, dates, table, bands, target),
         "maskbits": maskbits_of_state(state, options, products, state["refmap"]),

@@ -218,7 +218,7 @@ def _merged(plan, results, failed, state, options, tools):
         cards = [*tools.header(state), *header]
         jobs = [(_write_blobmap, (fitted.blobmap, state["target"], cards))]
         if regular.any():
-            jobs.append((_write_all_models, (fitted, bands, (*options.bands, *options.forced_bands), cards)))
+            jobs.append((_write_all_models, (fitted, bands, options.bands, cards)))
         tools.products.write_all(jobs, mapper_for(tools, fitted.blobmap.size))
     return {
         "fit_table": fitted.table,

@@ -65,7 +65,7 @@ def _write_blob_mask(state, options, tools, products):
 def _write_maskbits(state, options, tools, products):
     """Write the mask bits that are known so far."""
     maskbits = maskbits_of_state(state, options, products, mask_map(state["refs"], state["target"]))
-    bits = maskbits_for_bands((*options.bands, *options.forced_bands))
+    bits = maskbits_for_bands(options.bands)
     cards = merge_cards(products.header, bit_cards(bits, "M", "maskbit"), products.wcs_cards)
     tools.products.write_image("maskbits", maskbits, cards)
 

@@ -13,32 +13,13 @@ from ..reference.gaia import chunk_files
 from ..reference.geometry import grown_tangent_wcs
 from ..reference.star_colors import MAX_MASK_RADIUS
 from ..state import file_stamp
+from ..survey.environment import STAGE_VARIABLES
 from ..survey.header import package_version
 
 __all__ = ["prerequisites", "stage_identity", "stage_files"]
 
 #: Stages that only write products; later stages do not depend on them.
 _PRODUCTS_ONLY = ("image_coadds",)
-
-_ENVIRONMENT = {
-    "tims": ("SKY_TEMPLATE_DIR",),
-    "refs": (
-        "GAIA_CAT_DIR",
-        "GAIA_CAT_PREFIX",
-        "GAIA_CAT_SCHEME",
-        "GAIA_CAT_VER",
-        "TYCHO2_KD_DIR",
-        "LARGEGALAXIES_CAT",
-        "LARGEGALAXIES_PREBURN",
-    ),
-    "wise_forced": (
-        "UNWISE_COADDS_DIR",
-        "UNWISE_COADDS_TIMERESOLVED_DIR",
-        "UNWISE_MODEL_SKY_DIR",
-        "WISE_PSF_DIR",
-    ),
-    "writecat": ("DUST_DIR",),
-}
 
 
 def prerequisites(name, order):
@@ -79,7 +60,7 @@ def stage_identity(name, order, options, survey, brickname):
     for stage in chain:
         for option, value in options.for_stage(stage).items():
             values[flags[option]] = _resolved(option, value, survey)
-    environment = {v: os.environ.get(v) for stage in chain for v in _ENVIRONMENT.get(stage, ())}
+    environment = {v: os.environ.get(v) for stage in chain for v in STAGE_VARIABLES.get(stage, ())}
     return {
         "brick": brickname,
         "stage": name,

@@ -16,7 +16,6 @@ def run_refs(state, options, tools):
             "reference",
             refs[file_columns(refs)],
             primary_cards=tools.header({**state, **made}),
-            extname="REFERENCES",
             units=FILE_UNITS,
         )
     return made

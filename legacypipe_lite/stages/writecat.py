@@ -21,14 +21,13 @@ _INJECTED_RADIUS = 1.0  # arcsec
 def run_writecat(state, options, tools):
     """Write maskbits, tractor-i, tractor and the checksums."""
     bands, target = list(state["bands"]), state["target"]
-    all_bands = (*options.bands, *options.forced_bands)
     release = tools.survey.default_release if options.release is None else options.release
     own = [version_card("VER_WCAT"), *bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
     header = merge_cards(tools.header(state), own)
     maskbits = _write_maskbits(state, options, header, tools)
 
     table = catalog.intermediate_table(
-        state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, all_bands
+        state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, options.bands
     )
     table["fiberflux"], table["fibertotflux"] = coadds.fiber_fluxes(
         state["fit_sources"],
@@ -49,7 +48,7 @@ def run_writecat(state, options, tools):
         table,
         _reddening(table, tools),
         bands,
-        all_bands,
+        options.bands,
         release,
         data_model=options.data_model,
         gaia=not options.no_gaia,

@@ -93,23 +93,22 @@ PRODUCTS = {
 }
 
 
-def tile_size(length, start=100):
+def tile_size(length):
     """Length of a compression tile along one axis.
 
-    The compressor cannot handle a last, partial tile of one to three pixels, so the tile grows until none is left.
+    It is 100 pixels or a few more: the compressor cannot handle a last, partial tile of one to three pixels, so the
+    tile grows until none is left.
 
     Parameters
     ----------
     length : int
         Of the image axis.
-    start : int
-        Preferred tile length.
 
     Returns
     -------
     int
     """
-    tile = start
+    tile = 100
     while tile <= length and 1 <= length % tile <= 3:
         tile += 1
     return tile
@@ -243,7 +242,7 @@ class OutputTree:
         for checksums in mapper(_write_job, range(len(jobs)), shared=(self, jobs), label="products"):
             self.checksums.update(checksums)
 
-    def write_table(self, product, table, *, primary_cards=(), extname=None, units=None, cards=()):
+    def write_table(self, product, table, *, primary_cards=(), units=None):
         """Write a table product: a primary HDU with cards, and one binary table.
 
         Parameters
@@ -252,12 +251,8 @@ class OutputTree:
         table : astropy.table.Table or structured numpy.ndarray
             Columns of numbers, booleans or strings (written as fixed-width bytes).
         primary_cards : sequence of (keyword, value, comment)
-        extname : str or None
-            Default: the product's own.
         units : dict or None
             Column name -> unit; columns that are not named get no TUNIT card.
-        cards : sequence
-            Cards of the table HDU.
 
         Returns
         -------
@@ -273,12 +268,7 @@ class OutputTree:
 
         def build(fits):
             fits.write(None, header=_fits_cards(primary_cards))
-            fits.write_table(
-                rows,
-                extname=extname or PRODUCTS[product].extname,
-                units=unit_list,
-                header=_fits_cards(cards) or None,
-            )
+            fits.write_table(rows, extname=PRODUCTS[product].extname, units=unit_list)
 
         return self._publish(self.relative(product), _fits_bytes(build))
 

@@ -52,15 +52,13 @@ def open_fits(path):
         raise InputError(f"{path}: {reason}") from None
 
 
-def read_table(path, hdu=1, columns=None, rows=None):
-    """Read a FITS table; column names in lower case.
+def read_table(path, columns=None):
+    """Read the table in HDU 1 of a FITS file; column names in lower case.
 
     Parameters
     ----------
     path : str or Path
-    hdu : int
     columns : list of str, optional
-    rows : array_like of int, optional
 
     Returns
     -------
@@ -73,28 +71,46 @@ def read_table(path, hdu=1, columns=None, rows=None):
         If the file or a column is missing, or the file is damaged.
     """
     with open_fits(path) as fits:
-        return read_columns(fits, path, hdu, columns, rows)
+        return read_columns(fits, path, columns)
 
 
-def read_columns(fits, path, hdu=1, columns=None, rows=None):
-    """As `read_table`, from an open file; `path` is for messages."""
+def read_columns(fits, path, columns=None, rows=None):
+    """As `read_table`, from an open file, and chosen rows only.
+
+    Parameters
+    ----------
+    fits : fitsio.FITS
+    path : str or Path
+        For messages.
+    columns : list of str, optional
+    rows : array_like of int, optional
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or the file is damaged.
+    """
     try:
-        table = fits[hdu]
+        table = fits[1]
         names = {name.lower(): name for name in table.get_colnames()}
         if columns is not None:
             missing = [c for c in columns if c not in names]
             if missing:
-                raise InputError(f"{path}: no column {', '.join(missing)} in HDU {hdu}")
+                raise InputError(f"{path}: no column {', '.join(missing)} in HDU 1")
             columns = [names[c] for c in columns]
         if rows is not None and len(rows) == 0:  # fitsio would read all rows
             return native_array(table.read(rows=[0][: table.get_nrows()], columns=columns))[:0]
         return native_array(table.read(rows=rows, columns=columns))
     except (OSError, ValueError, AttributeError) as e:
-        raise InputError(f"{path}: table in HDU {hdu} cannot be read ({short_message(e)})") from None
+        raise InputError(f"{path}: table in HDU 1 cannot be read ({short_message(e)})") from None
 
 
-def column_names(fits, path, hdu=1):
-    """Names of the columns of a table, in lower case, from an open file.
+def column_names(fits, path):
+    """Names of the columns of the table in HDU 1, in lower case, from an open file.
 
     Raises
     ------
@@ -102,9 +118,9 @@ def column_names(fits, path, hdu=1):
         If the HDU is not a table.
     """
     try:
-        return [name.lower() for name in fits[hdu].get_colnames()]
+        return [name.lower() for name in fits[1].get_colnames()]
     except (OSError, AttributeError):
-        raise InputError(f"{path}: HDU {hdu} is not a table") from None
+        raise InputError(f"{path}: HDU 1 is not a table") from None
 
 
 def short_message(error):

@@ -22,8 +22,8 @@ class PixelMap:
     x0, y0 : int
         Origin of the box in the output image.
     fx, fy : numpy.ndarray, shape (box height, box width)
-        Position on the input image (0-based pixels), float32 where it was interpolated from a control grid,
-        float64 where it was evaluated exactly (small boxes).
+        Position on the input image (0-based pixels): float32, as `MapGrid` rounds it; float64 in small boxes, where a
+        padded grid gives it to 1e-9 pixel.
     ix, iy : numpy.ndarray of int32
         Nearest input pixel, -1 where the output pixel lies off the input image. Nearest means truncation
         toward zero of the position + 0.5: positions down to -1.5 (exclusive) count as pixel 0.
@@ -74,14 +74,9 @@ class PixelMap:
         """Boolean map of the box: True where the output pixel lies on the input image."""
         return self.ix >= 0
 
-    def indices(self):
-        """Index arrays (Yo, Xo, Yi, Xi): output pixels (whole image) and their nearest input pixels."""
-        yb, xb = np.nonzero(self.ix >= 0)
-        return yb + self.y0, xb + self.x0, self.iy[yb, xb], self.ix[yb, xb]
-
-    def nearest(self, image, fill=0):
-        """Nearest-neighbour values of an input image in the box (`fill` off the image)."""
-        out = np.full(self.fx.shape, fill, dtype=image.dtype)
+    def nearest(self, image):
+        """Nearest-neighbour values of an input image in the box (0 off the image)."""
+        out = np.zeros(self.fx.shape, dtype=image.dtype)
         ok = self.valid
         out[ok] = image[self.iy[ok], self.ix[ok]]
         return out

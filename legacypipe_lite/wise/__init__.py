@@ -2,7 +2,7 @@
 
 from .coadds import APERTURE_RADII, wise_picture, wise_target
 from .images import BANDS, candidate_paths, find_mask_file, sky_path
-from .lightcurves import LIGHT_CURVE_BANDS, USUAL_EPOCHS, Atlas, atlas_path, choose_epochs
+from .lightcurves import LIGHT_CURVE_BANDS, Atlas, atlas_path, choose_epochs
 from .psf import PsfModels, psf_paths
 from .stamps import ForcedSources
 from .tasks import BandResult, WiseJob, make_psf, map_masks, measure_band
@@ -12,7 +12,6 @@ __all__ = [
     "APERTURE_RADII",
     "BANDS",
     "LIGHT_CURVE_BANDS",
-    "USUAL_EPOCHS",
     "VEGA_TO_AB",
     "Atlas",
     "BandResult",

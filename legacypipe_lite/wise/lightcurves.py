@@ -7,12 +7,9 @@ import numpy as np
 from ..errors import InputError
 from ..survey.tables import read_table
 
-__all__ = ["LIGHT_CURVE_BANDS", "USUAL_EPOCHS", "Atlas", "atlas_path", "choose_epochs"]
+__all__ = ["LIGHT_CURVE_BANDS", "Atlas", "atlas_path", "choose_epochs"]
 
 LIGHT_CURVE_BANDS = (1, 2)
-
-#: Length of the light curves that belong to a release of the time-resolved coadds (name of their folder).
-USUAL_EPOCHS = {"neo4": 11, "neo6": 15, "neo7": 17, "neo11": 25}
 
 _ATLAS = "time_resolved_atlas.fits"
 #: Epochs with so many exposures are as good as any other.

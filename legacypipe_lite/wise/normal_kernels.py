@@ -123,6 +123,12 @@ def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, conta
 
     Parameters
     ----------
+    rectangles : int32 (n, 4)
+        x0, y0, w, h of the stamps in the image.
+    offset : int64 (n,)
+        Start of each stamp in `values`.
+    values : float32
+        The stamps at unit flux, one after the other.
     flux : float64 (n,)
     image, inverr : float32 (h, w)
     model : float32 (h, w)

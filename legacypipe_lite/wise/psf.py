@@ -31,7 +31,6 @@ _FILES = {
 }
 #: Sum of the PSF image: fluxes of unWISE coadds come out on the scale of the AllWISE catalogue.
 _SUM = {1: 1.04, 2: 1.005, 3: 1.0, 4: 1.0}
-_W4_OVERSAMPLING = 2  # the model's pixels are twice as large as those of the coadds
 
 _OBLIQUITY = math.radians(23 + 26 / 60 + 21.448 / 3600)
 _HALF_TILE = 1016 * 2.754 / 3600  # degrees

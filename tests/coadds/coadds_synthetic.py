@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from legacypipe_lite.bits import DQ
+from legacypipe_lite.coadds import patch_kernels
 from legacypipe_lite.models import CcdInfo, Tim, gaussian_psf
 from legacypipe_lite.wcs import target_wcs
 
@@ -48,3 +49,15 @@ def with_outliers_masked(tim, mask, patch):
     inverr = np.where(mask > 0, np.float32(0), tim.inverr)
     dq = np.where(mask > 0, tim.dq | tim.dq.dtype.type(DQ["outlier"]), tim.dq)
     return replace(tim, image=image, inverr=inverr, dq=dq)
+
+
+def patch_masked(image, good):
+    """Copy of an image in which the kernels of `patch_kernels` have filled masked pixels next to good ones."""
+    image = np.array(image, dtype=np.float32, order="C")
+    good = np.array(good, dtype=bool, order="C")
+    n_bad = good.size - np.count_nonzero(good)
+    if 0 < n_bad < good.size:
+        ys, xs = np.empty((2, n_bad), np.int32)
+        n = patch_kernels.needed_pixels(good, patch_kernels.PATCH_RADIUS, ys, xs)
+        patch_kernels.patch_pixels(image, good, ys, xs, n)
+    return image

@@ -4,15 +4,13 @@ import fitsio
 import numpy as np
 import pytest
 from coadds_realdata import FIELDS, Field
-from coadds_synthetic import PIXSCALE, make_target, make_tim
+from coadds_synthetic import PIXSCALE, make_target, make_tim, patch_masked
 
 from legacypipe_lite.bits import DQ
 from legacypipe_lite.coadds import (
     BandAccumulator,
     DateMaps,
     coadd_band,
-    coadd_bands,
-    patch_masked,
     sky_levels,
 )
 from legacypipe_lite.wcs import PixelMap, TanWcs, target_wcs
@@ -50,7 +48,7 @@ def test_weighted_mean_and_chi2_of_constants():
     ]
     zeros = np.zeros(target.shape, np.float32)
     half = np.full(target.shape, 0.5, np.float32)
-    coadd = coadd_bands(tims, ["r"], target, models=[zeros] * 2, blobmodels=[half] * 2)["r"]
+    coadd = coadd_band(tims, "r", target, models=[(zeros, half)] * 2)
     assert np.allclose(coadd.image, (3 * 4 + 5 * 1) / 5, rtol=1e-5)
     assert np.allclose(coadd.chi2, 4 * 9 + 25, rtol=1e-5)
     assert np.allclose(coadd.resid, coadd.image)
@@ -67,7 +65,7 @@ def test_pixels_without_weight():
     dq[36:40, 30:40] = DQ["badpix"] | DQ["satur"]
     tims = [make_tim(target, np.ones(target.shape), inverr=inverr, dq=dq, index=i) for i in range(2)]
     model = np.full(target.shape, 2.0, np.float32)
-    coadd = coadd_bands(tims, ["r"], target, models=[model, model])["r"]
+    coadd = coadd_band(tims, "r", target, models=[(model, model)] * 2)
     assert np.all(coadd.image[30:36, 30:40] == 10.0)
     assert np.all(coadd.image[36:40, 30:40] == 0.0)
     # The unweighted models are summed over the images.
@@ -84,8 +82,7 @@ def test_uncovered_pixels_and_bands():
     wcs = target.subimage(0, 0, 40, 70)
     tims = [make_tim(wcs, np.ones(wcs.shape)), make_tim(target, band="g", index=1, mjd=57000.0)]
     dates = DateMaps(tims, target.shape)
-    coadds = coadd_bands(tims, ["g", "r"], target, dates=dates)
-    r = coadds["r"]
+    _, r = (coadd_band(tims, band, target, dates=dates) for band in "gr")
     assert np.all(r.nobs[:, 41:] == 0) and np.all(r.andmask == 0) and np.all(r.psfsize[:, 41:] == 0)
     assert np.all(r.image[:, 41:] == 0)
     first, last = dates.at(np.array([5, 70]), np.array([5, 5]))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from coadds_synthetic import patch_masked
 from scipy.ndimage import binary_dilation
 
-from legacypipe_lite.coadds import dilate_cross, patch_masked
+from legacypipe_lite.coadds import dilate_cross
 
 
 def patch_twin(image, good):

@@ -10,9 +10,11 @@ import pytest
 
 from legacypipe_lite.catalog.datamodel_page import data_model_page
 from legacypipe_lite.catalog.other_tables import CCDS, DEPTH, INTERMEDIATE, REFERENCE, SOURCES
-from legacypipe_lite.cli.command_page import command_page
+from legacypipe_lite.cli.command_page import command_page, subcommand_arguments
+from legacypipe_lite.cli.main import SUBCOMMANDS
 from legacypipe_lite.cli.runbrick import make_parser
 from legacypipe_lite.survey import OutputTree
+from legacypipe_lite.survey.environment import STAGE_VARIABLES
 from legacypipe_lite.survey.products import PRODUCTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,11 +49,21 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_flags_exist(page):
-    known = {*make_parser()._option_string_actions, "--no-deps"}
+    flags = {"runbrick": {*make_parser()._option_string_actions, "--no-deps"}}
+    for name in SUBCOMMANDS:
+        options = [option for action in subcommand_arguments(name) for option in action.option_strings]
+        flags[f"legacypipe-lite {name}"] = {*options, "--help", "--verbose", "--debug"}
     for line in page.read_text().splitlines():
-        if "runbrick" in line:
+        known = [known for command, known in flags.items() if command in line]
+        if known:
             for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", line):
-                assert flag in known, line
+                assert flag in set().union(*known), line
+
+
+def test_environment_variables_are_explained():
+    page = command_page()
+    for variables in STAGE_VARIABLES.values():
+        assert all(f"`{variable}`" in page for variable in variables)
 
 
 def test_pages_are_listed():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from window_rendering import stencil
 
 from legacypipe_lite.fitting import normal_kernels as kernels
-from legacypipe_lite.models.render import stencil
 
 
 def _numpy_gram(columns):

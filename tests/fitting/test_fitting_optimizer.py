@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 from fitting_scenes import CENTRE, blob_images, galaxy, make_tims, sky, star
+from window_rendering import render_window
 
 from legacypipe_lite.fitting.images import BlobImages, Cutout
 from legacypipe_lite.fitting.optimizer import LOG_RE_MIN, FitSettings, FittedModel, fit_model, information, start_model
 from legacypipe_lite.models import PsfModel, Source
-from legacypipe_lite.models.render import render_window
 from legacypipe_lite.wcs import TanWcs
 
 EXACT = FitSettings(tolerance=1e-5)

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 from engine_cases import load_cases
+from window_rendering import render_window, stencil
 
 from legacypipe_lite.models import PsfModel, Source, Tim, frames_kernels
 from legacypipe_lite.models import render_kernels as kernels
 from legacypipe_lite.models.ellipse import soft_from_hard
 from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra, frequency_forms, waves
 from legacypipe_lite.models.profiles import mixture
-from legacypipe_lite.models.render import TimRenderer, render_window, stencil
+from legacypipe_lite.models.render import TimRenderer
 from legacypipe_lite.models.spectra_kernels import galaxy_spectra
 from legacypipe_lite.wcs import TanWcs
 

@@ -5,12 +5,18 @@ mixture of Gaussians that stands for the truncated profile with the pixelized PS
 """
 
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 
 from legacypipe_lite.models.ellipse import soft_from_hard
-from legacypipe_lite.models.render import render_window
 from legacypipe_lite.simulate.psf import moffat_stamp, stamp_fwhm
+
+# As a script, this file does not see the helpers that tests share.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from window_rendering import render_window  # noqa: E402
 
 SCALE = 0.262  # arcsec
 SIZE = 129  # pixels

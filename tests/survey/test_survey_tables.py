@@ -4,7 +4,7 @@ import pytest
 from synthetic_ccds import write_table
 
 from legacypipe_lite.errors import InputError
-from legacypipe_lite.survey.tables import native_array, read_table, short_message
+from legacypipe_lite.survey.tables import native_array, open_fits, read_columns, read_table, short_message
 
 
 def test_native_array():
@@ -21,15 +21,18 @@ def test_native_array():
 def test_rows_and_columns(tmp_path):
     path = tmp_path / "t.fits"
     write_table(path, {"A": [1, 2, 3], "b": ["x", "y", "z"]})
-    assert read_table(path, columns=["a"], rows=[1, 2])["a"].tolist() == [2, 3]
-    empty = read_table(path, rows=[])
+    assert read_table(path, columns=["a"])["a"].tolist() == [1, 2, 3]
+    with open_fits(path) as fits:
+        assert read_columns(fits, path, columns=["a"], rows=[1, 2])["a"].tolist() == [2, 3]
+        empty = read_columns(fits, path, rows=[])
     assert len(empty) == 0 and empty.dtype.names == ("a", "b")
 
 
 def test_empty_table(tmp_path):
     fitsio.write(str(tmp_path / "t.fits"), np.zeros(0, [("a", "f8")]))
     assert len(read_table(tmp_path / "t.fits")) == 0
-    assert len(read_table(tmp_path / "t.fits", rows=[])) == 0
+    with open_fits(tmp_path / "t.fits") as fits:
+        assert len(read_columns(fits, tmp_path / "t.fits", rows=[])) == 0
 
 
 def test_errors(tmp_path):
@@ -41,10 +44,12 @@ def test_errors(tmp_path):
     write_table(tmp_path / "t.fits", {"a": [1]})
     with pytest.raises(InputError, match="no column b, c in HDU 1"):
         read_table(tmp_path / "t.fits", columns=["a", "b", "c"])
-    with pytest.raises(InputError, match="HDU 7"):
-        read_table(tmp_path / "t.fits", hdu=7)
-    with pytest.raises(InputError, match="HDU 0"):
-        read_table(tmp_path / "t.fits", hdu=0)
+    fitsio.write(str(tmp_path / "image.fits"), np.zeros((3, 4)))
+    with pytest.raises(InputError, match="image.fits: table in HDU 1 cannot be read"):
+        read_table(tmp_path / "image.fits")  # there is no HDU 1
+    fitsio.write(str(tmp_path / "image.fits"), np.zeros((3, 4)))
+    with pytest.raises(InputError, match="image.fits: table in HDU 1 cannot be read"):
+        read_table(tmp_path / "image.fits")  # it is an image
 
 
 def test_short_message():
