@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import median
 from ..arrays.smooth_kernels import smooth
 from ..bits import DQ
-from ..parallel import map_in_threads, rows_in_threads
+from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid, PixelMap
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import outliers_kernels as kernels

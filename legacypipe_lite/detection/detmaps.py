@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import bits
 from ..errors import UsageError
-from ..parallel import map_in_threads, rows_in_threads
+from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from . import detmaps_kernels as kernels
 from .morphology_kernels import dilate
