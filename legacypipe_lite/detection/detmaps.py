@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import bits
+from ..arrays import gaussian_weights
 from ..errors import UsageError
 from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
@@ -152,7 +153,8 @@ def _arrays(image):
 
 def _filtered(image, ramp):
     """Flux and weight of an image after the matched filter."""
-    return kernels.filter_image(*_arrays(image), float(image.sig1), float(image.psf_sigma), ramp)
+    sigma = float(image.psf_sigma)
+    return kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
 
 
 def _stack_mapped(sums, image, pixel_map, band, ramp):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from legacypipe_lite.arrays import gaussian_weights
 from legacypipe_lite.detection import detection_maps, detmaps, detmaps_kernels
 from legacypipe_lite.errors import UsageError
 from legacypipe_lite.wcs import PixelMap, target_wcs
@@ -33,7 +34,7 @@ def gaussian(sigma, dx=0.0, n=61):
 def test_smoothing_is_scipys(shape, sigma):
     image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     out = np.empty_like(image)
-    detmaps_kernels.smooth(image, detmaps_kernels.gaussian_weights(sigma), out)
+    detmaps_kernels.smooth(image, gaussian_weights(sigma), out)
     np.testing.assert_allclose(out, gaussian_filter(image, sigma), rtol=0, atol=1e-7)
 
 
