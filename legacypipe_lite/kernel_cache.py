@@ -1,8 +1,9 @@
 """Keep numba's on-disk cache of this package consistent.
 
 Numba recompiles a cached function when its own source file changes, but not when a function that it calls, in another
-file, does. So the state of the kernel files that a room's kernels may use (its own, and those of `wcs` and `models`) is
-remembered next to the room's cache; when it differs, the room's cached kernels are removed and compiled anew.
+file, does. So the state of the kernel files that a room's kernels may use (its own, and those of `arrays`, `wcs` and
+`models`) is remembered next to the room's cache; when it differs, the room's cached kernels are removed and compiled
+anew.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ __all__ = ["refresh"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _STAMP = "kernels.stamp"
-_USED_BY_ALL = ("wcs", "models")
+_USED_BY_ALL = ("arrays", "wcs", "models")
 
 
 def _fingerprint(rooms):

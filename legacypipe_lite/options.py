@@ -4,13 +4,12 @@ Each field of `RunOptions` carries its flag, help text, group and the stages who
 pickle's fingerprint is made of the options that its stage and the stages before it depend on.
 """
 
-import dataclasses
 import math
 import os
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from .errors import UsageError
+from .option_declaration import OptionInfo, declared_options, option
 
 __all__ = ["RunOptions", "OptionInfo", "option_infos", "STAGE_ORDER"]
 
@@ -27,90 +26,6 @@ STAGE_ORDER = (
     "wise_forced",
     "writecat",
 )
-
-
-@dataclass(frozen=True)
-class OptionInfo:
-    """How one option appears on the command line.
-
-    Attributes
-    ----------
-    name : str
-        Field of `RunOptions`.
-    flags : tuple of str
-        Command-line spellings.
-    help : str
-    group : str
-        Heading in ``--help``.
-    kind : str
-        "flag" (no value), "count" (no value; how often it is given), "int", "float", "str", "bands" (comma list), or
-        "append" with `nargs` values.
-    nargs : int or None
-    convert : type
-        Of each value.
-    metavar : str or tuple or None
-    choices : tuple or None
-    stages : tuple of str
-        Stages whose result depends on the option; empty for options that never change a result.
-    refused : str or None
-        If set, the option is known but not supported; using it is an error with this explanation.
-    ignored : str or None
-        If set, the option is accepted for compatibility and changes nothing; said once in the log.
-    default : object
-    """
-
-    name: str
-    flags: tuple
-    help: str
-    group: str
-    kind: str
-    nargs: int | None
-    convert: type
-    metavar: Any
-    choices: tuple | None
-    stages: tuple
-    refused: str | None
-    ignored: str | None
-    default: Any
-
-
-def _option(
-    default,
-    flags,
-    text,
-    group,
-    kind="str",
-    *,
-    nargs=None,
-    convert=str,
-    metavar=None,
-    choices=None,
-    stages=(),
-    refused=None,
-    ignored=None,
-):
-    if isinstance(flags, str):
-        flags = (flags,)
-    if isinstance(stages, str):
-        stages = (stages,)
-    if kind in ("int", "float"):
-        convert = {"int": int, "float": float}[kind]
-    metadata = {
-        "flags": flags,
-        "help": text,
-        "group": group,
-        "kind": kind,
-        "nargs": nargs,
-        "convert": convert,
-        "metavar": metavar,
-        "choices": choices,
-        "stages": stages,
-        "refused": refused,
-        "ignored": ignored,
-    }
-    if isinstance(default, (list, tuple)):
-        return field(default_factory=lambda: tuple(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 _WHAT = "What to run"
@@ -164,10 +79,10 @@ class RunOptions:
     """Options of a brick run. Field names are the long flags with ``_`` for ``-``."""
 
     # --- what to run
-    brick: str | None = _option(
+    brick: str | None = option(
         None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT, stages="tims"
     )
-    radec: tuple | None = _option(
+    radec: tuple | None = option(
         None,
         "--radec",
         "centre of a custom brick: degrees, or hh:mm:ss dd:mm:ss",
@@ -176,10 +91,10 @@ class RunOptions:
         metavar=("RA", "DEC"),
         stages="tims",
     )
-    width: int = _option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", stages="tims")
-    height: int = _option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", stages="tims")
-    pixscale: float = _option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims")
-    zoom: tuple | None = _option(
+    width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", stages="tims")
+    height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", stages="tims")
+    pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims")
+    zoom: tuple | None = option(
         None,
         "--zoom",
         "process only this half-open pixel rectangle of the target",
@@ -189,12 +104,12 @@ class RunOptions:
         metavar=("X0", "X1", "Y0", "Y1"),
         stages="tims",
     )
-    bands: tuple = _option(
+    bands: tuple = option(
         ("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands", stages="tims"
     )
-    threads: int = _option(1, "--threads", "number of worker processes", _WHAT, "int")
-    outdir: str = _option(".", ("-d", "--outdir"), "output directory", _WHAT)
-    release: int | None = _option(
+    threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int")
+    outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
+    release: int | None = option(
         None,
         "--release",
         "release number of the catalogue (default: by --run, else 9999)",
@@ -202,7 +117,7 @@ class RunOptions:
         "int",
         stages="writecat",
     )
-    data_model: str = _option(
+    data_model: str = option(
         "dr10",
         "--data-model",
         "columns and array lengths of which published release",
@@ -210,9 +125,9 @@ class RunOptions:
         choices=("dr9", "dr10", "dr11"),
         stages="writecat",
     )
-    skip: bool = _option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
-    skip_coadd: bool = _option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
-    check_done: bool = _option(
+    skip: bool = option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
+    skip_coadd: bool = option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
+    check_done: bool = option(
         False,
         "--check-done",
         "only report (exit status 0 or 255) whether the tractor catalogue is there",
@@ -221,14 +136,14 @@ class RunOptions:
     )
 
     # --- inputs
-    survey_dir: str | None = _option(
+    survey_dir: str | None = option(
         None,
         "--survey-dir",
         "survey directory (default: $LEGACY_SURVEY_DIR, else the current directory)",
         _INPUT,
         stages="tims",
     )
-    data_dir: str | None = _option(
+    data_dir: str | None = option(
         None,
         "--data-dir",
         "folder of survey-wide tables: star clusters, unWISE tiles and PSFs, amplifier corrections, static masks"
@@ -236,14 +151,14 @@ class RunOptions:
         _INPUT,
         stages=("tims", "refs", "wise_forced"),
     )
-    run: str | None = _option(
+    run: str | None = option(
         None,
         ("-r", "--run"),
         "survey configuration: south (decam) or north (90prime-mosaic)",
         _INPUT,
         stages="tims",
     )
-    camera_module: tuple = _option(
+    camera_module: tuple = option(
         (),
         "--camera-module",
         "import this Python module, which registers own camera classes (repeatable)",
@@ -251,14 +166,14 @@ class RunOptions:
         "append",
         stages="tims",
     )
-    min_mjd: float | None = _option(
+    min_mjd: float | None = option(
         None, "--min-mjd", "use only exposures from this MJD on", _INPUT, "float", stages="tims"
     )
-    max_mjd: float | None = _option(
+    max_mjd: float | None = option(
         None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float", stages="tims"
     )
-    cache_dir: str | None = _option(None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT)
-    prime_cache: bool = _option(
+    cache_dir: str | None = option(None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT)
+    prime_cache: bool = option(
         False,
         "--prime-cache",
         "copy inputs into the cache directory",
@@ -266,16 +181,16 @@ class RunOptions:
         "flag",
         refused="copy the files with your own tools; --cache-dir reads them",
     )
-    max_memory_gb: float | None = _option(
+    max_memory_gb: float | None = option(
         None,
         "--max-memory-gb",
         "refuse to start when the images would need more memory than this",
         _INPUT,
         "float",
     )
-    read_serial: bool = _option(False, "--read-serial", "read images in the main process", _INPUT, "flag")
+    read_serial: bool = option(False, "--read-serial", "read images in the main process", _INPUT, "flag")
 
-    inject: str | None = _option(
+    inject: str | None = option(
         None,
         "--inject",
         "add the sources of this table (columns as in the catalogue) to the images, and mark them in tractor-i",
@@ -283,25 +198,25 @@ class RunOptions:
         metavar="TABLE",
         stages="tims",
     )
-    inject_seed: int = _option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", stages="tims")
+    inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", stages="tims")
 
     # --- stages and pickles
-    stage: tuple = _option(
+    stage: tuple = option(
         (), ("-s", "--stage"), "run up to this stage (repeatable; default writecat)", _STAGES, "append"
     )
-    force: tuple = _option(
+    force: tuple = option(
         (),
         ("-f", "--force", "--force-stage"),
         "run this stage even if its pickle is good (repeatable)",
         _STAGES,
         "append",
     )
-    force_all: bool = _option(False, ("-F", "--force-all"), "ignore all pickles", _STAGES, "flag")
-    no_write: bool = _option(False, ("-n", "--no-write"), "write no pickles", _STAGES, "flag")
-    write_stage: tuple = _option(
+    force_all: bool = option(False, ("-F", "--force-all"), "ignore all pickles", _STAGES, "flag")
+    no_write: bool = option(False, ("-n", "--no-write"), "write no pickles", _STAGES, "flag")
+    write_stage: tuple = option(
         (), ("-w", "--write-stage"), "write the pickles of these stages only (repeatable)", _STAGES, "append"
     )
-    pickle: str = _option(
+    pickle: str = option(
         "pickles/runbrick-%(brick)s-%%(stage)s.pickle",
         ("-P", "--pickle"),
         "pickle file name pattern; %%(brick)s is filled in first, then %%(stage)s",
@@ -309,10 +224,10 @@ class RunOptions:
     )
 
     # --- images and calibrations
-    skip_calibs: bool = _option(
+    skip_calibs: bool = option(
         False, "--skip-calibs", "do not make missing calibrations", _CALIB, "flag", stages="tims"
     )
-    old_calibs_ok: bool = _option(
+    old_calibs_ok: bool = option(
         False,
         "--old-calibs-ok",
         "accept files whose versions do not match the CCD table",
@@ -320,10 +235,10 @@ class RunOptions:
         "flag",
         stages="tims",
     )
-    no_splinesky: bool = _option(
+    no_splinesky: bool = option(
         False, "--no-splinesky", "make constant instead of spline sky models", _CALIB, "flag", stages="tims"
     )
-    sky_box_size: int | None = _option(
+    sky_box_size: int | None = option(
         None,
         "--sky-box-size",
         "box size in pixels when a sky model is made (default: 1024, halved for small images)",
@@ -331,10 +246,10 @@ class RunOptions:
         "int",
         stages="tims",
     )
-    blob_mask_dir: str | None = _option(
+    blob_mask_dir: str | None = option(
         None, "--blob-mask-dir", "mask blobs found here when making sky models", _CALIB, stages="tims"
     )
-    sky_no_subtract_large_galaxies: bool = _option(
+    sky_no_subtract_large_galaxies: bool = option(
         False,
         "--sky-no-subtract-large-galaxies",
         "do not subtract frozen galaxies when making sky models",
@@ -342,7 +257,7 @@ class RunOptions:
         "flag",
         stages="tims",
     )
-    no_subsky: bool = _option(
+    no_subsky: bool = option(
         False,
         "--no-subsky",
         "do not subtract the sky",
@@ -350,8 +265,8 @@ class RunOptions:
         "flag",
         refused="needs fitting on coadds, " + _NO_COADD_FIT,
     )
-    gpsf: bool = _option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag", stages="tims")
-    no_hybrid_psf: bool = _option(
+    gpsf: bool = option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag", stages="tims")
+    no_hybrid_psf: bool = option(
         False,
         "--no-hybrid-psf",
         "render wide galaxy components with the pixelized PSF, too",
@@ -359,14 +274,14 @@ class RunOptions:
         "flag",
         stages=("tims",),
     )
-    no_normalize_psf: bool = _option(
+    no_normalize_psf: bool = option(
         False, "--no-normalize-psf", "do not divide PSF stamps by their sum", _CALIB, "flag", stages="tims"
     )
-    apodize: bool = _option(
+    apodize: bool = option(
         False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag", stages="tims"
     )
-    no_outliers: bool = _option(False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk")
-    cache_outliers: bool = _option(
+    no_outliers: bool = option(False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk")
+    cache_outliers: bool = option(
         False,
         "--cache-outliers",
         "apply the outlier masks of an earlier run",
@@ -374,7 +289,7 @@ class RunOptions:
         "flag",
         stages="mask_junk",
     )
-    remake_outlier_jpegs: bool = _option(
+    remake_outlier_jpegs: bool = option(
         False,
         "--remake-outlier-jpegs",
         "as --cache-outliers, and remake the JPEGs",
@@ -382,7 +297,7 @@ class RunOptions:
         "flag",
         stages="mask_junk",
     )
-    outlier_leave_one_out: bool = _option(
+    outlier_leave_one_out: bool = option(
         False,
         "--outlier-leave-one-out",
         "corrected statistics with five or more exposures: an image is compared with the others only",
@@ -391,7 +306,7 @@ class RunOptions:
         stages="mask_junk",
     )
 
-    smooth_weights: bool = _option(
+    smooth_weights: bool = option(
         False,
         "--smooth-weights",
         "take the variance of a pixel from its neighbours instead of its own noisy value: fluxes lose their bias of"
@@ -402,17 +317,17 @@ class RunOptions:
     )
 
     # --- reference catalogues
-    no_gaia: bool = _option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
-    no_tycho: bool = _option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))
-    no_large_galaxies: bool = _option(
+    no_gaia: bool = option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
+    no_tycho: bool = option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))
+    no_large_galaxies: bool = option(
         False, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "flag", stages=("tims", "refs")
     )
 
     # --- detection
-    nsigma: float = _option(
+    nsigma: float = option(
         6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("image_coadds", "srcs", "fitblobs")
     )
-    saddle_fraction: float = _option(
+    saddle_fraction: float = option(
         0.1,
         "--saddle-fraction",
         "required depth of the saddle between peaks, fraction of the peak",
@@ -420,7 +335,7 @@ class RunOptions:
         "float",
         stages="srcs",
     )
-    saddle_min: float = _option(
+    saddle_min: float = option(
         2.0,
         "--saddle-min",
         "required depth of the saddle between peaks, sigmas",
@@ -428,7 +343,7 @@ class RunOptions:
         "float",
         stages="srcs",
     )
-    blob_dilate: int = _option(
+    blob_dilate: int = option(
         8,
         "--blob-dilate",
         "grow detected pixels by this many pixels",
@@ -436,7 +351,7 @@ class RunOptions:
         "int",
         stages=("image_coadds", "srcs"),
     )
-    nsatur: int | None = _option(
+    nsatur: int | None = option(
         None,
         "--nsatur",
         "a pixel is saturated if at least this many exposures are",
@@ -444,10 +359,10 @@ class RunOptions:
         "int",
         stages=("image_coadds", "srcs"),
     )
-    no_iterative: bool = _option(
+    no_iterative: bool = option(
         False, "--no-iterative", "no second detection on the residuals", _DETECT, "flag", stages="fitblobs"
     )
-    iterative_nsigma: float | None = _option(
+    iterative_nsigma: float | None = option(
         None,
         "--iterative-nsigma",
         "threshold of the second detection (default: --nsigma)",
@@ -455,7 +370,7 @@ class RunOptions:
         "float",
         stages="fitblobs",
     )
-    blob_mask: bool = _option(
+    blob_mask: bool = option(
         False,
         "--blob-mask",
         "write the detection-only blob mask before the early coadds",
@@ -465,15 +380,15 @@ class RunOptions:
     )
 
     # --- fitting
-    max_blobsize: int | None = _option(
+    max_blobsize: int | None = option(
         None, "--max-blobsize", "do not fit blobs with more pixels than this", _FIT, "int", stages="fitblobs"
     )
-    sub_blobs: bool = _option(
+    sub_blobs: bool = option(
         False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag", stages="fitblobs"
     )
-    checkpoint: str | None = _option(None, "--checkpoint", "keep finished blobs in this file", _FIT)
-    checkpoint_period: float = _option(600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float")
-    bail_out: bool = _option(
+    checkpoint: str | None = option(None, "--checkpoint", "keep finished blobs in this file", _FIT)
+    checkpoint_period: float = option(600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float")
+    bail_out: bool = option(
         False,
         "--bail-out",
         "fit nothing more: write what the checkpoint holds",
@@ -481,10 +396,10 @@ class RunOptions:
         "flag",
         stages="fitblobs",
     )
-    no_segmentation: bool = _option(
+    no_segmentation: bool = option(
         False, "--no-segmentation", "fit each source on its whole box", _FIT, "flag", stages="fitblobs"
     )
-    less_masking: bool = _option(
+    less_masking: bool = option(
         False,
         "--less-masking",
         "do not fit background levels near medium-bright stars",
@@ -492,7 +407,7 @@ class RunOptions:
         "flag",
         stages="fitblobs",
     )
-    no_galaxy_forcepsf: bool = _option(
+    no_galaxy_forcepsf: bool = option(
         False,
         "--no-galaxy-forcepsf",
         "sources inside large galaxies may be galaxies",
@@ -500,7 +415,7 @@ class RunOptions:
         "flag",
         stages="fitblobs",
     )
-    bright_masking: bool = _option(
+    bright_masking: bool = option(
         False,
         "--bright-masking",
         "mask other bright regions while fitting a source",
@@ -508,7 +423,7 @@ class RunOptions:
         "flag",
         refused="not implemented; the segmentation map (default) separates sources",
     )
-    galaxy_masking: bool = _option(
+    galaxy_masking: bool = option(
         False,
         "--galaxy-masking",
         "mask other large galaxies while fitting one",
@@ -516,7 +431,7 @@ class RunOptions:
         "flag",
         refused="not implemented; the segmentation map (default) separates sources",
     )
-    reoptimize: bool = _option(
+    reoptimize: bool = option(
         False,
         "--reoptimize",
         "fit all sources of a blob once more after the second detection",
@@ -524,7 +439,7 @@ class RunOptions:
         "flag",
         stages="fitblobs",
     )
-    shape_jacobian: str = _option(
+    shape_jacobian: str = option(
         "local",
         "--shape-jacobian",
         "pixel scale for galaxy shapes: the true local one, or that of the image header (as the reference does)",
@@ -532,7 +447,7 @@ class RunOptions:
         choices=("local", "header"),
         stages=("tims", "fitblobs", "coadds"),
     )
-    ivars: str = _option(
+    ivars: str = option(
         "diagonal",
         "--ivars",
         "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over the source's"
@@ -541,7 +456,7 @@ class RunOptions:
         choices=("diagonal", "marginal"),
         stages="fitblobs",
     )
-    ceres: bool = _option(
+    ceres: bool = option(
         False,
         "--ceres",
         "accepted for compatibility",
@@ -551,7 +466,7 @@ class RunOptions:
     )
 
     # --- coadds and products
-    no_lanczos: bool = _option(
+    no_lanczos: bool = option(
         False,
         "--no-lanczos",
         "nearest-neighbour instead of Lanczos coadds",
@@ -559,7 +474,7 @@ class RunOptions:
         "flag",
         stages=("image_coadds", "coadds"),
     )
-    local_pixel_area: bool = _option(
+    local_pixel_area: bool = option(
         False,
         "--local-pixel-area",
         "scale coadds by the true local pixel area instead of the header's nominal scale",
@@ -567,12 +482,12 @@ class RunOptions:
         "flag",
         stages=("image_coadds", "coadds"),
     )
-    coadd_bw: bool = _option(False, "--coadd-bw", "grey JPEGs when there is only one band", _COADD, "flag")
-    rgb_stretch: float = _option(1.0, "--rgb-stretch", "brightness of the JPEGs", _COADD, "float")
-    blob_image: bool = _option(
+    coadd_bw: bool = option(False, "--coadd-bw", "grey JPEGs when there is only one band", _COADD, "flag")
+    rgb_stretch: float = option(1.0, "--rgb-stretch", "brightness of the JPEGs", _COADD, "float")
+    blob_image: bool = option(
         False, "--blob-image", "early coadds after detection, with a JPEG of blob outlines", _COADD, "flag"
     )
-    minimal_coadds: bool = _option(
+    minimal_coadds: bool = option(
         False,
         "--minimal-coadds",
         "early coadds: only image, invvar, nexp and JPEG",
@@ -580,11 +495,11 @@ class RunOptions:
         "flag",
         stages="image_coadds",
     )
-    save_coadd_psf: bool = _option(
+    save_coadd_psf: bool = option(
         False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag", stages="coadds"
     )
-    skip_metrics: bool = _option(False, "--skip-metrics", "no blobs and all-models files", _COADD, "flag")
-    forced_bands: tuple = _option(
+    skip_metrics: bool = option(False, "--skip-metrics", "no blobs and all-models files", _COADD, "flag")
+    forced_bands: tuple = option(
         (),
         "--forced-bands",
         "bands measured by forced photometry only",
@@ -594,25 +509,25 @@ class RunOptions:
     )
 
     # --- WISE
-    no_wise: bool = _option(False, "--no-wise", "no WISE photometry", _WISE, "flag", stages="wise_forced")
-    unwise_dir: str | None = _option(
+    no_wise: bool = option(False, "--no-wise", "no WISE photometry", _WISE, "flag", stages="wise_forced")
+    unwise_dir: str | None = option(
         None,
         "--unwise-dir",
         "unWISE coadds, several directories separated by ':' (default: $UNWISE_COADDS_DIR)",
         _WISE,
         stages="wise_forced",
     )
-    unwise_tr_dir: str | None = _option(
+    unwise_tr_dir: str | None = option(
         None,
         "--unwise-tr-dir",
         "time-resolved unWISE coadds (default: $UNWISE_COADDS_TIMERESOLVED_DIR)",
         _WISE,
         stages="wise_forced",
     )
-    no_unwise_coadds: bool = _option(
+    no_unwise_coadds: bool = option(
         False, "--no-unwise-coadds", "no WISE coadds and apertures", _WISE, "flag", stages="wise_forced"
     )
-    no_wise_ceres: bool = _option(
+    no_wise_ceres: bool = option(
         False,
         "--no-wise-ceres",
         "accepted for compatibility",
@@ -621,7 +536,7 @@ class RunOptions:
         ignored="WISE fluxes are solved exactly; --no-wise-ceres changes nothing",
     )
 
-    wise_noise: str = _option(
+    wise_noise: str = option(
         "data",
         "--wise-noise",
         "where the noise that sources add in W1 and W2 is taken from: the image itself (data, as in the published"
@@ -630,7 +545,7 @@ class RunOptions:
         choices=("data", "model"),
         stages="wise_forced",
     )
-    lc_epochs: int | None = _option(
+    lc_epochs: int | None = option(
         None,
         "--lc-epochs",
         "length of the WISE light curves in the catalogue (default: that of the data model, 17 for dr10)",
@@ -638,7 +553,7 @@ class RunOptions:
         "int",
         stages="writecat",
     )
-    wise_gaia_only: bool = _option(
+    wise_gaia_only: bool = option(
         False,
         "--wise-gaia-only",
         "WISE photometry only of objects of the reference catalogues",
@@ -646,15 +561,15 @@ class RunOptions:
         "flag",
         stages=("wise_forced", "writecat"),
     )
-    save_unwise_psf: bool = _option(
+    save_unwise_psf: bool = option(
         False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag", stages="wise_forced"
     )
 
     # --- selected blobs, debugging
-    nblobs: int | None = _option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
-    blob: int | None = _option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
-    blobid: str | None = _option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs")
-    blobxy: tuple = _option(
+    nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
+    blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
+    blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs")
+    blobxy: tuple = option(
         (),
         "--blobxy",
         "fit only the blob at this brick pixel (repeatable)",
@@ -665,7 +580,7 @@ class RunOptions:
         metavar=("X", "Y"),
         stages="fitblobs",
     )
-    blobradec: tuple = _option(
+    blobradec: tuple = option(
         (),
         "--blobradec",
         "fit only the blob at this position (repeatable)",
@@ -676,15 +591,15 @@ class RunOptions:
         metavar=("RA", "DEC"),
         stages="fitblobs",
     )
-    verbose: int = _option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
-    debug: bool = _option(False, "--debug", "show tracebacks", _DEBUG, "flag")
+    verbose: int = option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
+    debug: bool = option(False, "--debug", "show tracebacks", _DEBUG, "flag")
 
     # --- known, but not supported
-    fit_on_coadds: bool = _option(False, "--fit-on-coadds", "fit on coadds", _RARE, "flag", refused=_NO_COADD_FIT)
-    coadd_tiers: int | None = _option(
+    fit_on_coadds: bool = option(False, "--fit-on-coadds", "fit on coadds", _RARE, "flag", refused=_NO_COADD_FIT)
+    coadd_tiers: int | None = option(
         None, "--coadd-tiers", "coadds in groups of seeing", _RARE, "int", refused=_NO_COADD_FIT
     )
-    no_ivar_reweighting: bool = _option(
+    no_ivar_reweighting: bool = option(
         False,
         "--no-ivar-reweighting",
         "plain weights when fitting on coadds",
@@ -692,8 +607,8 @@ class RunOptions:
         "flag",
         refused=_NO_COADD_FIT,
     )
-    ubercal_sky: bool = _option(False, "--ubercal-sky", "sky from overlaps", _RARE, "flag", refused=_NO_COADD_FIT)
-    subsky_radii: tuple | None = _option(
+    ubercal_sky: bool = option(False, "--ubercal-sky", "sky from overlaps", _RARE, "flag", refused=_NO_COADD_FIT)
+    subsky_radii: tuple | None = option(
         None,
         "--subsky-radii",
         "sky annulus",
@@ -703,18 +618,18 @@ class RunOptions:
         metavar=("R0", "R1", "R2"),
         refused=_NO_COADD_FIT,
     )
-    galex: bool = _option(False, "--galex", "GALEX photometry", _RARE, "flag", refused=_NO_GALEX)
-    galex_dir: str | None = _option(None, "--galex-dir", "GALEX images", _RARE, refused=_NO_GALEX)
-    no_galex_ceres: bool = _option(False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX)
-    save_galex_psf: bool = _option(False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX)
-    wise_checkpoint: str | None = _option(
+    galex: bool = option(False, "--galex", "GALEX photometry", _RARE, "flag", refused=_NO_GALEX)
+    galex_dir: str | None = option(None, "--galex-dir", "GALEX images", _RARE, refused=_NO_GALEX)
+    no_galex_ceres: bool = option(False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX)
+    save_galex_psf: bool = option(False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX)
+    wise_checkpoint: str | None = option(
         None,
         "--wise-checkpoint",
         "WISE checkpoint file",
         _RARE,
         refused="the WISE stage is short; the stage pickle serves",
     )
-    wise_checkpoint_period: float | None = _option(
+    wise_checkpoint_period: float | None = option(
         None,
         "--wise-checkpoint-period",
         "seconds",
@@ -722,17 +637,17 @@ class RunOptions:
         "float",
         refused="the WISE stage is short; the stage pickle serves",
     )
-    ngpu: int | None = _option(None, "--ngpu", "number of GPUs", _RARE, "int", refused=_NO_GPU)
-    gpu_ids: str | None = _option(None, "--gpu-ids", "GPU numbers", _RARE, refused=_NO_GPU)
-    threads_per_gpu: int | None = _option(None, "--threads-per-gpu", "threads per GPU", _RARE, "int", refused=_NO_GPU)
-    plots: bool = _option(False, ("-p", "--plots"), "debug plots", _RARE, "flag", refused=_NO_PLOTS)
-    plots2: bool = _option(False, "--plots2", "more debug plots", _RARE, "flag", refused=_NO_PLOTS)
-    plot_base: str | None = _option(None, "--plot-base", "plot file names", _RARE, refused=_NO_PLOTS)
-    plot_number: int | None = _option(None, "--plot-number", "first plot number", _RARE, "int", refused=_NO_PLOTS)
-    ps: str | None = _option(
+    ngpu: int | None = option(None, "--ngpu", "number of GPUs", _RARE, "int", refused=_NO_GPU)
+    gpu_ids: str | None = option(None, "--gpu-ids", "GPU numbers", _RARE, refused=_NO_GPU)
+    threads_per_gpu: int | None = option(None, "--threads-per-gpu", "threads per GPU", _RARE, "int", refused=_NO_GPU)
+    plots: bool = option(False, ("-p", "--plots"), "debug plots", _RARE, "flag", refused=_NO_PLOTS)
+    plots2: bool = option(False, "--plots2", "more debug plots", _RARE, "flag", refused=_NO_PLOTS)
+    plot_base: str | None = option(None, "--plot-base", "plot file names", _RARE, refused=_NO_PLOTS)
+    plot_number: int | None = option(None, "--plot-number", "first plot number", _RARE, "int", refused=_NO_PLOTS)
+    ps: str | None = option(
         None, "--ps", "resource log", _RARE, refused="the summary gives time and peak memory per stage"
     )
-    ps_t0: int | None = _option(
+    ps_t0: int | None = option(
         None,
         "--ps-t0",
         "start time of the resource log",
@@ -813,8 +728,4 @@ class RunOptions:
 
 def option_infos():
     """List of `OptionInfo`, one per field of `RunOptions`, in order of declaration."""
-    infos = []
-    for f in dataclasses.fields(RunOptions):
-        default = f.default_factory() if f.default is dataclasses.MISSING else f.default
-        infos.append(OptionInfo(name=f.name, default=default, **f.metadata))
-    return infos
+    return declared_options(RunOptions)

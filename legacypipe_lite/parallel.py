@@ -7,7 +7,6 @@ time, in order, to whichever worker is free. A worker that dies is noticed at on
 
 import ctypes
 import gc
-import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -18,23 +17,13 @@ import signal
 import sys
 import traceback
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 from multiprocessing.connection import wait
 
-import numpy as np
-
 from .errors import WorkerError
+from .messages import content, receive, send
 
-__all__ = [
-    "default_threads",
-    "map_in_threads",
-    "rows_in_threads",
-    "run_tasks",
-    "stream_tasks",
-    "take_worker_peak_memory",
-]
+__all__ = ["run_tasks", "stream_tasks", "take_worker_peak_memory"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +31,11 @@ logger = logging.getLogger(__name__)
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 _JOIN_SECONDS = 5.0
 
-#: Arrays of so many bytes are sent without being pickled, in pieces of so many bytes.
-_LARGE_ARRAY = 1 << 16
-_PIECE = 1 << 24
-
 #: Python's search for garbage in cycles, which the tasks do not make, starts after so many new objects: it goes
 #: through all results so far, and in workers it would copy memory that they share.
 _COLLECTOR_THRESHOLDS = (100_000, 50, 50)
 
 _worker_peak_memory = 0
-_default_threads = ContextVar("threads", default=1)
 
 
 def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label="", progress=None):
@@ -139,71 +123,6 @@ def take_worker_peak_memory():
 
 
 @contextmanager
-def default_threads(threads):
-    """Context manager within which `map_in_threads` uses so many threads unless told otherwise."""
-    token = _default_threads.set(max(1, int(threads)))
-    try:
-        yield
-    finally:
-        _default_threads.reset(token)
-
-
-def map_in_threads(function, items, threads=None):
-    """Results of ``function(item)`` in order, computed by threads of this process a few items ahead.
-
-    For compiled kernels, which run at the same time as others because they do not hold Python's lock.
-
-    Parameters
-    ----------
-    function : callable
-    items : iterable
-    threads : int, optional
-        Calls that are worked on at a time; so many results wait at most. 1: no threads. Default: `default_threads`.
-
-    Yields
-    ------
-    object
-    """
-    threads = _default_threads.get() if threads is None else threads
-    if threads <= 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def rows_in_threads(kernel, n_rows, threads, *arguments):
-    """Call ``kernel(row0, row1, *arguments)`` for all rows, shared among threads.
-
-    Parameters
-    ----------
-    kernel : callable
-        A compiled function that does not hold Python's lock.
-    n_rows, threads : int
-    *arguments
-        Further arguments of the kernel.
-    """
-    n = max(1, min(int(threads), n_rows))
-    if n == 1:
-        kernel(0, n_rows, *arguments)
-        return
-    edges = [n_rows * i // n for i in range(n + 1)]
-    with ThreadPoolExecutor(n) as pool:
-        for future in [pool.submit(kernel, a, b, *arguments) for a, b in zip(edges, edges[1:])]:
-            future.result()
-
-
-@contextmanager
 def _rare_garbage_collection():
     """Context manager within which Python searches for garbage in cycles less often."""
     before = gc.get_threshold()
@@ -262,8 +181,8 @@ class _Worker:
         self.connection.send((index, task))
 
     def message(self):
-        """The next message of the worker: its kind, and what `_content` unpacks."""
-        return _receive(self.connection)
+        """The next message of the worker: its kind, and what `content` unpacks."""
+        return receive(self.connection)
 
     def dismiss(self):
         """Ask an idle worker to end."""
@@ -305,8 +224,8 @@ class _Pool:
             finished = True
         finally:
             self._end(force=not finished)
-        for index, cause in again:
-            collector.add(index, self._try_again(index, tasks[index], cause))
+        for index, code in again:
+            collector.add(index, self._try_again(index, tasks[index], code))
 
     def stream(self, tasks, collector):
         """Yield the results in order; see `stream_tasks`."""
@@ -319,8 +238,8 @@ class _Pool:
                     self._hand_out(waiting, tasks, last=wanted + self.threads)
                     for worker, message in self._messages():
                         if message is None:
-                            for index, cause in self._bury(worker):
-                                arrived[index] = self._try_again(index, tasks[index], cause)
+                            for index, code in self._bury(worker):
+                                arrived[index] = self._try_again(index, tasks[index], code)
                         else:
                             arrived.update(self._handle(worker, message, collector))
                 self._hand_out(waiting, tasks, last=wanted + self.threads)
@@ -375,25 +294,25 @@ class _Pool:
         global _worker_peak_memory
         kind, packed = message
         if kind == "log":
-            record = _content(packed)
+            record = content(packed)
             target = logging.getLogger(record.name)
             if target.isEnabledFor(record.levelno):
                 target.handle(record)
         elif kind == "error":
-            error, text = _content(packed)
+            error, text = content(packed)
             raise error from _RemoteTracebackError(text)
         else:
             index, worker.index = worker.index, None
             if refill is not None:
                 refill()
-            result, memory = _content(packed)
+            result, memory = content(packed)
             _worker_peak_memory = max(_worker_peak_memory, memory)
             collector.add(index, result)
             return {index: result}
         return {}
 
     def _bury(self, worker):
-        """Forget a dead worker; the task that it leaves behind and how it died."""
+        """Forget a dead worker; the number of the task that it leaves behind, if any, and its exit code."""
         self.workers.remove(worker)
         worker.end(force=True)
         code = worker.process.exitcode
@@ -478,61 +397,11 @@ def _worker_main(connection, function, shared, inherited, parent):
         except Exception as error:
             reply = _error_reply(error)
         try:
-            _send(connection, *reply)
+            send(connection, *reply)
         except BrokenPipeError:
             return
         except Exception as error:  # a result that cannot be pickled
-            _send(connection, *_error_reply(error))
-
-
-class _Pickler(pickle.Pickler):
-    """Puts the data of large arrays aside; small ones are pickled as by older protocols, which are read faster."""
-
-    def __init__(self, stream):
-        self.large = []
-        super().__init__(stream, protocol=5, buffer_callback=self._put_aside)
-
-    def _put_aside(self, buffer):
-        if buffer.raw().nbytes < _LARGE_ARRAY:
-            return True
-        self.large.append(buffer.raw())
-        return False
-
-    def reducer_override(self, value):
-        if type(value) is np.ndarray and value.nbytes < _LARGE_ARRAY:
-            return value.__reduce__()
-        return NotImplemented
-
-
-def _send(connection, kind, content):
-    """Send a worker's message. The data of large arrays follow it as they are, without being copied into a pickle."""
-    stream = io.BytesIO()
-    pickler = _Pickler(stream)
-    pickler.dump(content)
-    connection.send((kind, [array.nbytes for array in pickler.large], stream.getvalue()))
-    for array in pickler.large:
-        while len(array):
-            array = array[os.write(connection.fileno(), array[:_PIECE]) :]
-
-
-def _receive(connection):
-    """What `_send` sent, for `_content`; the arrays are read to where they stay."""
-    kind, sizes, text = connection.recv()
-    arrays = [np.empty(size, np.uint8) for size in sizes]
-    for array in arrays:
-        rest = memoryview(array)
-        while len(rest):
-            n = os.readv(connection.fileno(), [rest])
-            if n == 0:
-                raise EOFError
-            rest = rest[n:]
-    return kind, (text, arrays)
-
-
-def _content(packed):
-    """The content of a message that was received."""
-    text, arrays = packed
-    return pickle.loads(text, buffers=arrays)
+            send(connection, *_error_reply(error))
 
 
 def _error_reply(error):
@@ -562,7 +431,7 @@ class _PipeHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, which alone writes them."""
 
     def enqueue(self, record):
-        _send(self.queue, "log", record)
+        send(self.queue, "log", record)
 
 
 def _forward_log(connection):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import fitsio
 
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
-from .parallel import default_threads, run_tasks, stream_tasks
+from .parallel import run_tasks, stream_tasks
 from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
@@ -19,6 +19,7 @@ from .state import load_state, save_state
 from .survey import OutputTree, SurveyDirectory, parse_radec
 from .survey.bricks import custom_brick_name
 from .survey.header import brick_cards, merge_cards, run_cards, stage_version_cards
+from .threads import default_threads
 
 __all__ = ["BrickRun", "StageRecord", "run_brick", "brick_name", "look_for_earlier_results"]
 

@@ -16,12 +16,12 @@ import json
 import os
 import pickle
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .errors import OutputError, StateError
+from .errors import StateError
+from .files import atomic_file
 
 __all__ = ["Loaded", "save_state", "load_state", "dump_value", "load_value", "file_stamp"]
 
@@ -100,31 +100,20 @@ def save_state(path, payload, identity, files=(), notes=None):
     OutputError
         If the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name("tmp-" + path.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as stream:
-                stream.write(_MAGIC)
-                writer = _HashingWriter(stream)
-                _Pickler(writer, protocol=5).dump(payload)
-                header = {
-                    "format": FORMAT,
-                    "identity": identity,
-                    "files": {str(f): file_stamp(f) for f in files},
-                    "notes": notes or {},
-                    "size": writer.size,
-                    "sha256": writer.hash.hexdigest(),
-                }
-                text = json.dumps(header, default=_plain_number).encode()
-                stream.write(text + _LENGTH.pack(len(text)) + _END)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    with atomic_file(path) as stream:
+        stream.write(_MAGIC)
+        writer = _HashingWriter(stream)
+        _Pickler(writer, protocol=5).dump(payload)
+        header = {
+            "format": FORMAT,
+            "identity": identity,
+            "files": {str(f): file_stamp(f) for f in files},
+            "notes": notes or {},
+            "size": writer.size,
+            "sha256": writer.hash.hexdigest(),
+        }
+        text = json.dumps(header, default=_plain_number).encode()
+        stream.write(text + _LENGTH.pack(len(text)) + _END)
     return writer.hash.hexdigest()
 
 

@@ -1,21 +1,9 @@
 """Kernels: smoothing of images with a Gaussian, as `scipy.ndimage.gaussian_filter` does it, but faster."""
 
-import math
-
 import numpy as np
 from numba import njit
 
-__all__ = ["gaussian_weights", "smooth"]
-
-
-@njit(cache=True, nogil=True)
-def gaussian_weights(sigma):
-    """Half of a normalised Gaussian kernel: weights at distance 0 ... int(4 sigma + 0.5); float64."""
-    radius = int(4.0 * sigma + 0.5)
-    weights = np.empty(radius + 1)
-    for i in range(radius + 1):
-        weights[i] = math.exp(-0.5 / (sigma * sigma) * (i * i))
-    return weights / (weights[0] + 2.0 * weights[1:].sum())
+__all__ = ["smooth"]
 
 
 @njit(cache=True, inline="always")

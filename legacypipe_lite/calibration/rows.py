@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import CalibrationError, OutputError
 from ..survey.tables import column_names, open_fits, read_columns
-from .versions import texts_agree
+from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
 
@@ -94,33 +94,23 @@ def _plain(value):
 
 def _check_versions(fits, path, identity, old_calibs_ok):
     """All rows of the file must be of the image's exposure and processing."""
-    problems = []
     names = column_names(fits, path)
     wanted = {"expnum": identity.expnum, "plver": identity.plver, "plprocid": identity.plprocid}
     columns = [c for c in wanted if c in names]
     table = read_columns(fits, path, columns=columns)
-    for column, expected in wanted.items():
-        if expected == "":
-            continue
-        if column not in columns:
-            problems.append(f"no column {column}")
-            continue
-        for found in np.unique(table[column]):
-            agree = texts_agree(str(found), str(expected)) if column != "expnum" else _equal(found, expected)
-            if agree == "cut":
-                logger.warning("%s: %s %s is taken for the image's %s", path, column, found, expected)
-            elif agree == "different":
-                problems.append(f"{column} {found} instead of {expected}")
-    if not problems:
-        return
-    text = f"{path}: made for another version of the image: {'; '.join(problems)}"
-    if not old_calibs_ok:
-        raise CalibrationError(f"{text} (--old-calibs-ok accepts it)")
-    logger.warning("%s; accepted (--old-calibs-ok)", text)
-
-
-def _equal(a, b):
-    return "equal" if a == b else "different"
+    comparisons = [
+        (column, found, expected)
+        for column, expected in wanted.items()
+        for found in (np.unique(table[column]) if column in columns else [None])
+    ]
+    check_versions(
+        path,
+        comparisons,
+        "the image",
+        CalibrationError,
+        old_ok=old_calibs_ok,
+        about="made for another version of the image: ",
+    )
 
 
 def identity_columns(identity, header, version):

@@ -1,8 +1,11 @@
 """Versions of the image processing: comparing them, and whether files belong together."""
 
+import logging
 import re
 
-__all__ = ["plver_at_least", "texts_agree", "parse_plver"]
+__all__ = ["check_versions", "plver_at_least", "texts_agree", "parse_plver"]
+
+logger = logging.getLogger(__name__)
 
 _VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?(?:([ab])(\d+))?$")
 
@@ -63,3 +66,57 @@ def texts_agree(found, expected):
         return "equal"
     shorter, longer = sorted((found, expected), key=len)
     return "cut" if shorter and longer.startswith(shorter) else "different"
+
+
+def check_versions(path, comparisons, owner, error, *, old_ok=False, whole=False, about=""):
+    """Check that a file is of the exposure and the processing that is expected.
+
+    Texts that are cut short are accepted with a warning.
+
+    Parameters
+    ----------
+    path : str or Path
+        For messages.
+    comparisons : iterable of (str, object, object)
+        Name, what was found (None or "": missing), and what is expected ("": unknown, not checked).
+    owner : str
+        Where the expected values come from, for messages.
+    error : type
+        What is raised if something differs.
+    old_ok : bool
+        Only warn if something differs.
+    whole : bool
+        What was found has room for any text, so that only what is expected may be cut short.
+    about : str
+        What the differences mean, before they are listed.
+
+    Raises
+    ------
+    `error`
+    """
+    problems = []
+    for name, found, expected in comparisons:
+        if expected == "":
+            continue
+        found = found.strip() if isinstance(found, str) else found
+        agree = _agree(found, expected, whole)
+        if agree == "cut":
+            logger.warning("%s: %s %s is taken for %s's %s", path, name, found, owner, expected)
+        elif agree == "different":
+            problems.append(f"{name} is {'missing' if found in (None, '') else found}, {owner} has {expected}")
+    if not problems:
+        return
+    text = f"{path}: {about}{'; '.join(problems)}"
+    if not old_ok:
+        raise error(f"{text} (--old-calibs-ok accepts it)")
+    logger.warning("%s; accepted (--old-calibs-ok)", text)
+
+
+def _agree(found, expected, whole):
+    """As `texts_agree`; numbers are equal or different."""
+    if not isinstance(expected, str):
+        return "equal" if found == expected else "different"
+    found = "" if found is None else str(found)
+    if whole and not found.startswith(expected):
+        return "different"
+    return texts_agree(found, expected)

@@ -1,17 +1,14 @@
 """The three FITS files of a CCD image: image, data-quality codes and weights."""
 
-import logging
 import re
 from functools import cached_property
 
-from ..calibration.versions import texts_agree
+from ..calibration.versions import check_versions
 from ..errors import InputError
 from ..survey.tables import open_fits, short_message
 from .weights import quantization
 
 __all__ = ["FitsImage", "check_version"]
-
-logger = logging.getLogger(__name__)
 
 
 class FitsImage:
@@ -105,25 +102,12 @@ def check_version(path, header, identity, old_ok=False):
     ------
     InputError
     """
-    problems = []
-    for card, expected in (("PLVER", identity.plver), ("PLPROCID", identity.plprocid)):
-        if expected == "":
-            continue
-        found = str(header.get(card, "") or "").strip()
-        agree = texts_agree(found, expected) if found.startswith(expected) else "different"
-        if agree == "cut":
-            logger.warning("%s: %s %s is taken for the CCD table's %s", path, card, found, expected)
-        elif agree == "different":
-            problems.append(f"{card} is {found or 'missing'}, the CCD table has {expected}")
-    expnum = exposure_number(header)
-    if expnum != identity.expnum:
-        problems.append(f"EXPNUM is {'missing' if expnum is None else expnum}, the CCD table has {identity.expnum}")
-    if not problems:
-        return
-    text = f"{path}: {'; '.join(problems)}"
-    if not old_ok:
-        raise InputError(f"{text} (--old-calibs-ok accepts it)")
-    logger.warning("%s; accepted (--old-calibs-ok)", text)
+    comparisons = [
+        (card, str(header.get(card, "") or "").strip(), expected)
+        for card, expected in (("PLVER", identity.plver), ("PLPROCID", identity.plprocid))
+    ]
+    comparisons.append(("EXPNUM", exposure_number(header), identity.expnum))
+    check_versions(path, comparisons, "the CCD table", InputError, old_ok=old_ok, whole=True)
 
 
 def exposure_number(header):

@@ -10,8 +10,7 @@ import logging
 import sys
 from typing import NamedTuple
 
-from ..errors import LegacypipeError
-from .runbrick import _logging_to, _terminable
+from .program import run_guarded
 
 __all__ = ["SUBCOMMANDS", "Subcommand", "main"]
 
@@ -95,26 +94,13 @@ def _overview(argv):
 def _run(name, module, arguments):
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    level = logging.DEBUG if arguments.verbose or arguments.debug else logging.INFO
-    with _logging_to(handler, level), _terminable():
-        try:
-            return module.run(arguments) or 0
-        except LegacypipeError as error:
-            return _say(name, arguments, error, str(error), error.exit_status)
-        except KeyboardInterrupt:
-            return _say(name, arguments, None, "interrupted", 130)
-        except SystemExit as end:
-            return _say(name, arguments, None, "terminated", end.code)
-        except Exception as error:
-            text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
-            return _say(name, arguments, error, text, 1)
-
-
-def _say(name, arguments, error, text, status):
-    if arguments.debug and error is not None:
-        logging.getLogger(__name__).error("", exc_info=error)
-    print(f"{PROGRAM} {name}: {' '.join(text.split())}", file=sys.stderr)
-    return status
+    return run_guarded(
+        lambda: module.run(arguments),
+        f"{PROGRAM} {name}",
+        handler,
+        verbose=arguments.verbose,
+        debug=arguments.debug,
+    )
 
 
 if __name__ == "__main__":

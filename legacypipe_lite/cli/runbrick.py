@@ -4,13 +4,11 @@ import argparse
 import logging
 import os
 import shlex
-import signal
 import sys
-import threading
-from contextlib import contextmanager
 
-from ..errors import LegacypipeError, NothingToDo
+from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
+from .program import run_guarded
 
 __all__ = ["main", "make_parser", "parse_options"]
 
@@ -208,21 +206,12 @@ def parse_options(arguments):
 def _run(options, command):
     from .progress import make_display
 
-    level = logging.DEBUG if options.verbose or options.debug else logging.INFO
-    with make_display() as display, _logging_to(display.handler, level), _terminable():
-        try:
-            _log_ignored(options)
-            _run_brick(options, command, display)
-        except LegacypipeError as error:
-            return _say(error, str(error), error.exit_status, options)
-        except KeyboardInterrupt:
-            return _say(None, "interrupted", 130, options)
-        except SystemExit as end:
-            return _say(None, "terminated", end.code, options)
-        except Exception as error:
-            text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
-            return _say(error, text, 1, options)
-    return 0
+    def work():
+        _log_ignored(options)
+        _run_brick(options, command, display)
+
+    with make_display() as display:
+        return run_guarded(work, "runbrick", display.handler, verbose=options.verbose, debug=options.debug)
 
 
 def _run_brick(options, command, display):
@@ -251,13 +240,6 @@ def _log_ignored(options):
             logger.warning("%s: %s", info.flags[-1], info.ignored)
 
 
-def _say(error, text, status, options):
-    if options.debug and error is not None:
-        logger.error("", exc_info=error)
-    print(f"runbrick: {' '.join(text.split())}", file=sys.stderr)
-    return status
-
-
 def _list_stages(options):
     from ..stages import load_stage, stage_order
 
@@ -267,41 +249,6 @@ def _list_stages(options):
         print(f"    reads: {', '.join(stage.reads) or '-'}")
         print(f"    makes: {', '.join(stage.makes) or 'files only'}")
     return 0
-
-
-@contextmanager
-def _logging_to(handler, level):
-    """Send the package's log records, and Python warnings, to a handler."""
-    root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
-    before = root.level, package.level
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    package.setLevel(level)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        root.removeHandler(handler)
-        root.setLevel(before[0])
-        package.setLevel(before[1])
-
-
-@contextmanager
-def _terminable():
-    """Let SIGTERM end the program in an orderly way: workers are ended, half-written files removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number, frame):
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bits import DQ, DQ_SATURATED
-from ..parallel import map_in_threads, rows_in_threads
+from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels

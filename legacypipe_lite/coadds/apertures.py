@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..parallel import rows_in_threads
+from ..threads import rows_in_threads
 from . import apertures_kernels as kernels
 
 __all__ = ["APERTURE_RADII", "AperturePhotometry", "aperture_photometry"]

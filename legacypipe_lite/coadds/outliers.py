@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import median
+from ..arrays import gaussian_weights, median
 from ..arrays.smooth_kernels import smooth
 from ..bits import DQ
-from ..parallel import map_in_threads, rows_in_threads
+from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid, PixelMap
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import outliers_kernels as kernels
@@ -242,7 +242,7 @@ class _Search:
         """The image blurred to the common PSF width."""
         image = np.ascontiguousarray(patched_image(self.tims[i], self.patches[i]))
         out = np.empty(image.shape, np.float32)
-        smooth(image, _gaussian_weights(self.blurs[i]), out)
+        smooth(image, gaussian_weights(self.blurs[i]), out)
         return out
 
     def _add_strip(self, y0, chunk, images, any_mask, extremes):
@@ -317,14 +317,6 @@ class _Search:
             values[masked] = patch[np.searchsorted(masked_places(tim), own)]
         y, x = places // grid.shape[1], places % grid.shape[1]
         return ((y + grid.y0) * self.target.width + x + grid.x0).astype(np.int32), values
-
-
-def _gaussian_weights(sigma):
-    """Half of the kernel of `scipy.ndimage.gaussian_filter`, to the last bit."""
-    radius = int(4.0 * sigma + 0.5)
-    x = np.arange(-radius, radius + 1)
-    weights = np.exp(-0.5 / (sigma * sigma) * x**2)
-    return (weights / weights.sum())[radius:].copy()
 
 
 class _MaskedMeans:

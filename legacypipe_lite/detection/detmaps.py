@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import bits
-from ..parallel import map_in_threads, rows_in_threads
+from ..arrays import gaussian_weights
+from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from . import detmaps_kernels as kernels
 from .morphology_kernels import dilate
@@ -151,7 +152,8 @@ def _arrays(image):
 
 def _filtered(image, ramp):
     """Flux and weight of an image after the matched filter."""
-    return kernels.filter_image(*_arrays(image), float(image.sig1), float(image.psf_sigma), ramp)
+    sigma = float(image.psf_sigma)
+    return kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
 
 
 def _stack_mapped(sums, image, pixel_map, band, ramp):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ..arrays.smooth_kernels import gaussian_weights, smooth
+from ..arrays.smooth_kernels import smooth
 from ..wcs.grid_kernels import BLOCK, nearest_of_row, row_positions
 from ..wcs.tile_kernels import cut_tile, gather, tile_of_block, to_tile
 
@@ -49,7 +49,7 @@ def taper_edges(weight, ramp):
 
 
 @njit(cache=True, nogil=True)
-def filter_image(image, inverr, sig1, sigma, ramp):
+def filter_image(image, inverr, sig1, sigma, weights, ramp):
     """Matched-filter one image with a Gaussian PSF.
 
     Parameters
@@ -59,6 +59,8 @@ def filter_image(image, inverr, sig1, sigma, ramp):
         Typical sigma per pixel.
     sigma : float
         Of the PSF [pixel].
+    weights : float64 (radius + 1,)
+        Half of the PSF, as of `arrays.gaussian_weights`.
     ramp : float32
         Edge taper of the weights, outermost pixel first; may be empty.
 
@@ -68,7 +70,6 @@ def filter_image(image, inverr, sig1, sigma, ramp):
         Maximum-likelihood flux of a point source at each pixel, and its inverse variance.
     """
     psfnorm2 = (1.0 / (2.0 * math.sqrt(math.pi) * sigma)) ** 2
-    weights = gaussian_weights(sigma)
     flux = np.empty(image.shape, np.float32)
     weight = np.empty(image.shape, np.float32)
     data = np.empty(image.shape, np.float32)

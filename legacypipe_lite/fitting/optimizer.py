@@ -16,7 +16,8 @@ from ..models.frames import Profile, fixed_profile, galaxy_chunks
 from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from .images import FIT_TAILS
-from .normal_kernels import assemble, catalogue_diagonal, gram_galaxy, gram_point_source, move, solve_in_box
+from .normal_kernels import assemble, gram_galaxy, gram_point_source
+from .step_kernels import catalogue_diagonal, move, solve_in_box
 
 __all__ = [
     "FitSettings",

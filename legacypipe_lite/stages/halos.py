@@ -2,8 +2,8 @@
 
 import logging
 
-from ..parallel import map_in_threads
 from ..reference import halo_image, has_halo_model
+from ..threads import map_in_threads
 from .base import Stage, version_card
 
 __all__ = ["STAGE"]

@@ -8,8 +8,8 @@ import numpy as np
 from .. import coadds
 from ..bits import DQ
 from ..errors import InputError
-from ..parallel import map_in_threads
 from ..survey.tables import open_fits
+from ..threads import map_in_threads
 from .base import Stage, mapper_for, version_card
 
 __all__ = ["STAGE", "read_outlier_masks"]

@@ -9,8 +9,8 @@ from .. import detection
 from ..coadds import sky_levels
 from ..errors import NothingToDo
 from ..models import Source
-from ..parallel import map_in_threads
 from ..reference import file_columns, mask_map
+from ..threads import map_in_threads
 from .base import Stage
 
 __all__ = ["STAGE", "EDGE_TAPER", "brick_maps"]

@@ -18,6 +18,7 @@ import fitsio
 import numpy as np
 
 from ..errors import OutputError
+from ..files import atomic_file
 
 __all__ = ["OutputTree", "PRODUCTS", "tile_size"]
 
@@ -349,20 +350,8 @@ class OutputTree:
 
     def _write_bytes(self, relative, data):
         path = self.outdir / relative
-        temporary = path.with_name("tmp-" + path.name)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with open(temporary, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        with atomic_file(path, sync=True) as stream:
+            stream.write(data)
         self.checksums[relative] = hashlib.sha256(data).hexdigest()
         return path
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from legacypipe_lite.arrays import median
-from legacypipe_lite.arrays.smooth_kernels import gaussian_weights, smooth
+from legacypipe_lite.arrays import gaussian_weights, median
+from legacypipe_lite.arrays.smooth_kernels import smooth
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 501, 1000])
@@ -33,3 +33,12 @@ def test_smoothing_is_scipys(shape, sigma):
     out = np.empty_like(image)
     smooth(image, gaussian_weights(sigma), out)
     np.testing.assert_allclose(out, gaussian_filter(image, sigma), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.4, 1.1, 1.3, 1.9, 3.0, 7.7])
+def test_weights_are_scipys_to_the_last_bit(sigma):
+    weights = gaussian_weights(sigma)
+    pulse = np.zeros(2 * len(weights) + 1)
+    pulse[len(weights)] = 1.0
+    response = gaussian_filter1d(pulse, sigma, mode="constant")
+    np.testing.assert_array_equal(weights, response[len(weights) : -1])

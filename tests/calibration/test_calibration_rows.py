@@ -42,10 +42,10 @@ def test_next_file_if_the_row_is_not_there(tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"plver": ["V4.8.2a", "V4.9"]}, "plver V4.9 instead of V4.8.2a"),  # of another row: all count
-        ({"plprocid": ["9500001", "9500001"]}, "plprocid 9500001"),
-        ({"expnum": [17, 18]}, "expnum 18"),
-        ({"plprocid": None}, "no column plprocid"),
+        ({"plver": ["V4.8.2a", "V4.9"]}, "plver is V4.9, the image has V4.8.2a"),  # of another row: all count
+        ({"plprocid": ["9500001", "9500001"]}, "plprocid is 9500001"),
+        ({"expnum": [17, 18]}, "expnum is 18"),
+        ({"plprocid": None}, "plprocid is missing"),
     ],
 )
 def test_version_check(tmp_path, caplog, changes, message):

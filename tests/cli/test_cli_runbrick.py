@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -11,7 +9,7 @@ import textwrap
 import pytest
 
 from legacypipe_lite import pipeline
-from legacypipe_lite.cli.runbrick import _terminable, main, make_parser, parse_options
+from legacypipe_lite.cli.runbrick import main, make_parser, parse_options
 from legacypipe_lite.errors import NothingToDo, WorkerError
 from legacypipe_lite.options import STAGE_ORDER, RunOptions, option_infos
 
@@ -206,15 +204,6 @@ def test_logging_is_left_as_it_was(fake):
     before = root.level, package.level, list(root.handlers)
     main(["--brick", "1102p240", "--verbose"])
     assert (root.level, package.level, list(root.handlers)) == before
-
-
-def test_termination_is_orderly():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, _terminable():
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
-    assert end.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_parser_is_argparse():

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.parallel import default_threads
 from legacypipe_lite.stages.base import Tools
 from legacypipe_lite.stages.halos import STAGE
 from legacypipe_lite.stages.refs import STAGE as REFS
 from legacypipe_lite.stages.tims import STAGE as TIMS
 from legacypipe_lite.survey import OutputTree, SurveyDirectory
+from legacypipe_lite.threads import default_threads
 
 WHERE = {
     "mzlsbass2": {"brick": "1773p595", "zoom": (1300, 1500, 700, 900)},

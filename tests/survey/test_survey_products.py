@@ -225,7 +225,7 @@ def test_full_disk_keeps_the_old_file(tree, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(products_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="legacysurvey-1102p240-image-g.fits.fz: No space left"):
         tree.write_image("image", noise(seed=5), band="g")
     assert path.read_bytes() == before

@@ -1,0 +1,89 @@
+"""What the commands have in common while they work: log records, signals, and errors that become an exit status."""
+
+import logging
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+
+from ..errors import LegacypipeError
+
+__all__ = ["logging_to", "run_guarded", "terminable"]
+
+logger = logging.getLogger(__name__)
+
+
+def run_guarded(work, program, handler, *, verbose=False, debug=False):
+    """Do the work of a command; what goes wrong is said in one line on the standard error stream.
+
+    Parameters
+    ----------
+    work : callable
+        Without arguments; returns an exit status, or None for 0.
+    program : str
+        Name of the command, for messages.
+    handler : logging.Handler
+        Shows the log records.
+    verbose : bool
+        Log more.
+    debug : bool
+        Log more, and where an error comes from.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+
+    def say(text, status, error=None):
+        if debug and error is not None:
+            logger.error("", exc_info=error)
+        print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
+        return status
+
+    with logging_to(handler, logging.DEBUG if verbose or debug else logging.INFO), terminable():
+        try:
+            return work() or 0
+        except LegacypipeError as error:
+            return say(str(error), error.exit_status, error)
+        except KeyboardInterrupt:
+            return say("interrupted", 130)
+        except SystemExit as end:
+            return say("terminated", end.code)
+        except Exception as error:
+            return say(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, error)
+
+
+@contextmanager
+def logging_to(handler, level):
+    """Send the package's log records, and Python warnings, to a handler."""
+    root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
+    before = root.level, package.level
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    package.setLevel(level)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        root.setLevel(before[0])
+        package.setLevel(before[1])
+
+
+@contextmanager
+def terminable():
+    """Let SIGTERM end the program in an orderly way: workers are ended, half-written files removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

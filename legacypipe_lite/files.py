@@ -1,0 +1,49 @@
+"""Files that appear complete or not at all."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import OutputError
+
+__all__ = ["atomic_file"]
+
+
+@contextmanager
+def atomic_file(path, sync=False):
+    """Write a file under a temporary name in its folder, which is made if needed, and rename it at the end.
+
+    After any failure, or an interruption, no temporary file is left, and what was there before is as it was.
+
+    Parameters
+    ----------
+    path : str or Path
+    sync : bool
+        Put the data on the disk before the file is renamed: it is then whole even after a power failure.
+
+    Yields
+    ------
+    binary file object
+        Open for writing.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name("tmp-" + path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as stream:
+                yield stream
+                if sync:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,62 @@
+"""Errors and signals become an exit status and one line."""
+
+import logging
+import os
+import signal
+
+import pytest
+
+from legacypipe_lite.cli.program import run_guarded, terminable
+from legacypipe_lite.errors import InputError
+
+
+def guarded(work, **keywords):
+    return run_guarded(work, "program", logging.NullHandler(), **keywords)
+
+
+def raising(error):
+    def work():
+        raise error
+
+    return work
+
+
+def test_good_end(capsys):
+    assert guarded(lambda: None) == 0 and guarded(lambda: 3) == 3
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "error, status, text",
+    [
+        (InputError("x.fits\nis truncated"), InputError.exit_status, "x.fits is truncated"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ValueError("odd"), 1, "internal error: ValueError: odd (--debug shows where)"),
+    ],
+)
+def test_errors_are_one_line(error, status, text, capsys, caplog):
+    assert guarded(raising(error)) == status
+    assert capsys.readouterr().err == f"program: {text}\n" and caplog.text == ""
+
+
+def test_debug_shows_where(caplog):
+    assert guarded(raising(ValueError("odd")), debug=True) == 1
+    assert "in work" in caplog.text and "Traceback" in caplog.text
+
+
+def test_termination_has_the_status_of_the_signal(capsys):
+    def work():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    assert guarded(work) == 143
+    assert capsys.readouterr().err == "program: terminated\n"
+
+
+def test_termination_is_orderly():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end, terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
