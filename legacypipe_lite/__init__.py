@@ -5,6 +5,10 @@
 >>> run.tractor  # doctest: +SKIP
 """
 
+from .kernel_cache import refresh as _refresh_kernels
+
+_refresh_kernels()  # before any kernel is loaded; takes 2 ms
+
 __all__ = ["BrickRun", "RunOptions", "run_brick"]
 
 _HOMES = {"BrickRun": "pipeline", "RunOptions": "options", "run_brick": "pipeline"}

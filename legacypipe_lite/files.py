@@ -32,7 +32,8 @@ def atomic_file(path, sync=False):
         If the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name("tmp-" + path.name)
+    # Another run that writes the same file has a temporary one of its own.
+    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -33,7 +33,7 @@ def refresh():
     for room in sorted({path.parent.name for path in _PACKAGE.glob("*/*_kernels.py")}):
         cache = _PACKAGE / room / "__pycache__"
         stamp = cache / _STAMP
-        current = _fingerprint(("wcs",) if room == "wcs" else dict.fromkeys((*_USED_BY_ALL, room)))
+        current = _fingerprint(dict.fromkeys((*_USED_BY_ALL, room)))
         try:
             if stamp.exists() and stamp.read_text() == current:
                 continue

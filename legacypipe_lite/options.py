@@ -50,7 +50,7 @@ _PICTURES = ("mask_junk", "image_coadds", "coadds")
 _OF_PRODUCTS = {
     "rgb_stretch": _PICTURES,
     "coadd_bw": _PICTURES,
-    "skip_metrics": ("image_coadds", "fitblobs"),
+    "skip_metrics": ("fitblobs",),
 }
 #: Smallest values of options.
 _SMALLEST = {

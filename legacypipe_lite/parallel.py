@@ -338,7 +338,8 @@ class _Pool:
         return failure
 
     def _in_own_process(self, index, task):
-        worker = _Worker(self.context, self.function, self.shared, [])
+        others = self.workers  # `stream` has some that are at work
+        worker = _Worker(self.context, self.function, self.shared, others)
         self.workers = [worker]
         collector = _Collector(1, None, "", None)
         try:
@@ -353,6 +354,7 @@ class _Pool:
                     self._handle(worker, message, collector)
         finally:
             self._end(force=False)
+            self.workers = others
         return collector.results[0]
 
     def _end(self, force):
@@ -380,7 +382,8 @@ def _worker_main(connection, function, shared, inherited, parent):
     for other in inherited:
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Not the default: files that are being written are tidied up.
+    signal.signal(signal.SIGTERM, _leave)
     _die_with_parent(parent)
     _forward_log(connection)
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
@@ -411,6 +414,10 @@ def _error_reply(error):
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
     return "error", (error, text)
+
+
+def _leave(signum, frame):
+    raise SystemExit(128 + signum)
 
 
 def _peak_memory():

@@ -5,6 +5,7 @@ import logging
 import uuid
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import fitsio
 
@@ -15,7 +16,7 @@ from .runlog import collected_warnings, run_log
 from .stages import Report, Tools, load_stage, stage_order
 from .stages.provenance import prerequisites, stage_files, stage_identity
 from .stages.wise_folders import WiseFolders
-from .state import load_state, save_state
+from .state import Loaded, load_state, save_state
 from .survey import OutputTree, SurveyDirectory, parse_radec
 from .survey.bricks import custom_brick_name
 from .survey.header import brick_cards, merge_cards, run_cards, stage_version_cards
@@ -54,6 +55,14 @@ class StageRecord:
     usage: Usage = field(default_factory=Usage)
     digest: str | None = None
     made: tuple = ()
+
+
+class _Earlier(NamedTuple):
+    """What is known of an earlier result of a stage."""
+
+    loaded: Loaded | None = None
+    result: str | None = None  # identifies the result, also if its files were written again since
+    refused: bool = False  # there is a pickle, but it is not good
 
 
 def run_brick(options, *, progress=None, command=None):
@@ -300,71 +309,78 @@ class BrickRun:
     def _one(self, name, forced):
         stage = load_stage(name)
         path = _pickle_path(self.options.pickle, self.brickname, name)
-        record = None
-        refused = False
-        if not forced:
-            record, refused = self._read_back(stage, path)
-        if record is None:
-            record = self._execute(stage, path, changed=forced or refused)
+        earlier = _Earlier() if forced else self._load(stage, path)
+        outdated = None if earlier.loaded is None else self._outdated_products(stage, earlier.loaded.notes)
+        if earlier.loaded is None or (outdated and stage.write is None):
+            if outdated:
+                logger.info("stage %s runs again: %s", name, outdated)
+            record = self._execute(stage, path, changed=forced or earlier.refused, result=earlier.result)
+        else:
+            record = self._take_over(stage, path, earlier, outdated)
         self.stages.append(record)
 
-    def _read_back(self, stage, path):
-        """The record of a stage whose pickle is good, else None; and whether a pickle was refused."""
+    def _load(self, stage, path):
+        """What the pickle of a stage holds, if it is good."""
+        try:
+            loaded = load_state(path, self._identity(stage.name), lambda notes: self._broken_link(notes["links"]))
+        except FileNotFoundError:
+            return _Earlier()
+        except StateError as error:
+            logger.warning("not using %s: it %s", path, error)
+            return _Earlier(refused=True)
+        return _Earlier(loaded, loaded.notes["result"] or loaded.digest)
+
+    def _outdated_products(self, stage, notes):
+        """Why the files that a stage has written are not what it would write now, or None."""
+        lost = self.products.lost(notes["products"])
+        if any(stage.name in load_stage(later).replaces for later in self._order):
+            lost = [name for name in lost if not (self.products.outdir / name).is_file()]
+        if lost:
+            return f"{len(lost)} of its files are not in {self.products.outdir}, or have changed ({lost[0]})"
+        for name, value in self.options.of_products(stage.name).items():
+            then = notes["product_options"][name]
+            if value != then:
+                return f"--{name.replace('_', '-')} was {then}, is {value}"
+        return None
+
+    def _take_over(self, stage, path, earlier, outdated):
+        """Take an earlier result for that of a stage; if its files are out of date, write them again."""
+        made, _, notes = earlier.loaded
+        record = StageRecord(stage.name, True, digest=earlier.result, made=tuple(made))
         with measure() as usage:
-            try:
-                made, digest, notes = load_state(
-                    path, self._identity(stage.name), lambda notes: self._broken_link(notes["links"])
-                )
-            except FileNotFoundError:
-                return None, False
-            except StateError as error:
-                logger.warning("not using %s: it %s", path, error)
-                return None, True
             logger.info("stage %s: reading %s", stage.name, path)
             self.state.update(made)
             if stage.apply is not None:
                 self._apply(stage, made)
-        self._warn_of_old_products(stage, notes["product_options"])
-        lost = self.products.adopt(notes["products"])
-        if lost:
-            logger.warning(
-                "stage %s was read back, but %d of its files are not in %s: --force %s writes them again",
-                stage.name,
-                len(lost),
-                self.products.outdir,
-                stage.name,
-            )
-        self.report.dropped_ccds.extend(tuple(entry) for entry in notes["dropped_ccds"])
-        self.report.counts.update(notes["counts"])
-        return StageRecord(stage.name, True, usage, digest, tuple(made)), False
+            self.report.dropped_ccds.extend(tuple(entry) for entry in notes["dropped_ccds"])
+            self.report.counts.update(notes["counts"])
+            if outdated:
+                logger.info("stage %s writes its files again: %s", stage.name, outdated)
+                before = _Before(self.products, self.report)
+                stage.write(self.state, self.options, self._tools())
+                if self._writes(stage.name):
+                    self._save(stage, path, made, before, earlier.result, notes)
+            else:
+                self.products.checksums.update(notes["products"])
+        record.usage = usage
+        return record
 
-    def _warn_of_old_products(self, stage, then):
-        """Say which options would now give other files than those that the stage has written."""
-        for name, value in self.options.of_products(stage.name).items():
-            if value != then[name]:
-                logger.warning(
-                    "stage %s was read back, but --%s was %s, is %s: --force %s writes its files again",
-                    stage.name,
-                    name.replace("_", "-"),
-                    then[name],
-                    value,
-                    stage.name,
-                )
-
-    def _execute(self, stage, path, changed):
+    def _execute(self, stage, path, changed, result):
+        """Run a stage. Its result is known to be `result` if only its files are wanted again."""
         missing = [item for item in stage.reads if item not in self.state]
         if missing:
             raise LegacypipeError(f"stage {stage.name} needs {', '.join(missing)}, which no earlier stage made")
         logger.info("stage %s: running", stage.name)
         before = _Before(self.products, self.report)
-        record = StageRecord(stage.name, False, digest=f"not saved: {uuid.uuid4()}" if changed else None)
+        record = StageRecord(stage.name, False)
+        record.digest = result or (f"not saved: {uuid.uuid4()}" if changed else None)
         with measure() as usage:
             made = stage.run(self.state, self.options, self._tools())
             lacking = [item for item in stage.makes if item not in made]
             if lacking:
                 raise LegacypipeError(f"stage {stage.name} did not make {', '.join(lacking)}")
             if self._writes(stage.name):
-                record.digest = self._save(stage, path, made, before) or record.digest
+                record.digest = self._save(stage, path, made, before, result) or record.digest
             self.state.update(made)
             if stage.apply is not None:
                 self._apply(stage, made)
@@ -404,14 +420,21 @@ class BrickRun:
                 return f"was made from an earlier result of stage {stage}"
         return None
 
-    def _save(self, stage, path, made, before):
+    def _save(self, stage, path, made, before, result=None, earlier=None):
+        """Write the pickle of a stage; returns what identifies its result, None if there is no pickle.
+
+        `result` identifies it if it is that of an earlier run, of which `earlier` are the notes.
+        """
         notes = {
             "links": self._links(stage.name),
             "products": before.new_products(self.products),
             "dropped_ccds": self.report.dropped_ccds[before.dropped :],
             "counts": before.new_counts(self.report),
             "product_options": self.options.of_products(stage.name),
+            "result": result,
         }
+        if earlier is not None:
+            notes |= {name: earlier[name] for name in ("dropped_ccds", "counts")}
         files = stage_files(stage.name, {**self.state, **made}, self.survey, self.options, self.report)
         try:
             digest = save_state(path, made, self._identity(stage.name), files, notes)
@@ -421,7 +444,7 @@ class BrickRun:
             logger.warning("the result of stage %s %s; no pickle is written", stage.name, error)
             return None
         logger.debug("stage %s: wrote %s", stage.name, path)
-        return digest
+        return result or digest
 
     # --- what stages are handed
 

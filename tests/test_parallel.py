@@ -12,7 +12,7 @@ import pytest
 
 from legacypipe_lite import parallel
 from legacypipe_lite.errors import InputError, WorkerError
-from legacypipe_lite.parallel import run_tasks, take_worker_peak_memory
+from legacypipe_lite.parallel import run_tasks, stream_tasks, take_worker_peak_memory
 
 PARENT = os.getpid()
 
@@ -88,6 +88,26 @@ def crash(shared, task):
         faulthandler.disable()  # the crash is meant
         os.kill(os.getpid(), signal.SIGSEGV)
     return task
+
+
+def square_slowly(shared, task):
+    time.sleep(0.02 * (task % 3))
+    return task * task
+
+
+def touch(shared, task):
+    open(os.path.join(shared, str(task)), "w").close()
+    return task
+
+
+def die_once(shared, task):
+    path, number = shared
+    if task == 1 and not os.path.exists(path):
+        open(path, "w").close()
+        faulthandler.disable()
+        os.kill(os.getpid(), number)
+    time.sleep(0.05)
+    return task * task
 
 
 def crash_once(shared, task):
@@ -180,6 +200,32 @@ def test_other_errors_carry_the_workers_traceback():
 def test_dead_worker_is_replaced_and_its_task_done_here(caplog):
     assert run_tasks(die_outside_parent, range(6), threads=2, label="blobs") == [0, 10, 20, 30, 40, 50]
     assert "killed by SIGKILL) on task 3 of blobs" in caplog.text
+    assert no_children()
+
+
+def test_stream_keeps_the_order_and_runs_ahead_no_further_than_asked(tmp_path):
+    assert list(stream_tasks(square_slowly, range(7), threads=3)) == [0, 1, 4, 9, 16, 25, 36]
+    assert list(stream_tasks(square_slowly, range(3), threads=1)) == [0, 1, 4]
+    results = stream_tasks(touch, range(8), threads=2, shared=str(tmp_path))
+    assert next(results) == 0
+    time.sleep(0.5)
+    assert not (tmp_path / "4").exists()
+    results.close()
+    assert no_children()
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT"])
+def test_stream_survives_a_worker_that_dies_while_others_work(name, tmp_path, caplog):
+    shared = (str(tmp_path / "died"), getattr(signal, name))
+    assert list(stream_tasks(die_once, range(6), threads=2, shared=shared, label="models")) == [0, 1, 4, 9, 16, 25]
+    assert f"killed by {name}) on task 2 of models" in caplog.text
+    assert no_children()
+
+
+def test_stream_raises_what_a_task_raised():
+    results = stream_tasks(fail, range(4), threads=2)
+    with pytest.raises(ZeroDivisionError):
+        list(results)
     assert no_children()
 
 

@@ -27,6 +27,18 @@ from legacypipe_lite.wcs import TanWcs
 PARENT = os.getpid()
 
 
+PRODUCTS = {
+    "tims": "ccds-table",
+    "refs": "reference",
+    "mask_junk": "injected",
+    "image_coadds": "depth-table",
+    "srcs": "sources",
+    "fitblobs": "all-models",
+    "coadds": "depth-table",
+    "writecat": "tractor",
+}
+
+
 class FakeStages:
     """Ten small stages with the real names; each appends its name to `ran` when it runs."""
 
@@ -47,11 +59,18 @@ class FakeStages:
             makes=makes,
             run=lambda state, options, tools: self.run(name, state, options, tools),
             apply=apply_offset if name == "halos" else None,
+            replaces=("image_coadds",) if name == "coadds" else (),
+            write=self.write if name == "fitblobs" else None,
         )
+
+    def write(self, state, options, tools):
+        self.ran.append("write fitblobs")
+        tools.products.write_table("all-models", {"x": np.arange(8)})
 
     def run(self, name, state, options, tools):
         self.ran.append(name)
-        tools.products.write_table("sources" if name == "srcs" else "tractor", {"x": np.arange(len(self.ran))})
+        if name in PRODUCTS:
+            tools.products.write_table(PRODUCTS[name], {"x": np.arange(len(name))})
         if name == "tims":
             tools.report.drop_ccd(logging.getLogger("test"), "c4d-N1", "no such file")
             wcs = TanWcs((110.2, 24.0), (50.5, 50.5), np.diag([-7e-5, 7e-5]), 100, 100)
@@ -218,28 +237,26 @@ def test_changed_option(fakes, options, caplog):
     assert "was made with other options: --nsigma was 6.0, is 5.0" in caplog.text
 
 
-def test_options_that_do_not_matter(fakes, options, tmp_path):
+def test_options_that_do_not_matter(fakes, options):
     run_brick(options())
     fakes.ran.clear()
-    run_brick(options(threads=2, verbose=1, data_model="dr9", outdir=str(tmp_path / "other")))
+    run_brick(options(threads=2, verbose=1, data_model="dr9"))
     assert fakes.ran == ["writecat"]
 
 
 def test_options_that_only_change_files(fakes, options, caplog):
+    caplog.set_level("INFO", logger="legacypipe_lite")
     run_brick(options())
     fakes.ran.clear()
     run_brick(options(rgb_stretch=2.0))
+    assert fakes.ran == ["mask_junk", "image_coadds", "coadds", "writecat"]
+    assert "stage mask_junk runs again: --rgb-stretch was 1.0, is 2.0" in caplog.text
+    fakes.ran.clear()
+    run_brick(options(rgb_stretch=2.0, skip_metrics=True))
+    assert fakes.ran == ["write fitblobs", "writecat"]
+    fakes.ran.clear()
+    run_brick(options(rgb_stretch=2.0, skip_metrics=True))
     assert fakes.ran == ["writecat"]
-    for stage in ("mask_junk", "image_coadds", "coadds"):
-        assert (
-            f"stage {stage} was read back, but --rgb-stretch was 1.0, is 2.0: --force {stage} writes its files again"
-            in caplog.text
-        )
-    assert "skip-metrics" not in caplog.text
-    run_brick(options(rgb_stretch=2.0, force=("mask_junk", "image_coadds", "coadds")))
-    caplog.clear()
-    run_brick(options(rgb_stretch=2.0))
-    assert "rgb-stretch" not in caplog.text
 
 
 def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
@@ -268,7 +285,8 @@ def test_early_coadds_may_come_after_detection(fakes, options):
     run_brick(options())
     fakes.ran.clear()
     run_brick(options(blob_image=True))
-    assert fakes.ran == ["image_coadds", "writecat"]
+    # The final coadds are written anew, since the early ones have replaced them.
+    assert fakes.ran == ["image_coadds", "coadds", "writecat"]
     fakes.ran.clear()
     run_brick(options(blob_image=True, force_all=True))
     assert fakes.ran.index("image_coadds") == fakes.ran.index("srcs") + 1
@@ -364,13 +382,55 @@ def test_unwise_directories_in_the_header(fakes, options, monkeypatch):
     assert "UNWISD1" not in cards
 
 
-def test_products_of_earlier_runs_are_listed(fakes, options, tmp_path, caplog):
+def test_products_of_earlier_runs_are_listed(fakes, options):
     run_brick(options(stage=("srcs",)))
     run = run_brick(options())
     assert "metrics/110/sources-1102p240.fits" in run.products.checksums
-    moved = run_brick(options(outdir=str(tmp_path / "elsewhere")))
-    assert "metrics/110/sources-1102p240.fits" not in moved.products.checksums
-    assert "--force srcs writes them again" in caplog.text
+
+
+def test_products_that_replace_those_of_earlier_stages(fakes, options, caplog):
+    first = run_brick(options())
+    fakes.ran.clear()
+    caplog.clear()
+    caplog.set_level("INFO", logger="legacypipe_lite")
+    run = run_brick(options())
+    assert fakes.ran == ["writecat"] and "again" not in caplog.text
+    assert run.products.checksums == first.products.checksums
+    depth = run.products.path("depth-table")
+    final = depth.read_bytes()
+    fakes.ran.clear()
+    run_brick(options(force=("image_coadds",)))
+    assert fakes.ran == ["image_coadds", "coadds", "writecat"] and depth.read_bytes() == final
+    # Alone, the early coadds may take the place of the final ones ...
+    run_brick(options(force=("image_coadds",), stage=("image_coadds",)))
+    assert depth.read_bytes() != final
+    # ... which come back.
+    fakes.ran.clear()
+    run_brick(options())
+    assert fakes.ran == ["coadds", "writecat"] and depth.read_bytes() == final
+
+
+def test_other_output_directory(fakes, options, tmp_path, caplog):
+    """Stages run again for their files; what takes long only writes them; nothing is made anew because of that."""
+    caplog.set_level("INFO", logger="legacypipe_lite")
+    first = run_brick(options())
+    fakes.ran.clear()
+    other = tmp_path / "other"
+    moved = run_brick(options(outdir=str(other)))
+    assert fakes.ran == [
+        "tims", "refs", "mask_junk", "image_coadds", "srcs", "write fitblobs", "coadds", "writecat"
+    ]  # fmt: skip
+    assert "stage srcs runs again: 1 of its files are not in" in caplog.text
+    assert moved.products.checksums == first.products.checksums
+    assert list(moved.tractor["flux"]) == list(first.tractor["flux"])
+    fakes.ran.clear()
+    caplog.clear()
+    run_brick(options(outdir=str(other)))
+    assert fakes.ran == ["writecat"] and "again" not in caplog.text
+    (other / "metrics/110/all-models-1102p240.fits").write_text("damaged")
+    fakes.ran.clear()
+    run_brick(options(outdir=str(other)))
+    assert fakes.ran == ["write fitblobs", "writecat"]
 
 
 def test_stage_by_stage(fakes, options):

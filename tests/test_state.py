@@ -12,7 +12,7 @@ from legacypipe_lite import state as state_module
 from legacypipe_lite.errors import OutputError, StateError
 from legacypipe_lite.models import Source
 from legacypipe_lite.models.sources import Motion
-from legacypipe_lite.state import dump_value, load_state, load_value, save_state
+from legacypipe_lite.state import FORMAT, dump_value, load_state, load_value, save_state
 from legacypipe_lite.survey import Brick
 from legacypipe_lite.wcs import TanWcs
 
@@ -213,7 +213,7 @@ def test_damaged(path):
 def test_other_format(path, monkeypatch):
     save_state(path, {}, IDENTITY)
     monkeypatch.setattr(state_module, "FORMAT", 99)
-    with pytest.raises(StateError, match="has format 1, not 99"):
+    with pytest.raises(StateError, match=f"has format {FORMAT}, not 99"):
         load_state(path, IDENTITY)
 
 

@@ -30,6 +30,11 @@ class Stage:
         the same way after the stage's pickle was read, both with `parallel.default_threads` set.
     uses : tuple of str
         State items that it also uses where they are there: those of stages that need not come before it.
+    replaces : tuple of str
+        Stages before it whose products it writes anew.
+    write : callable or None
+        ``write(state, options, tools)`` writes its products from what it made, for stages that take too long to run
+        again only because files are lost.
     """
 
     name: str
@@ -39,6 +44,8 @@ class Stage:
     run: Callable
     apply: Callable | None = None
     uses: tuple = ()
+    replaces: tuple = ()
+    write: Callable | None = None
 
 
 @dataclass

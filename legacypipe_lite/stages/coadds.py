@@ -210,4 +210,5 @@ STAGE = Stage(
     ),
     makes=("coadd_table", "maskbits"),
     run=run_coadds,
+    replaces=("image_coadds",),
 )

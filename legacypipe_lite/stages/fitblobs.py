@@ -213,14 +213,7 @@ def _merged(plan, results, failed, state, options, tools):
     regular = np.asarray(fitted.table["regular"], bool)
     types = Counter(s.type for s, keep in zip(fitted.sources, regular) if keep)
     tools.report.counts.update({"sources": int(regular.sum()), "types": dict(types), "blobs fitted": len(results)})
-    header = _header(options)
-    if not options.skip_metrics:
-        cards = [*tools.header(state), *header]
-        jobs = [(_write_blobmap, (fitted.blobmap, state["target"], cards))]
-        if regular.any():
-            jobs.append((_write_all_models, (fitted, bands, options.bands, cards)))
-        tools.products.write_all(jobs, mapper_for(tools, fitted.blobmap.size))
-    return {
+    made = {
         "fit_table": fitted.table,
         "fit_sources": fitted.sources,
         "fit_ivars": fitted.ivars,
@@ -233,8 +226,23 @@ def _merged(plan, results, failed, state, options, tools):
             (state["sources"][row], [int(n) for n in fitted.new_number[blobs] if n >= 0])
             for row, blobs in plan.frozen.items()
         ],
-        "header_fitblobs": header,
+        "header_fitblobs": _header(options),
     }
+    write_fitblobs({**state, **made}, options, tools)
+    return made
+
+
+def write_fitblobs(state, options, tools):
+    """Write the map of blobs and the table of all models."""
+    if options.skip_metrics:
+        return
+    cards = tools.header(state)
+    jobs = [(_write_blobmap, (state["fit_blobmap"], state["target"], cards))]
+    table = state["fit_table"]
+    if np.any(table["regular"]):
+        models = (table, state["fit_models"], list(state["bands"]), options.bands, state["fit_sources"])
+        jobs.append((_write_all_models, (models, cards)))
+    tools.products.write_all(jobs, mapper_for(tools, state["fit_blobmap"].size))
 
 
 def _bailed(plan, failed, detections):
@@ -273,9 +281,9 @@ def _write_blobmap(products, blobmap, target, cards):
     products.write_image("blobmap", blobmap, cards)
 
 
-def _write_all_models(products, fitted, bands, all_bands, cards):
+def _write_all_models(products, models, cards):
     """Write the table of all fitted models."""
-    table = catalog.all_models_table(fitted.table, fitted.models, bands, all_bands, fitted.sources)
+    table = catalog.all_models_table(*models)
     products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
 
 
@@ -308,4 +316,6 @@ STAGE = Stage(
         "frozen_galaxies",
     ),
     run=run_fitblobs,
+    replaces=("image_coadds",),
+    write=write_fitblobs,
 )

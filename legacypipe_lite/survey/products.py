@@ -312,8 +312,8 @@ class OutputTree:
         """
         return self._write_bytes(self.relative(product), (json.dumps(data, indent=1) + "\n").encode())
 
-    def adopt(self, checksums):
-        """Take over the checksums of products that an earlier run wrote.
+    def lost(self, checksums):
+        """Which products of an earlier run are not there any more, or have changed.
 
         Parameters
         ----------
@@ -323,16 +323,12 @@ class OutputTree:
         Returns
         -------
         list of str
-            Those that are not in this output directory any more, or have changed; they are not taken over.
         """
-        lost = []
-        for relative, digest in checksums.items():
-            path = self.outdir / relative
-            if path.is_file() and _file_digest(path) == digest:
-                self.checksums[relative] = digest
-            else:
-                lost.append(relative)
-        return lost
+        return [name for name, digest in checksums.items() if self._digest(name) != digest]
+
+    def _digest(self, relative):
+        path = self.outdir / relative
+        return _file_digest(path) if path.is_file() else None
 
     def write_checksums(self):
         """Write the list of checksums in the form that ``sha256sum -c`` reads; it does not list itself."""
