@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .errors import OutputError
 
-__all__ = ["atomic_file"]
+__all__ = ["atomic_file", "check_writable"]
 
 
 @contextmanager
@@ -48,3 +48,24 @@ def atomic_file(path, sync=False):
             raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_writable(folder):
+    """Find out whether files can be written to a folder, which need not exist yet, without creating anything.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    OutputError
+        If it, or the folder in which it would be made, is not a folder or not writable.
+    """
+    folder = wanted = Path(folder)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write to {wanted}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to {wanted}: no permission to write in {folder}")

@@ -680,14 +680,24 @@ class RunOptions:
         if len(set(self.bands)) != len(self.bands):
             raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
         if self.zoom is not None:
+            if len(self.zoom) != 4:
+                raise UsageError(f"--zoom {self.zoom}: expected X0 X1 Y0 Y1")
             x0, x1, y0, y1 = self.zoom
             if not (x0 < x1 and y0 < y1):
                 raise UsageError(f"--zoom {x0} {x1} {y0} {y1} is empty: need X0 < X1 and Y0 < Y1")
+            if x0 < 0 or y0 < 0 or x1 > self.width or y1 > self.height:
+                raise UsageError(
+                    f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
+                )
+        if self.blobid is not None and not all(part.strip().lstrip("-").isdigit() for part in self.blobid.split(",")):
+            raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
         for flag, names in (
             ("--stage", self.stage),
             ("--force", self.force),
             ("--write-stage", self.write_stage),
         ):
+            if isinstance(names, str):
+                raise UsageError(f"{flag}: expected a list of stages, got {names!r}")
             for name in names:
                 if name not in STAGE_ORDER:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")

@@ -2,14 +2,17 @@
 
 import gc
 import logging
+import os
 import uuid
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import fitsio
 
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
+from .files import check_writable
 from .parallel import run_tasks, stream_tasks
 from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
@@ -219,10 +222,21 @@ class BrickRun:
         last = max(named, key=self._order.index)
         if self._order.index(last) >= self._order.index("wise_forced"):
             WiseFolders.from_options(self.options).check()
+        self._check_late_needs(last)
         started = datetime.now(UTC)
         with collected_warnings() as warnings:
             self._go_to(last, forced, self.frugal)
         self._write_log(run_log(self, self._command, warnings, started))
+
+    def _check_late_needs(self, last):
+        """Look for mistakes that would show only after hours of work."""
+        stages = self._order[: self._order.index(last) + 1]
+        if "fitblobs" in stages and self.options.checkpoint is not None:
+            check_writable(Path(self.options.checkpoint).resolve().parent)
+        if "writecat" in stages and os.environ.get("DUST_DIR"):
+            from .catalog import dust_map_files
+
+            dust_map_files(os.environ["DUST_DIR"])
 
     def stage(self, name, force=False):
         """Run one stage, and those before it that have not run yet, or read them back.

@@ -112,6 +112,7 @@ class CcdImage:
         CalibrationError
             If the PSF or sky model is missing and cannot be made.
         """
+        self._check_numbers()
         with self.open_image() as image_file:
             wcs = self.read_wcs(image_file.header)
             raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
@@ -127,6 +128,13 @@ class CcdImage:
         zpscale = self.flux_scale()
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
+
+    def _check_numbers(self):
+        """Raise an InputError that names a column of the CCD table whose value cannot be true."""
+        for column in ("exptime", "fwhm", "mjd_obs", "width", "height"):
+            value = self.ccd[column]
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"{self.name}: {column} is {value} in the CCD table")
 
     def read_raw(self, image_file, region):
         """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""

@@ -63,6 +63,12 @@ class CcdField:
         return self.wcs.shape
 
 
+def _say_that_one_is_made(ccd, kind, paths, reason):
+    """Log why a calibration is made: a file that is there, but cannot be used, is worth a warning."""
+    level = logging.WARNING if any(path.exists() for path in paths) else logging.INFO
+    logger.log(level, "%s: making the %s model (%s)", ccd.name, kind, reason)
+
+
 def load_psf(ccd):
     """PSF model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
@@ -87,7 +93,7 @@ def load_psf(ccd):
         reason = str(e)
     if options.skip_calibs:
         raise CalibrationError(f"{reason} (none is made: --skip-calibs)")
-    logger.info("%s: making the PSF model (%s)", ccd.name, reason)
+    _say_that_one_is_made(ccd, "PSF", paths, reason)
     region = Region(0, ccd.width, 0, ccd.height)
     catalog = ccd.survey.source_extractor_file(ccd.image_filename, ccd.ccdname)
     with ccd.open_image() as image_file:
@@ -135,7 +141,7 @@ def load_sky(ccd, wcs, psf, scene=None):
         raise CalibrationError(f"{reason} (none is made: --skip-calibs)")
     if scene is None:
         raise CalibrationError(f"{reason}; without reference catalogues none can be made")
-    logger.info("%s: making the sky model (%s)", ccd.name, reason)
+    _say_that_one_is_made(ccd, "sky", paths, reason)
     sky, row = _make_sky(ccd, wcs, psf, scene, template)
     _write(ccd.survey.single_calibration_file("sky", ccd.image_filename, ccd.ccdname), row)
     return sky, (row["legpipev"], row["plver"])

@@ -99,6 +99,9 @@ def load_camera_modules(modules):
     for module in modules:
         try:
             _import(module)
+        except ModuleNotFoundError as e:
+            where = " (not in Python's search path; a file is given as ./mycamera.py)" if e.name == module else ""
+            raise UsageError(f"--camera-module {module}: {e}{where}") from e
         except Exception as e:  # a user's module may fail in any way
             raise UsageError(f"--camera-module {module}: {type(e).__name__}: {e}") from e
 

@@ -3,7 +3,7 @@
 from .all_models import all_models_table
 from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, Column, all_models_columns, tractor_columns
 from .derived import fitbits, ls_id, nearest_neighbor, source_types
-from .dust import EXTINCTION, WISE_EXTINCTION, reddening, transmission
+from .dust import EXTINCTION, WISE_EXTINCTION, dust_map_files, reddening, transmission
 from .format import tractor_table
 from .intermediate import apply_measured_limits, file_form, intermediate_table
 
@@ -14,6 +14,7 @@ __all__ = [
     "all_models_columns",
     "tractor_columns",
     "all_models_table",
+    "dust_map_files",
     "fitbits",
     "ls_id",
     "nearest_neighbor",

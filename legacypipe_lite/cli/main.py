@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import NamedTuple
 
-from .program import run_guarded
+from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["SUBCOMMANDS", "Subcommand", "main"]
 
@@ -41,6 +41,7 @@ SUBCOMMANDS = {
 }
 
 
+@until_the_pipe_is_closed
 def main(argv=None):
     """Run the command.
 

@@ -1,14 +1,16 @@
 """What the commands have in common while they work: log records, signals, and errors that become an exit status."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import wraps
 
 from ..errors import LegacypipeError
 
-__all__ = ["logging_to", "run_guarded", "terminable"]
+__all__ = ["logging_to", "run_guarded", "terminable", "until_the_pipe_is_closed"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +52,27 @@ def run_guarded(work, program, handler, *, verbose=False, debug=False):
             return say("interrupted", 130)
         except SystemExit as end:
             return say("terminated", end.code)
+        except BrokenPipeError:
+            raise  # see `until_the_pipe_is_closed`
         except Exception as error:
             return say(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, error)
+
+
+def until_the_pipe_is_closed(main):
+    """Decorator of a command's main function: it ends with status 1 when who reads its output has enough."""
+
+    @wraps(main)
+    def guarded_main(argv=None):
+        try:
+            status = main(argv)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # Nothing may complain at the end, either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+
+    return guarded_main
 
 
 @contextmanager
@@ -74,7 +95,7 @@ def logging_to(handler, level):
 
 @contextmanager
 def terminable():
-    """Let SIGTERM end the program in an orderly way: workers are ended, half-written files removed."""
+    """Let SIGTERM and SIGHUP end the program in an orderly way: workers are ended, half-written files removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -82,8 +103,14 @@ def terminable():
     def stop(number, frame):
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # With nohup, SIGHUP is ignored, and stays so.
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in numbers:
+            signal.signal(number, before[number])

@@ -8,7 +8,7 @@ import sys
 
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
-from .program import run_guarded
+from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["main", "make_parser", "parse_options"]
 
@@ -49,6 +49,7 @@ _METAVARS = {
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+@until_the_pipe_is_closed
 def main(argv=None):
     """Run the command.
 

@@ -143,13 +143,17 @@ def _set_fit_columns(columns, pairs, nbands):
 def _stacked(tables):
     """Tables (dictionaries of columns) one below the other; columns that one lacks are zeros there."""
     lengths = [len(next(iter(t.values()), ())) for t in tables]
-    tables = [(t, n) for t, n in zip(tables, lengths) if n] or list(zip(tables, lengths))[:1]
     out = {}
-    for name in dict.fromkeys(name for t, _ in tables for name in t):
-        have = [np.asarray(t[name]) for t, _ in tables if name in t]
+    for name in dict.fromkeys(name for t in tables for name in t):
+        # Tables without rows say how a column looks only if no other does.
+        have = [np.asarray(t[name]) for t, n in zip(tables, lengths) if n and name in t]
+        have = have or [np.asarray(t[name]) for t in tables if name in t]
         dtype, shape = np.result_type(*have), have[0].shape[1:]
         out[name] = np.concatenate(
-            [np.asarray(t[name], dtype) if name in t else np.zeros((n, *shape), dtype) for t, n in tables]
+            [
+                np.asarray(t[name], dtype) if n and name in t else np.zeros((n, *shape), dtype)
+                for t, n in zip(tables, lengths)
+            ]
         )
     return out
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..bits import band_suffix
 from ..cameras import UnusableImage, camera_class, load_camera_modules
 from ..cameras.extent import covering_region
-from ..errors import InputError, NothingToDo, WorkerError
+from ..errors import InputError, LegacypipeError, NothingToDo, WorkerError
 from ..survey import Brick, find_brick, parse_radec, read_ccds
 from ..survey.ccds import good_ccds, touching
 from ..wcs import TanWcs, target_wcs
@@ -111,9 +111,14 @@ def _choose(files, target, options):
     if len(ccds) == 0:
         raise NothingToDo("No CCDs touching brick")
     logger.info("%d CCDs may touch the brick", len(ccds))
+    known = sorted({str(band) for band in ccds["filter"]})
+    number = len(ccds)
     ccds = ccds[good_ccds(ccds, options.bands, options.min_mjd, options.max_mjd)]
     if len(ccds) == 0:
-        raise NothingToDo("No photometric CCDs touching brick.")
+        raise NothingToDo(
+            f"No photometric CCDs touching brick. There are {number} CCDs in bands {','.join(known)}; none of them is"
+            f" in bands {','.join(options.bands)}, has passed the cuts, and is in the MJD range"
+        )
     return ccds
 
 
@@ -147,6 +152,11 @@ def _read_ccd(reader, row):
         return _Failure(str(e), "outside" if e.expected else "empty")
     except InputError as e:
         return _Failure(str(e), "damaged")
+    except LegacypipeError:
+        raise
+    except Exception as e:  # such as a mistake in a user's camera class
+        name = f"{row['image_filename']} {row['ccdname']} (camera {row['camera']})"
+        raise LegacypipeError(f"{name}: internal error: {type(e).__name__}: {e} (--debug shows where)") from e
     if reader.injection is not None:
         reader.injection.add_to(tim)
     return tim

@@ -1,6 +1,5 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,7 +168,7 @@ def parse_radec(ra, dec):
     """
     ra_deg = _angle(ra, 15.0)
     dec_deg = _angle(dec, 1.0)
-    if ra_deg is None or dec_deg is None or not math.isfinite(ra_deg) or not abs(dec_deg) <= 90:
+    if ra_deg is None or dec_deg is None or not abs(ra_deg) <= 360 or not abs(dec_deg) <= 90:
         raise UsageError(f"--radec {ra} {dec}: give degrees, or hh:mm:ss and dd:mm:ss, with Dec within -90 to 90")
     return ra_deg % 360.0, dec_deg
 

@@ -182,10 +182,26 @@ def touching(ccds, target_wcs, margin=EDGE_MARGIN):
     keep = np.zeros(len(ccds), bool)
     w, h = target_wcs.width, target_wcs.height
     target = [(-0.5, -0.5), (w - 0.5, -0.5), (w - 0.5, h - 0.5), (-0.5, h - 0.5)]
+    senseless = _without_position(ccds)
+    if senseless.any():
+        first = ccds[np.flatnonzero(senseless)[0]]
+        logger.warning(
+            "%d CCDs have no position or size in the CCD table and are not used, the first is %s %s",
+            senseless.sum(),
+            str(first["image_filename"]).strip(),
+            str(first["ccdname"]).strip(),
+        )
     for i, footprint in enumerate(_footprints(ccds, target_wcs, margin)):
-        if np.all(np.isfinite(footprint)):
+        if not senseless[i] and np.all(np.isfinite(footprint)):
             keep[i] = polygons_overlap(footprint, target)
     return keep
+
+
+def _without_position(ccds):
+    """CCDs whose place on the sky cannot be told from the table; bool (rows,)."""
+    names = ("crval1", "crval2", "crpix1", "crpix2", "cd1_1", "cd1_2", "cd2_1", "cd2_2")
+    finite = np.all([np.isfinite(np.asarray(ccds[name], float)) for name in names], axis=0)
+    return ~finite | (np.asarray(ccds["width"]) <= 0) | (np.asarray(ccds["height"]) <= 0)
 
 
 def _footprints(ccds, target_wcs, margin):

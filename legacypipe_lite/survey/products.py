@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +16,7 @@ from typing import NamedTuple
 import fitsio
 import numpy as np
 
-from ..errors import OutputError
-from ..files import atomic_file
+from ..files import atomic_file, check_writable
 
 __all__ = ["OutputTree", "PRODUCTS", "tile_size"]
 
@@ -164,13 +162,7 @@ class OutputTree:
         OutputError
             If the output directory, or the folder in which it would be made, is not a folder or not writable.
         """
-        folder = self.outdir
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        if not folder.is_dir():
-            raise OutputError(f"cannot write to {self.outdir}: {folder} is not a folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"cannot write to {self.outdir}: no permission to write in {folder}")
+        check_writable(self.outdir)
 
     def write_image(self, product, image, cards=(), *, band=None, primary_cards=()):
         """Write one image product: an empty primary HDU, then the image, compressed as the product asks.

@@ -90,6 +90,40 @@ def test_no_such_brick(field):
     one_line(err, "9999p999")
 
 
+def test_no_ccds_in_the_bands(field):
+    status, out, _ = field.run("--bands", "i,Y")
+    assert status == 0
+    assert (
+        "nothing to do: No photometric CCDs touching brick. There are 6 CCDs in bands g,r,z; none of them is in" in out
+    )
+    assert "bands i,Y" in out
+
+
+@pytest.mark.parametrize("zoom", ["-10 50 1725 1875", "1725 1875 1725 99999"])
+def test_zoom_out_of_the_target(field, zoom):
+    status, _, err = field.run(zoom=["--zoom", *zoom.split()])
+    assert status == 1
+    one_line(err, f"--zoom {zoom} reaches out of the target of 3600 x 3600 pixels")
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [("DUST_DIR", "maps/SFD_dust_4096_ngp.fits is missing"), ("WISE_PSF_DIR", "no such directory")],
+)
+def test_what_is_needed_late_is_looked_for_early(field, monkeypatch, variable, message):
+    monkeypatch.setenv(variable, str(field.root / "nowhere"))
+    status, out, err = field.run(stage="writecat")
+    assert status == 1 and "stage tims" not in out
+    one_line(err, message)
+
+
+def test_checkpoint_that_cannot_be_written(field):
+    (field.root / "file").write_text("")
+    status, out, err = field.run("--checkpoint", str(field.root / "file" / "blobs"), stage="fitblobs")
+    assert status == 1 and "stage tims" not in out
+    one_line(err, "file is not a folder")
+
+
 def test_no_such_survey(field):
     status, _, err = field.run("--survey-dir", str(field.root / "nowhere"))
     assert status == 1

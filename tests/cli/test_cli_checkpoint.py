@@ -105,6 +105,13 @@ def test_bail_out(testdata, tmp_path, undisturbed):
     assert os.path.getsize(checkpoint) == size
 
 
+def test_bail_out_before_anything_was_fitted(testdata, tmp_path):
+    bail = subprocess.run(**_command(testdata, tmp_path, "-F", "-n", "--bail-out"), capture_output=True, text=True)
+    assert bail.returncode == 0, bail.stdout + bail.stderr
+    catalogue = _catalogue(tmp_path)
+    assert len(catalogue) and np.all(np.char.strip(catalogue["ref_cat"].astype(str)) != "")
+
+
 @pytest.mark.parametrize("threads", ["2", "3"])
 def test_threads_do_not_change_the_catalogue(testdata, tmp_path, undisturbed, threads):
     subprocess.run(**_command(testdata, tmp_path, "-F", "-n", "--threads", threads), check=True, capture_output=True)

@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -44,13 +46,30 @@ def test_debug_shows_where(caplog):
     assert "in work" in caplog.text and "Traceback" in caplog.text
 
 
-def test_termination_has_the_status_of_the_signal(capsys):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_termination_has_the_status_of_the_signal(number, status, capsys):
     def work():
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         signal.pause()
 
-    assert guarded(work) == 143
+    assert guarded(work) == status
     assert capsys.readouterr().err == "program: terminated\n"
+
+
+def test_hangups_stay_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guarded(lambda: os.kill(os.getpid(), signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_reader_that_has_enough():
+    command = f"{sys.executable} -m legacypipe_lite.cli.runbrick --list-stages | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    module = subprocess.run([sys.executable, "-m", "legacypipe_lite", "--help"], capture_output=True, text=True)
+    assert module.returncode == 0 and "simulate" in module.stdout
 
 
 def test_termination_is_orderly():

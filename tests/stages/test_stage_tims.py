@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_ccds import BRICK, DEC, RA, SyntheticSurvey
 
-from legacypipe_lite.errors import InputError, NoSuchBrickError, NothingToDo, UsageError, WorkerError
+from legacypipe_lite.errors import InputError, LegacypipeError, NoSuchBrickError, NothingToDo, UsageError, WorkerError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.parallel import run_tasks
 from legacypipe_lite.stages.base import Report, Tools
@@ -342,6 +342,29 @@ def test_camera_module(survey, tmp_path, monkeypatch):
     assert made["tims"][0].zpscale == pytest.approx(10**1.8)
     with pytest.raises(UsageError, match="--camera-module"):
         run(survey.options(camera_module=("no_such_module",)))
+    with pytest.raises(UsageError, match=r"No module named 'lsst_camera' .*a file is given as ./mycamera.py"):
+        run(survey.options(camera_module=("lsst_camera",)))
+
+
+def test_mistake_in_a_camera_class(survey, tmp_path, monkeypatch):
+    from legacypipe_lite.cameras import registry
+
+    monkeypatch.setattr(registry, "_registered", {})
+    module = tmp_path / "wrong_camera.py"
+    module.write_text(
+        "from legacypipe_lite.cameras import DecamImage, register_camera\n"
+        "class WrongImage(DecamImage):\n"
+        "    def zeropoint(self):\n"
+        "        return {}['boo']\n"
+        "register_camera('wrong', WrongImage)\n"
+    )
+    row = survey.add_ccd(camera="wrong")
+    for threads in (1, 2):
+        with pytest.raises(LegacypipeError) as caught:
+            run(survey.write().options(camera_module=(str(module),)), threads=threads)
+        assert f"{row['image_filename']} {row['ccdname']} (camera wrong): internal error: KeyError: 'boo'" in str(
+            caught.value
+        )
 
 
 def test_memory_limit(survey):

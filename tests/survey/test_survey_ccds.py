@@ -129,6 +129,13 @@ def test_touching_and_its_margin():
     np.testing.assert_array_equal(touching(ccds, TARGET), [1, 1, 1, 0, 1, 0])
 
 
+@pytest.mark.parametrize(("column", "value"), [("crval1", np.nan), ("cd1_1", np.inf), ("width", -5), ("height", 0)])
+def test_ccds_without_a_position_are_named(column, value, caplog):
+    keep = touching(table(row(), row(ccdname="S7", **{column: value}), row()), TARGET)
+    assert list(keep) == [True, False, True]
+    assert "1 CCDs have no position or size" in caplog.text and "S7" in caplog.text
+
+
 def test_touching_behind_the_sphere():
     ccds = table(row(crval1=RA + 180, crval2=-DEC))
     assert not touching(ccds, TARGET).any()

@@ -10,9 +10,9 @@ import pytest
 from astropy.table import Table
 from PIL import Image
 
+from legacypipe_lite import files
 from legacypipe_lite.errors import OutputError
 from legacypipe_lite.survey import OutputTree
-from legacypipe_lite.survey import products as products_module
 from legacypipe_lite.survey.products import PRODUCTS, tile_size
 
 
@@ -251,7 +251,7 @@ def test_check_writable(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file is not a folder"):
         OutputTree(tmp_path / "file" / "out", "1102p240").check_writable()
-    monkeypatch.setattr(products_module.os, "access", lambda *args: False)
+    monkeypatch.setattr(files.os, "access", lambda *args: False)
     with pytest.raises(OutputError, match="no permission to write"):
         OutputTree(tmp_path / "out", "1102p240").check_writable()
 
