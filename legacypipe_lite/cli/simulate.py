@@ -49,7 +49,7 @@ def add_arguments(parser):
     how.add_argument("--cameras", type=_names, default=default.cameras, metavar="C,C", help="decam, mosaic, 90prime")
     how.add_argument("--bands", type=_names, default=default.bands, metavar="B,B", help="of g, r, i, z")
     how.add_argument("--exposures", type=int, default=default.exposures, metavar="N", help="per camera and band")
-    how.add_argument("--depth", type=float, default=default.depth, metavar="MAG", help="deeper than usual by this, magnitudes")
+    how.add_argument("--depth", type=float, default=default.depth, metavar="MAG", help="deeper than usual by so much")
     how.add_argument("--seeing", type=float, metavar="ARCSEC", help="median FWHM (default: usual for the camera)")
     text = "; ".join(f"{name}: {meaning}" for name, meaning in ARTEFACTS.items())
     how.add_argument(
