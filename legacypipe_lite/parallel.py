@@ -6,7 +6,6 @@ time, in order, to whichever worker is free. A worker that dies is noticed at on
 """
 
 import ctypes
-import gc
 import logging
 import logging.handlers
 import multiprocessing
@@ -17,7 +16,6 @@ import signal
 import sys
 import traceback
 from collections import deque
-from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 from .errors import WorkerError
@@ -30,10 +28,6 @@ logger = logging.getLogger(__name__)
 #: Signals that mean a crash in compiled code. Such a task would take the main process along.
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 _JOIN_SECONDS = 5.0
-
-#: Python's search for garbage in cycles, which the tasks do not make, starts after so many new objects: it goes
-#: through all results so far, and in workers it would copy memory that they share.
-_COLLECTOR_THRESHOLDS = (100_000, 50, 50)
 
 _worker_peak_memory = 0
 
@@ -73,12 +67,11 @@ def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label=
     tasks = list(tasks)
     threads = min(threads, len(tasks))
     collector = _Collector(len(tasks), on_result, label, progress)
-    with _rare_garbage_collection():
-        if threads <= 1 or multiprocessing.current_process().daemon:
-            for index, task in enumerate(tasks):
-                collector.add(index, function(shared, task))
-        else:
-            _Pool(function, shared, threads, label).run(tasks, collector)
+    if threads <= 1 or multiprocessing.current_process().daemon:
+        for index, task in enumerate(tasks):
+            collector.add(index, function(shared, task))
+    else:
+        _Pool(function, shared, threads, label).run(tasks, collector)
     return collector.results
 
 
@@ -120,17 +113,6 @@ def take_worker_peak_memory():
     global _worker_peak_memory
     peak, _worker_peak_memory = _worker_peak_memory, 0
     return peak
-
-
-@contextmanager
-def _rare_garbage_collection():
-    """Context manager within which Python searches for garbage in cycles less often."""
-    before = gc.get_threshold()
-    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class _Collector:
@@ -386,7 +368,6 @@ def _worker_main(connection, function, shared, inherited, parent):
     signal.signal(signal.SIGTERM, _leave)
     _die_with_parent(parent)
     _forward_log(connection)
-    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     while True:
         try:
             message = connection.recv()

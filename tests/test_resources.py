@@ -1,9 +1,11 @@
+import gc
+
 import numpy as np
 import pytest
 
 from legacypipe_lite import resources
 from legacypipe_lite.parallel import run_tasks
-from legacypipe_lite.resources import measure
+from legacypipe_lite.resources import measure, rare_garbage_collection
 
 
 def burn(shared, task):
@@ -48,3 +50,11 @@ def test_without_the_proc_file_system(monkeypatch):
     with measure() as usage:
         burn(None, 1)
     assert usage.peak_memory > 1e6
+
+
+def test_rare_garbage_collection():
+    before = gc.get_threshold()
+    with pytest.raises(ValueError), rare_garbage_collection():
+        assert gc.get_threshold()[0] > before[0]
+        raise ValueError
+    assert gc.get_threshold() == before

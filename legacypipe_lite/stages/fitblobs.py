@@ -12,6 +12,7 @@ from ..fitting import BlobContext, BlobResult, BlobTask, Detector, FitOptions, f
 from ..fitting.checkpoint import Checkpoint, fingerprint
 from ..fitting.merge import merge_results
 from ..reference import mask_map
+from ..resources import rare_garbage_collection
 from .base import Stage, mapper_for, version_card
 
 __all__ = ["STAGE"]
@@ -187,7 +188,8 @@ def _fit_all(plan, context, state, options, tools):
             checkpoint.append(result)
 
     try:
-        results = tools.map(fit_blob, waiting, shared=context, label="blobs", on_result=finished)
+        with rare_garbage_collection():
+            results = tools.map(fit_blob, waiting, shared=context, label="blobs", on_result=finished)
     finally:
         if checkpoint is not None:
             checkpoint.close()
