@@ -76,7 +76,7 @@ def edge_ramp(n):
     return ((t - t[0]) / (t[-1] - t[0]))[1:-1].astype(np.float32)
 
 
-def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, threads=1):
+def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, pixels=None, threads=1):
     """Matched-filter images with Gaussian PSFs and sum them on a target grid.
 
     Each image D (masked pixels 0) becomes ``G(D) / p^2`` with weight ``G(p^2 / sig1^2)``, where G is the
@@ -95,8 +95,8 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
         Weights fall to zero over this many pixels at the edges of every image.
     nsatur : int, optional
         A target pixel is saturated if at least this many images are, or all of them; default: if any is.
-    maps : sequence of PixelMap or None, optional
-        Image by image, ``PixelMap.build(target_wcs, image.wcs)`` if at hand.
+    pixels : numpy.ndarray of int32, shape (images, H, W), optional
+        Image by image, the flat index of the nearest image pixel of every target pixel (-1: none), if at hand.
     threads : int
         Images filtered at a time. The result does not depend on it.
 
@@ -120,13 +120,13 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, maps=None, t
         np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16),
     )
     ramp = edge_ramp(taper)
-    if maps is None:
+    if pixels is None:
         chosen = [image for image in images if image.band in bands]
         _stack_in_strips(sums, chosen, bands, target_wcs, ramp, max(1, int(threads)))
     else:
-        for image, pixel_map in zip(images, maps):
-            if pixel_map is not None and image.band in bands:
-                _stack_mapped(sums, image, pixel_map, bands.index(image.band), ramp)
+        for image, nearest in zip(images, pixels):
+            if image.band in bands:
+                _stack_mapped(sums, image, nearest, bands.index(image.band), ramp)
     for detmap, detiv in zip(sums.detmap, sums.detiv):
         rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, detmap, detiv)
     if nsatur is None:
@@ -156,13 +156,13 @@ def _filtered(image, ramp):
     return kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
 
 
-def _stack_mapped(sums, image, pixel_map, band, ramp):
-    """Add one image whose map is at hand."""
-    where = (pixel_map.ix, pixel_map.iy, pixel_map.y0, pixel_map.x0)
-    kernels.add_filtered(*_filtered(image, ramp), *where, sums.detmap[band], sums.detiv[band])
-    if image.dq is not None:
-        total = sums.total[band] if sums.total.size else np.zeros_like(sums.saturated[band])
-        kernels.add_saturation(np.ascontiguousarray(image.dq), bits.DQ_SATURATED, *where, sums.saturated[band], total)
+def _stack_mapped(sums, image, nearest, band, ramp):
+    """Add one image whose pixels are known."""
+    flux, weight = _filtered(image, ramp)
+    dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
+    kernels.add_filtered(
+        flux.ravel(), weight.ravel(), dq.ravel(), bits.DQ_SATURATED, nearest, *(maps[band] for maps in sums)
+    )
 
 
 def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):

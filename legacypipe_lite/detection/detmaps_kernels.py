@@ -15,7 +15,6 @@ __all__ = [
     "filter_image",
     "add_filtered",
     "add_filtered_rows",
-    "add_saturation",
     "normalize_rows",
 ]
 
@@ -85,37 +84,34 @@ def filter_image(image, inverr, sig1, sigma, weights, ramp):
 
 
 @njit(cache=True)
-def add_filtered(flux, weight, ix, iy, y0, x0, numerator, weight_sum):
-    """Add a filtered image to its band's sums on the target grid.
+def add_filtered(flux, weight, dq, bits, nearest, numerator, weight_sum, saturated, total):
+    """Add a filtered image to its band's sums on a small target grid, and count saturated pixels.
 
     Parameters
     ----------
-    flux, weight : float32 (h, w)
-    ix, iy : int32
-        Image pixel of each pixel of a box of the target, -1 = none.
-    y0, x0 : int
-        Origin of the box in the target.
+    flux, weight : float32 (pixels,)
+    dq : uint16 (pixels,) or (0,)
+        Data-quality bits, if the image has any.
+    bits : int
+        Those of saturated pixels.
+    nearest : int32 (H, W)
+        Image pixel of each pixel of the target, -1 = none.
     numerator, weight_sum : float32 (H, W)
         Changed: sum of weight x flux, and of weight.
+    saturated, total : int16 (H, W)
+        Changed: number of images that are saturated, and of images; `total` may be (0, 0).
     """
-    for i in range(ix.shape[0]):
-        for j in range(ix.shape[1]):
-            x = ix[i, j]
-            if x >= 0:
-                y = iy[i, j]
-                numerator[y0 + i, x0 + j] += weight[y, x] * flux[y, x]
-                weight_sum[y0 + i, x0 + j] += weight[y, x]
-
-
-@njit(cache=True)
-def add_saturation(dq, bits, ix, iy, y0, x0, saturated, total):
-    """Count the images, and those whose nearest pixel has one of `bits` set, per target pixel."""
-    for i in range(ix.shape[0]):
-        for j in range(ix.shape[1]):
-            if ix[i, j] >= 0:
-                total[y0 + i, x0 + j] += 1
-                if dq[iy[i, j], ix[i, j]] & bits:
-                    saturated[y0 + i, x0 + j] += 1
+    for i in range(nearest.shape[0]):
+        for j in range(nearest.shape[1]):
+            k = nearest[i, j]
+            if k < 0:
+                continue
+            numerator[i, j] += weight[k] * flux[k]
+            weight_sum[i, j] += weight[k]
+            if dq.size > 0 and (dq[k] & bits) != 0:
+                saturated[i, j] += 1
+            if total.size > 0:
+                total[i, j] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -199,7 +199,7 @@ class _Blob:
         """Detection maps of flat images on the blob's grid."""
         detector = self.context.detector
         images = [_MapImage(c, self.images.view(data, i)) for i, c in enumerate(self.images.cutouts)]
-        return detector.detection_maps(images, self.wcs, self.context.bands, maps=self.images.target_maps())
+        return detector.detection_maps(images, self.wcs, self.context.bands, pixels=self.images.target_pixels())
 
     def _segment(self, entries):
         """Segmentation map: which source each pixel of the blob belongs to."""

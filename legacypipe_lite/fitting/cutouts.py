@@ -25,7 +25,7 @@ def cut_tims(context, box):
     Returns
     -------
     list of Cutout
-        `image` and `inverr` are copies.
+        `image` and `inverr` are views of the tims.
     """
     x0, y0, w, h = box
     corners = np.array([x0, x0, x0 + w, x0 + w]), np.array([y0, y0 + h, y0 + h, y0])
@@ -40,8 +40,8 @@ def cut_tims(context, box):
                 name=tim.name,
                 band=tim.band,
                 band_index=context.bands.index(tim.band),
-                image=tim.image[part].copy(),
-                inverr=tim.inverr[part].copy(),
+                image=tim.image[part],
+                inverr=tim.inverr[part],
                 dq=tim.dq[part],
                 wcs=tim.wcs.subimage(xa, ya, width, height),
                 psf=tim.psf.subimage(xa, ya),

@@ -7,7 +7,6 @@ import numpy as np
 from ..models import frames_kernels
 from ..models.frames import PsfSpectra
 from ..models.render import Patches, render_patches
-from ..wcs import PixelMap
 from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
 
@@ -117,37 +116,42 @@ class BlobImages:
         self.blob_wcs = blob_wcs
         self.mask = mask
         self.nbands = nbands
-        self.cutouts, pixels = [], []
-        for cutout in cutouts:
-            blob_pixel = _blob_pixels(cutout.wcs, blob_wcs)
-            if blob_pixel is None:
-                continue
-            inside = np.zeros(cutout.image.shape, bool)
-            ok = blob_pixel >= 0
-            inside[ok] = mask.ravel()[blob_pixel[ok]]
-            if not inside.any():
-                continue
-            cutout.inverr = np.where(inside, cutout.inverr, np.float32(0))
-            self.cutouts.append(cutout)
-            pixels.append(blob_pixel)
-        cutouts = self.cutouts
-        self.n = len(cutouts)
-        self.band = np.array([c.band_index for c in cutouts], np.int64)
-        self.height = np.array([c.image.shape[0] for c in cutouts], np.int64)
-        self.width = np.array([c.image.shape[1] for c in cutouts], np.int64)
-        sizes = self.height * self.width
-        self.offset = np.concatenate([[0], np.cumsum(sizes)])[: self.n].astype(np.int64)
-        self.data = _flat([c.image for c in cutouts], np.float32)
-        self.inverr = _flat([c.inverr for c in cutouts], np.float32)
-        self.blob_pixel = _flat(pixels, np.int32)
-        self.mjd = np.array([c.mjd_tai for c in cutouts])
-        self.packed = np.array([c.wcs.pack() for c in cutouts]).reshape(self.n, PACKED_SIZE)
+        self._lay_out(cutouts)
+        seen = kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+        if not seen.all():
+            self._lay_out([c for c, has_pixels in zip(self.cutouts, seen) if has_pixels])
+            kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+        for i, cutout in enumerate(self.cutouts):
+            cutout.inverr = self.view(self.inverr, i)
+        self.band = np.array([c.band_index for c in self.cutouts], np.int64)
+        self.mjd = np.array([c.mjd_tai for c in self.cutouts])
         self.header_cinv = None
         if shape_jacobian == "header":
-            self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in cutouts]).reshape(self.n, 4)
+            self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in self.cutouts])
+            self.header_cinv = self.header_cinv.reshape(self.n, 4)
         self._set_psfs()
         self._star_positions = {}
-        self._target_maps = None
+        self._target_pixels = None
+
+    def _lay_out(self, cutouts):
+        """Flat arrays of the cut-outs' pixels, and where each of them is."""
+        self.cutouts = cutouts
+        self.n = len(cutouts)
+        self.height = np.array([c.image.shape[0] for c in cutouts], np.int64)
+        self.width = np.array([c.image.shape[1] for c in cutouts], np.int64)
+        ends = np.cumsum(self.height * self.width)
+        self.offset = ends - self.height * self.width
+        total = int(ends[-1]) if self.n else 0
+        self.data, self.inverr = np.empty(total, np.float32), np.empty(total, np.float32)
+        self.blob_pixel = np.empty(total, np.int32)
+        for i, cutout in enumerate(cutouts):
+            self.view(self.data, i)[:] = cutout.image
+            self.view(self.inverr, i)[:] = cutout.inverr
+        self.packed = np.array([c.wcs.pack() for c in cutouts]).reshape(self.n, PACKED_SIZE)
+
+    def _geometry(self):
+        """Packed WCS and sizes of images and blob, for kernels."""
+        return self.packed, self.height, self.width, self.blob_wcs.pack(), self.mask.shape[0], self.mask.shape[1]
 
     def _set_psfs(self):
         limit = self.CONSTANT_PSF_SIZE
@@ -167,11 +171,18 @@ class BlobImages:
         o, h, w = self.offset[i], self.height[i], self.width[i]
         return flat[o : o + h * w].reshape(h, w)
 
-    def target_maps(self):
-        """`PixelMap` of the blob grid onto each image (made once)."""
-        if self._target_maps is None:
-            self._target_maps = [PixelMap.build(self.blob_wcs, c.wcs) for c in self.cutouts]
-        return self._target_maps
+    def target_pixels(self):
+        """Nearest pixel of each image for every pixel of the blob's box (made once).
+
+        Returns
+        -------
+        numpy.ndarray of int32, shape (n, H, W)
+            Flat index within the image; -1: none.
+        """
+        if self._target_pixels is None:
+            self._target_pixels = np.empty((self.n, *self.mask.shape), np.int32)
+            kernels.pixels_of_blob(*self._geometry(), self._target_pixels.reshape(self.n, -1))
+        return self._target_pixels
 
     def total_pixels(self):
         """Number of unmasked pixels of all images."""
@@ -293,21 +304,3 @@ class BlobImages:
             windows.index, windows.window, windows.offset, windows.data, windows.inverr, self.band, background, chi2
         )
         return chi2
-
-
-def _flat(arrays, dtype):
-    if not arrays:
-        return np.zeros(0, dtype)
-    return np.concatenate([np.ascontiguousarray(a, dtype).ravel() for a in arrays])
-
-
-def _blob_pixels(image_wcs, blob_wcs):
-    """Flat index of the nearest blob pixel for every pixel of an image (-1: none); None without overlap."""
-    pixel_map = PixelMap.build(image_wcs, blob_wcs)
-    if pixel_map is None:
-        return None
-    # The map counts positions down to -1.5 as pixel 0, as coadds want it; here they are outside the blob.
-    inside = pixel_map.valid & (pixel_map.fx >= -0.5) & (pixel_map.fy >= -0.5)
-    out = np.full(image_wcs.shape, -1, np.int32)
-    out[pixel_map.box] = np.where(inside, pixel_map.iy * blob_wcs.width + pixel_map.ix, -1)
-    return out

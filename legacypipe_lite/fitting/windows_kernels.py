@@ -3,6 +3,55 @@
 import numpy as np
 from numba import njit
 
+from ..wcs.grid_kernels import fill_nearest
+
+
+@njit(cache=True)
+def pixels_in_blob(packed, height, width, packed_blob, blob_height, blob_width, mask, offset, inverr, blob_pixel):
+    """Where the images' pixels are in the blob; those outside of it are masked.
+
+    Parameters
+    ----------
+    packed : float64 (n, PACKED_SIZE); height, width : int64 (n,)
+        Packed WCS and size of the images.
+    packed_blob, blob_height, blob_width
+        The same of the blob's bounding box.
+    mask : bool (blob pixels,)
+    offset : int64 (n,)
+        Start of each image in the flat arrays.
+    inverr : float32
+        Flat inverse errors: set to 0 outside the blob.
+    blob_pixel : int32
+        Out: flat index of the nearest pixel of the box, or -1.
+
+    Returns
+    -------
+    bool (n,)
+        Which images have a pixel in the blob.
+    """
+    seen = np.zeros(offset.size, np.bool_)
+    for i in range(offset.size):
+        part = slice(offset[i], offset[i] + height[i] * width[i])
+        pixels, errors = blob_pixel[part], inverr[part]
+        # Outside of the blob is what the maps of coadds would take for its rim.
+        fill_nearest(packed[i], packed_blob, width[i], height[i], blob_width, blob_height, False, pixels)
+        for j in range(pixels.size):
+            if pixels[j] >= 0 and mask[pixels[j]]:
+                seen[i] = True
+            else:
+                errors[j] = np.float32(0.0)
+    return seen
+
+
+@njit(cache=True)
+def pixels_of_blob(packed, height, width, packed_blob, blob_height, blob_width, out):
+    """Flat index of each image's nearest pixel, or -1, for all pixels of the blob's box.
+
+    Parameters are as `pixels_in_blob`; `out` is int32 (n, blob_height * blob_width).
+    """
+    for i in range(out.shape[0]):
+        fill_nearest(packed_blob, packed[i], blob_width, blob_height, width[i], height[i], True, out[i])
+
 
 @njit(cache=True)
 def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, window, npix):

@@ -8,7 +8,21 @@ from numba import njit
 
 from .projection_kernels import packed_pixel_to_sky, packed_sky_to_pixel
 
-__all__ = ["GridArrays", "exact_nodes", "lagrange_weights", "row_positions", "nearest_of_row", "fill_maps"]
+__all__ = [
+    "GridArrays",
+    "plan_box",
+    "make_grid",
+    "exact_nodes",
+    "lagrange_weights",
+    "row_positions",
+    "nearest_of_row",
+    "fill_maps",
+    "fill_nearest",
+]
+
+#: Spacing of the grid, and margin around the corners of the input image [pixel of the output image].
+GRID_STEP = 25
+GRID_MARGIN = 12
 
 #: Columns that are done together, so that what they need of a turned image stays in the processor's cache.
 BLOCK = 256
@@ -43,6 +57,85 @@ class GridArrays(NamedTuple):
     rounded: bool
     in_width: int
     in_height: int
+
+
+@njit(cache=True, nogil=True)
+def plan_box(out_packed, in_packed, out_width, out_height, in_width, in_height):
+    """The part of an output image that an input image covers.
+
+    Parameters
+    ----------
+    out_packed, in_packed : float64
+        Packed WCS of output and input image.
+    out_width, out_height, in_width, in_height : int
+
+    Returns
+    -------
+    overlap : bool
+    rounded : bool
+        See `GridArrays`.
+    xlo, xhi, ylo, yhi : int
+        First and last column and row of the rectangle.
+    """
+    nothing = (False, False, 0, -1, 0, -1)
+    left, right, bottom, top = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(4):
+        x = in_width - 1.0 if k >= 2 else 0.0
+        y = in_height - 1.0 if k == 1 or k == 2 else 0.0
+        ra, dec = packed_pixel_to_sky(in_packed, x, y)
+        a, b = packed_sky_to_pixel(out_packed, ra, dec)
+        if not (math.isfinite(a) and math.isfinite(b)):
+            return nothing
+        left, right, bottom, top = min(left, a), max(right, a), min(bottom, b), max(top, b)
+    x0, x1, y0, y1 = int(np.rint(left)), int(np.rint(right)), int(np.rint(bottom)), int(np.rint(top))
+    xlo, xhi = max(0, x0 - GRID_MARGIN), min(out_width - 1, x1 + GRID_MARGIN)
+    ylo, yhi = max(0, y0 - GRID_MARGIN), min(out_height - 1, y1 + GRID_MARGIN)
+    if xlo > xhi or ylo > yhi:
+        return nothing
+    rounded = math.ceil((xhi - xlo) / GRID_STEP) + 1 > 3 and math.ceil((yhi - ylo) / GRID_STEP) + 1 > 3
+    if not rounded:
+        # Small boxes have no margin, and positions are not rounded to float32. A grid, padded so that it has an
+        # extent, gives them to 1e-9 pixel.
+        xlo, xhi = max(0, x0), min(out_width - 1, x1)
+        ylo, yhi = max(0, y0), min(out_height - 1, y1)
+        if xlo > xhi or ylo > yhi:
+            return nothing
+    return True, rounded, xlo, xhi, ylo, yhi
+
+
+@njit(cache=True, nogil=True)
+def _nodes(lo, hi, rounded):
+    """First node, spacing and number of nodes of a grid over the pixels lo ... hi."""
+    first, last = float(lo), float(hi)
+    if not rounded:
+        first, last = first - 2.0, last + 2.0
+    n = max(int(math.ceil((last - first) / GRID_STEP)) + 1, 4)
+    return first, (last - first) / (n - 1), n
+
+
+@njit(cache=True, nogil=True)
+def make_grid(out_packed, in_packed, in_width, in_height, rounded, xlo, xhi, ylo, yhi):
+    """`GridArrays` of the rectangle that `plan_box` found; parameters are as there."""
+    lo_x, step_x, nx = _nodes(xlo, xhi, rounded)
+    lo_y, step_y, ny = _nodes(ylo, yhi, rounded)
+    w, h = xhi - xlo + 1, yhi - ylo + 1
+    node_x, node_y = np.empty((ny, nx)), np.empty((ny, nx))
+    exact_nodes(out_packed, in_packed, lo_x, step_x, lo_y, step_y, node_x, node_y)
+    index_x, index_y = np.empty(w, np.int64), np.empty(h, np.int64)
+    weights_x, weights_y = np.empty((4, w)), np.empty((4, h))
+    lagrange_weights(w, lo_x, step_x, xlo, nx, index_x, weights_x)
+    lagrange_weights(h, lo_y, step_y, ylo, ny, index_y, weights_y)
+    segments = np.empty(nx + 1, np.int64)
+    segments[0] = 0
+    n = 1
+    for j in range(1, w):
+        if index_x[j] != index_x[j - 1]:
+            segments[n] = j
+            n += 1
+    segments[n] = w
+    return GridArrays(
+        node_x, node_y, index_x, index_y, weights_x, weights_y, segments[: n + 1], rounded, in_width, in_height
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -199,3 +292,35 @@ def fill_maps(grid, x, y, ix, iy):
         nearest_of_row(grid, w, px, py, nx, ny)
         x[i], y[i] = px, py
         ix[i], iy[i] = nx, ny
+
+
+@njit(cache=True, nogil=True)
+def fill_nearest(out_packed, in_packed, out_width, out_height, in_width, in_height, rim, out):
+    """For every pixel of an output image, its nearest pixel on an input image.
+
+    Parameters
+    ----------
+    out_packed, in_packed, out_width, out_height, in_width, in_height
+        As of `plan_box`.
+    rim : bool
+        Positions between -1.5 and -0.5 count as pixel 0, as in all maps of the coadds (see `nearest_of_row`).
+    out : int32 (out_height * out_width,)
+        Out: flat index of the input pixel, -1 where there is none.
+    """
+    out[:] = -1
+    overlap, rounded, xlo, xhi, ylo, yhi = plan_box(out_packed, in_packed, out_width, out_height, in_width, in_height)
+    if not overlap:
+        return
+    grid = make_grid(out_packed, in_packed, in_width, in_height, rounded, xlo, xhi, ylo, yhi)
+    w = xhi - xlo + 1
+    least = -1.5 if rim else -0.5
+    row, x, y = np.empty(grid.node_x.shape[1]), np.empty(w), np.empty(w)
+    ix, iy = np.empty(w, np.int64), np.empty(w, np.int64)
+    for i in range(yhi - ylo + 1):
+        row_positions(grid, i, 0, w, row, x, y)
+        nearest_of_row(grid, w, x, y, ix, iy)
+        start = (ylo + i) * out_width + xlo
+        part = out[start : start + w]
+        for j in range(w):
+            inside = (ix[j] >= 0) & (x[j] >= least) & (y[j] >= least)
+            part[j] = iy[j] * in_width + ix[j] if inside else -1

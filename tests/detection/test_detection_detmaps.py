@@ -136,13 +136,24 @@ def test_maps_equal_their_twin(images, taper, nsatur):
     assert satmap.any()
 
 
-def test_precomputed_maps_and_threads_change_nothing(images):
+def nearest_pixels(target, image):
+    """Flat index of the nearest image pixel of all target pixels."""
+    nearest = np.full((target.height, target.width), -1, np.int32)
+    pixel_map = PixelMap.build(target, image.wcs)
+    if pixel_map is not None:
+        index = pixel_map.iy * image.wcs.width + pixel_map.ix
+        nearest[pixel_map.box] = np.where(pixel_map.valid, index, -1)
+    return nearest
+
+
+@pytest.mark.parametrize("nsatur", [None, 2])
+def test_known_pixels_and_threads_change_nothing(images, nsatur):
     target = target_wcs(150.0, 2.0, 120, 110, SCALE)
-    expected = detection_maps(images, target, ["g", "z"], taper=10)
-    pixel_maps = [PixelMap.build(target, image.wcs) for image in images]
-    assert pixel_maps[-1] is None
-    for keywords in ({"maps": pixel_maps}, {"threads": 3}):
-        maps = detection_maps(images, target, ["g", "z"], taper=10, **keywords)
+    expected = detection_maps(images, target, ["g", "z"], taper=10, nsatur=nsatur)
+    pixels = np.array([nearest_pixels(target, image) for image in images])
+    assert (pixels[-1] < 0).all() and (pixels[0] >= 0).any()
+    for keywords in ({"pixels": pixels}, {"threads": 3}):
+        maps = detection_maps(images, target, ["g", "z"], taper=10, nsatur=nsatur, **keywords)
         for name in ("detmap", "detiv", "satmap"):
             np.testing.assert_array_equal(getattr(maps, name), getattr(expected, name))
 

@@ -217,3 +217,26 @@ def test_vector_operations_equal_their_twins():
     assert got == pytest.approx(want, abs=1e-5)
     exact = sum(wy[8 + m] * wx[8 + k] * image[5 + m * 31 + k].astype(float) for m in range(7) for k in range(7))
     assert got == pytest.approx(exact, abs=1e-5)
+
+
+@pytest.mark.parametrize("rim", [True, False])
+@pytest.mark.parametrize("size", [(30, 20), (300, 200)])
+def test_nearest_pixels_are_those_of_the_map(size, rim):
+    target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(*size)
+    pixel_map = PixelMap.build(target, ccd)
+    expected = np.full(target.shape, -1, np.int32)
+    ok = pixel_map.valid
+    if not rim:
+        ok = ok & (pixel_map.fx >= -0.5) & (pixel_map.fy >= -0.5)
+    expected[pixel_map.box] = np.where(ok, pixel_map.iy * ccd.width + pixel_map.ix, -1)
+    assert (ok.sum() < pixel_map.valid.sum()) != rim
+    found = np.empty(target.shape, np.int32)
+    grid_kernels.fill_nearest(target.pack(), ccd.pack(), 400, 400, *size, rim, found.ravel())
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_no_nearest_pixels_without_overlap():
+    target, ccd = target_wcs(160.0, 30.0, 40, 30, 0.262), _ccd(30, 20)
+    found = np.zeros(40 * 30, np.int32)
+    grid_kernels.fill_nearest(target.pack(), ccd.pack(), 40, 30, 30, 20, True, found)
+    assert (found == -1).all() and MapGrid.build(target, ccd) is None
