@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Start of ln(r_e/arcsec) for a source that arrives as a point source.
 START_LOG_RE = -1.0
+#: The same for elliptic models of a source that is round and small: with no size, there is no ellipticity to fit.
+SMALL_LOG_RE = -1.5
 #: A galaxy may not be larger than this fraction of the region it is fitted on.
 MAX_RE_FRACTION = 0.8
 #: Bands with less of the flux than this inside the fitted pixels have no measurement.
@@ -26,6 +28,9 @@ MIN_INSIDE = 1e-6
 #: Galaxy models that do not fit, but could win, are fitted once more with exact derivatives: those whose gain in
 #: chi-squared is within this of the best.
 CLOSE = 100.0
+#: Fits end where the next step is predicted to gain less than this in ln P, or less than this fraction of what the
+#: source itself gains: models of bright sources are wrong by much more, whatever the step.
+LEAST_GAIN, MOST_GAIN, RELATIVE_GAIN = 0.03, 0.1, 3e-8
 
 
 @dataclass
@@ -198,6 +203,7 @@ class _Selection:
             is_inside=self.region.contains if self.region.ordinary else None,
             marginal_ivars=self.marginal_ivars,
             exact=exact,
+            tolerance=min(max(LEAST_GAIN, RELATIVE_GAIN * max(self.gains.values(), default=0.0)), MOST_GAIN),
         )
 
     def _start(self, source_type):
@@ -208,6 +214,9 @@ class _Selection:
         model.log_re = START_LOG_RE if s.type == "PSF" else math.log(max(s.shape_r, 0.01))
         if source_type in ("DEV", "EXP") and s.type not in ("PSF", "REX"):
             model.eps1, model.eps2 = soft_from_hard(s.shape_e1, s.shape_e2)
+        rex = self.models.get("REX")
+        if source_type in ("DEV", "EXP") and s.type == "PSF" and rex is not None and not rex.hit_r_limit:
+            model.ra, model.dec, model.log_re = rex.ra, rex.dec, max(rex.log_re, SMALL_LOG_RE)
         return model
 
     def _start_sersic(self, other):

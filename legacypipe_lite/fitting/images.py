@@ -130,6 +130,8 @@ class BlobImages:
             self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in self.cutouts])
             self.header_cinv = self.header_cinv.reshape(self.n, 4)
         self._set_psfs()
+        blurs = [(c.psf_sigma * c.wcs.pixel_scale) ** 2 for c in self.cutouts]
+        self.blur = float(np.median(blurs)) if blurs else 1.0
         self._star_positions = {}
         self._target_pixels = None
 

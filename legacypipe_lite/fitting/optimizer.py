@@ -17,7 +17,7 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from .images import FIT_TAILS
 from .normal_kernels import assemble, gram_galaxy, gram_point_source
-from .step_kernels import catalogue_diagonal, move, solve_in_box
+from .step_kernels import catalogue_diagonal, move, moved_size, size_steps, solve_in_box
 
 __all__ = [
     "FitSettings",
@@ -39,6 +39,8 @@ ELLIPTICITY_SIGMA = 0.25
 STEP_CAPS = {"position": 1.5, "log_re": 1.0, "ellipticity": 0.5, "sersic": 1.0}
 #: The Jacobians of positions are renewed when the source moved by more than this [arcsec].
 _RELOCATE = 0.5
+#: Damping after a step that made things worse; less would lead to almost the same place.
+LEAST_DAMPING = 0.3
 #: A model does not fit if chi-squared exceeds the number of pixels by this many of its standard deviations.
 MISFIT = 5.0
 
@@ -187,6 +189,7 @@ class _Problem:
         self.images, self.windows, self.settings = images, windows, settings
         self.type = model.type
         self.position = not settings.fixed_position
+        self.blur = images.blur
         self.nshape = {"PSF": 0, "REX": 1}.get(model.type, 3)
         self.with_n = model.type == "SER"
         self.nderiv = self.nshape + int(self.with_n)
@@ -325,7 +328,23 @@ class _Problem:
 
     def allowed_steps(self, p):
         """Box of allowed steps at a parameter vector: bounds and step caps."""
-        return np.maximum(self.lower - p, -self.caps), np.minimum(self.upper - p, self.caps)
+        lower, upper = np.maximum(self.lower - p, -self.caps), np.minimum(self.upper - p, self.caps)
+        if self.nshape:
+            k = self.npos
+            bounds = self.lower[k], self.upper[k]
+            lower[k], upper[k] = size_steps(p[k], self.blur, *bounds, self.caps[k])
+        return lower, upper
+
+    def moved(self, p, step):
+        """Parameter vector after a step."""
+        trial = p + step
+        if self.nshape:
+            k = self.npos
+            trial[k], growth = moved_size(p[k], step[k], self.blur, self.lower[k], self.upper[k])
+            if self.nshape == 3:
+                trial[k + 1] = p[k + 1] + step[k + 1] / growth
+                trial[k + 2] = p[k + 2] + step[k + 2] / growth
+        return trial
 
 
 def fit_model(images, windows, model, source, settings):
@@ -387,7 +406,7 @@ def _levenberg_marquardt(problem, p, best, source, result):
         gain = solve_in_box(best.hessian, best.gradient, damping, lower, upper, step)
         if not gain > settings.tolerance or result.evaluations >= settings.max_evaluations:
             return _final_step(problem, p, best, step, gain, result)
-        trial = p + step
+        trial = problem.moved(p, step)
         e = problem.evaluate(trial, best.flux + best.response @ step, source)
         result.evaluations += 1
         actual = e.log_p - best.log_p
@@ -402,7 +421,7 @@ def _levenberg_marquardt(problem, p, best, source, result):
             if small_gains >= 2:
                 return p, best, best.chi2
         else:
-            damping *= 10.0 if damping > 1e-2 else 100.0
+            damping = max(10.0 * damping, LEAST_DAMPING)
             if damping > 1e8:
                 return p, best, best.chi2
 
@@ -411,7 +430,7 @@ def _final_step(problem, p, best, step, gain, result):
     """Apply the last, small step without evaluating it; chi-squared changes by the predicted amount."""
     chi2 = best.chi2.copy()
     if gain > 0 and gain <= problem.settings.tolerance:
-        trial = p + step
+        trial = problem.moved(p, step)
         prior = problem.log_prior(trial) - problem.log_prior(p)
         best.flux = best.flux + best.response @ step
         strongest = int(np.argmax(best.flux_ivar * best.flux**2))

@@ -28,6 +28,60 @@ def move(px, py, cinv, east, north, moved_x, moved_y):
 
 
 @njit(cache=True)
+def size_steps(log_re, blur, least, most, cap):
+    """Smallest and largest step of a size; see `moved_size`.
+
+    Parameters
+    ----------
+    log_re : float
+        ln r_e.
+    blur : float
+        Variance of the PSF [arcsec^2].
+    least, most : float
+        Bounds of ln r_e.
+    cap : float
+        Largest step of the logarithm of the size as it is seen.
+
+    Returns
+    -------
+    lower, upper : float
+    """
+    variance = math.exp(2.0 * log_re)
+    scale = 0.5 * (variance + blur) / variance
+    size = math.log(variance + blur)
+    lower = max(math.log(math.exp(2.0 * least) + blur) - size, -2.0 * cap)
+    upper = min(math.log(math.exp(2.0 * most) + blur) - size, 2.0 * cap)
+    return scale * min(lower, 0.0), scale * max(upper, 0.0)
+
+
+@njit(cache=True)
+def moved_size(log_re, step, blur, least, most):
+    """ln r_e after a step.
+
+    Gradients are those of ln r_e, but the step is one of ln(r_e^2 + blur), the size as it is seen through the PSF
+    (times a factor that makes its derivative that of ln r_e). Where a galaxy is large both are the same; where it is
+    smaller than the PSF the image is linear in r_e^2, and a step of ln r_e would have to be repeated over and over on
+    the way to zero.
+
+    Parameters are as `size_steps`.
+
+    Returns
+    -------
+    log_re : float
+    growth : float
+        By what the simultaneous step of the ellipticity is to be divided: where the galaxy is small, the image depends
+        on the product of ellipticity and r_e^2, so that it would do too much once r_e^2 has grown; at least 1.
+    """
+    variance = math.exp(2.0 * log_re)
+    moved = (variance + blur) * math.exp(2.0 * step * variance / (variance + blur)) - blur
+    result = least
+    if moved > 0.0:
+        result = min(max(0.5 * math.log(moved), least), most)
+    growth = math.exp(2.0 * (result - log_re))
+    return result, 1.0 + max(growth - 1.0, 0.0) * blur / (variance + blur)
+
+
+@njit(cache=True)
 def catalogue_diagonal(matrix, p, npos, nshape, inverse, out):
     """Diagonal of an information (`inverse`) or covariance matrix in catalogue instead of fitting parameters.
 
