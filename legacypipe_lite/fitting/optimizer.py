@@ -39,8 +39,11 @@ ELLIPTICITY_SIGMA = 0.25
 STEP_CAPS = {"position": 1.5, "log_re": 1.0, "ellipticity": 0.5, "sersic": 1.0}
 #: The Jacobians of positions are renewed when the source moved by more than this [arcsec].
 _RELOCATE = 0.5
-#: Damping after a step that made things worse; less would lead to almost the same place.
-LEAST_DAMPING = 0.3
+#: Damping of the first step, and the least and largest one.
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-6, 1e8
+#: Limits of the damping after a step that made things worse: less would lead to almost the same place, and one step
+#: does not justify more.
+LEAST_RAISE, MOST_RAISE = 0.3, 30.0
 #: A model does not fit if chi-squared exceeds the number of pixels by this many of its standard deviations.
 MISFIT = 5.0
 
@@ -398,22 +401,25 @@ def information(images, windows, model, source, settings):
 def _levenberg_marquardt(problem, p, best, source, result):
     """Iterate; returns the final parameters, the last evaluation (with final fluxes) and chi-squared per band."""
     settings = problem.settings
-    damping = 1e-3
+    damping = FIRST_DAMPING
     step = np.empty(problem.npar)
     small_gains = 0
     while True:
         lower, upper = problem.allowed_steps(p)
         gain = solve_in_box(best.hessian, best.gradient, damping, lower, upper, step)
-        if not gain > settings.tolerance or result.evaluations >= settings.max_evaluations:
+        # A damped step gains only a part of what there is to gain.
+        part = (1.0 + 2.0 * damping) / (1.0 + damping) ** 2
+        if not gain > settings.tolerance * part or result.evaluations >= settings.max_evaluations:
             return _final_step(problem, p, best, step, gain, result)
         trial = problem.moved(p, step)
         e = problem.evaluate(trial, best.flux + best.response @ step, source)
         result.evaluations += 1
         actual = e.log_p - best.log_p
+        best_damping = _best_damping(damping, actual / gain)
         if actual > 0:
             p, best = trial, e
             result.steps += 1
-            damping = max(damping * (0.1 if actual > 0.5 * gain else 1.0), 1e-6)
+            damping = max(best_damping, LEAST_DAMPING)
             if settings.is_inside is not None and not settings.is_inside(*problem.sky_position(p)):
                 result.left = True
                 return p, best, best.chi2
@@ -421,9 +427,25 @@ def _levenberg_marquardt(problem, p, best, source, result):
             if small_gains >= 2:
                 return p, best, best.chi2
         else:
-            damping = max(10.0 * damping, LEAST_DAMPING)
-            if damping > 1e8:
+            damping = max(min(best_damping, MOST_RAISE), 3.0 * damping, LEAST_RAISE)
+            if damping > MOST_DAMPING:
                 return p, best, best.chi2
+
+
+def _best_damping(damping, ratio):
+    """Damping with which the last step would have led to the optimum along its line.
+
+    The predicted gain of a step of length t = 1 / (1 + damping) is proportional to 2 t - t^2, what it really gains to
+    2 t - c t^2, if the curvature is c times the predicted one; then a damping of c - 1 is best.
+
+    Parameters
+    ----------
+    damping : float
+    ratio : float
+        Real over predicted gain.
+    """
+    curvature = 2.0 * (1.0 + damping) - ratio * (1.0 + 2.0 * damping)
+    return curvature - 1.0
 
 
 def _final_step(problem, p, best, step, gain, result):

@@ -9,7 +9,15 @@ from fitting_scenes import CENTRE, blob_images, galaxy, make_tims, sky, star
 from window_rendering import render_window
 
 from legacypipe_lite.fitting.images import BlobImages, Cutout
-from legacypipe_lite.fitting.optimizer import LOG_RE_MIN, FitSettings, FittedModel, fit_model, information, start_model
+from legacypipe_lite.fitting.optimizer import (
+    LOG_RE_MIN,
+    FitSettings,
+    FittedModel,
+    _best_damping,
+    fit_model,
+    information,
+    start_model,
+)
 from legacypipe_lite.models import PsfModel, Source
 from legacypipe_lite.wcs import TanWcs
 
@@ -310,3 +318,12 @@ def test_start_model_and_back():
     assert again.shape_r == pytest.approx(0.7)
     assert (again.shape_e1, again.shape_e2) == pytest.approx((0.3, -0.1))
     assert again.sersic == 4.0 and again.flux.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("curvature", [0.5, 1.0, 1.7, 3.0])
+@pytest.mark.parametrize("damping", [1e-6, 0.5, 4.0])
+def test_best_damping_leads_to_the_optimum_of_a_line(curvature, damping):
+    """ln P = x - c x^2 / 2, of which the curvature is predicted to be 1; the optimum is at 1 / c."""
+    step = 1 / (1 + damping)
+    ratio = (step - curvature * step**2 / 2) / (step - step**2 / 2)
+    assert 1 / (1 + _best_damping(damping, ratio)) == pytest.approx(1 / curvature)
