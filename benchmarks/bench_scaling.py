@@ -10,6 +10,10 @@ that of the other stages per megapixel of all images. With several --threads the
 time with one compared to that with the others. This needs a machine that has nothing else to do: where other programs
 used more than 5 % of it meanwhile, no speed-up is shown.
 
+Such fields differ in more than the number of images: blobs are larger where the seeing is worse, and fits need more
+steps here than there. The second table is free of that: one field, in which every image is repeated with its noise
+increased accordingly, so that the same fits are made with ever more images.
+
 The whole table takes about 20 minutes on two cores, most of it for the largest fields; --quick leaves them out. Mock
 fields are kept in --cache and used again.
 
@@ -20,15 +24,17 @@ fields are kept in --cache and used again.
 import math
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from common import Column, Session, Table, errors_only, guarded, in_fresh_process, make_parser
 from fields import find_field
 from processes import OtherPrograms
 
 EXPOSURES = (2, 3, 7, 17, 33)
 SOURCES = (100, 300, 1000, 3000, 10000)
+REPEATS = (1, 2, 4, 8, 16)
 QUICK_EXPOSURES = (2, 7, 17)
 QUICK_SOURCES = (100, 300, 1000)
 BANDS = ("g", "r", "z")
@@ -132,6 +138,60 @@ def _fastest_fitblobs(run):
     return tuple(map(min, zip(*found)))
 
 
+def measure_repeated(field, repeats):
+    """Stage fitblobs with every image several times.
+
+    Parameters
+    ----------
+    field : Field
+    repeats : list of int
+
+    Returns
+    -------
+    list of (int, int, float)
+        Images, sources, CPU seconds.
+    """
+    from legacypipe_lite.pipeline import BrickRun
+
+    with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
+        run = BrickRun(field.options(outdir, ["--no-write"]))
+        run.stage("fitblobs")  # compiles or loads kernels, which would count here
+        tims = run.state["tims"]
+        found = []
+        for number in repeats:
+            run.state["tims"] = [_noisier(tim, number, k) for tim in tims for k in range(number)]
+            cpu, _ = _fastest_fitblobs(run)
+            found.append((len(run.state["tims"]), len(run.state["fit_table"]), cpu))
+    return found
+
+
+def _noisier(tim, number, k):
+    """One of `number` copies of an image that together weigh as much as the image."""
+    factor = math.sqrt(number)
+    inverr = tim.inverr / np.float32(factor)
+    return replace(tim, name=f"{tim.name}-{k}", inverr=inverr, sig1=tim.sig1 * factor)
+
+
+def repeated_table(found):
+    """Table of `measure_repeated`, with the line of cost against images."""
+    columns = [
+        Column("images", "key"),
+        Column("sources", "info"),
+        Column("fitblobs CPU s", "time", 2),
+        Column("ms per source", "time", 2),
+        Column("ms per source and image", "time", 3),
+        Column("above the line, %", "info", 1),
+    ]
+    images, sources, cpu = np.array(found, float).T
+    each = 1e3 * cpu / sources
+    # relative deviations count, so that few images matter as much as many
+    slope, constant = np.polyfit(images, each, 1, w=1 / each) if len(images) > 1 else (each[0] / images[0], 0.0)
+    above = 100 * (each / (constant + slope * images) - 1)
+    rows = [[int(n), int(m), c, e, e / n, a] for n, m, c, e, a in zip(images, sources, cpu, each, above)]
+    note = f"the line: {constant:.2f} ms per source and {slope:.3f} ms per source and image"
+    return Table("cost against images, the same fits with every image repeated", columns, rows, [note])
+
+
 def columns(threads):
     """Columns of the table."""
     result = [
@@ -181,6 +241,10 @@ def main(argv=None):
         "--sources", type=number_list, metavar="N,N",
         help="approximate numbers of sources of the second series (default: " + ",".join(map(str, SOURCES)) + ")",
     )  # fmt: skip
+    parser.add_argument(
+        "--repeats", type=number_list, default=list(REPEATS), metavar="N,N",
+        help="how often every image is repeated in the second table (default: " + ",".join(map(str, REPEATS)) + ")",
+    )  # fmt: skip
     parser.add_argument("--threads", type=number_list, default=[1], metavar="N,N", help="default: 1")
     parser.add_argument("--quick", action="store_true", help="fields of up to 1000 sources and 17 exposures only")
     parser.add_argument(
@@ -192,10 +256,10 @@ def main(argv=None):
     exposures = exposures if arguments.exposures is None else arguments.exposures
     sources = sources if arguments.sources is None else arguments.sources
     mocks = [Mock(side_for(100), n) for n in exposures] + [Mock(side_for(n), FEW) for n in sources]
-    if not mocks or not arguments.threads:
+    if not arguments.threads or not mocks + arguments.repeats or min([*arguments.threads, *arguments.repeats]) < 1:
         parser.error("nothing to measure")
     session = Session("bench_scaling", arguments)
-    rows, busy = [], 0.0
+    rows, busy, repeated = [], 0.0, None
     with tempfile.TemporaryDirectory() as temporary:
         for mock in dict.fromkeys(mocks):
             root = mock.make(arguments.cache or temporary, arguments.simulate_threads)
@@ -205,10 +269,16 @@ def main(argv=None):
             busy = max(busy, found["other_programs"] or 0.0)
             cpu, _ = found["fitblobs"][arguments.threads[0]]
             print(f"{mock.name}: {found['sources']} sources, {cpu:.2f} s", file=sys.stderr, flush=True)
+        if arguments.repeats:
+            root = Mock(side_for(100), FEW).make(arguments.cache or temporary, arguments.simulate_threads)
+            repeated = in_fresh_process(measure_repeated, find_field(str(root)), arguments.repeats)
     notes = []
     if len(arguments.threads) > 1 and busy > _QUIET:
         notes = [f"speed-ups are left out where other programs used more than {_QUIET:.0%} (here up to {busy:.0%})"]
-    session.show(Table("cost against images and sources", columns(arguments.threads), rows, notes))
+    if mocks:
+        session.show(Table("cost against images and sources", columns(arguments.threads), rows, notes))
+    if repeated:
+        session.show(repeated_table(repeated))
     return session.finish()
 
 

@@ -2,8 +2,9 @@
 """Which of two catalogues of the same brick fits its images better, blob by blob?
 
 The images are prepared up to stage srcs; then the sources of each catalogue are rendered into them, and chi-squared is
-summed over the unmasked pixels of each blob. Sky levels that were fitted together with single sources are in neither
-catalogue and therefore count for both.
+summed over the unmasked pixels of each blob. Fits maximise the likelihood times a prior on ellipticities: what -2 ln of
+the prior adds to the difference is in column "prior". Sky levels that were fitted together with single sources are in
+neither catalogue and therefore count for both.
 
 CATALOGUE and OTHER are tractor catalogues, or output folders with one. OTHER is that of the reference implementation
 (default: the one that comes with the test field), or with --before an earlier one of this package: then no blob may be
@@ -28,7 +29,9 @@ from legacypipe_lite.fitting import BlobContext
 from legacypipe_lite.fitting.cutouts import blob_wcs, cut_tims
 from legacypipe_lite.fitting.images import BlobImages
 from legacypipe_lite.fitting.metrics_kernels import add_everywhere
+from legacypipe_lite.fitting.optimizer import ELLIPTICITY_SIGMA
 from legacypipe_lite.models import Motion, Source
+from legacypipe_lite.models.ellipse import soft_from_hard
 from legacypipe_lite.pipeline import BrickRun
 
 
@@ -50,7 +53,7 @@ def read_sources(path, bands):
 
 
 def blob_chi2(state, sources, shape_jacobian="local"):
-    """chi-squared of each blob of the state with the given sources."""
+    """chi-squared of each blob of the state with the given sources, and -2 ln of the prior on their ellipticities."""
     bands, target, blobmap = list(state["bands"]), state["target"], state["blobmap"]
     h, w = blobmap.shape
     members = {}
@@ -59,7 +62,7 @@ def blob_chi2(state, sources, shape_jacobian="local"):
             x, y = target.sky_to_pixel(s.ra, s.dec)
             blob = blobmap[int(np.clip(np.rint(y), 0, h - 1)), int(np.clip(np.rint(x), 0, w - 1))]
             members.setdefault(int(blob), []).append(s)
-    chi2 = []
+    chi2, penalty = [], []
     context = BlobContext(state["tims"], bands, target, [], None, blobmap, None, None)
     for number, (ys, xs) in enumerate(state["blob_slices"]):
         box = (xs.start, ys.start, xs.stop - xs.start, ys.stop - ys.start)
@@ -70,7 +73,16 @@ def blob_chi2(state, sources, shape_jacobian="local"):
             p = images.render(source)
             add_everywhere(p.rectangles, p.offset, p.values, images.offset, images.width, model)
         chi2.append(float(np.sum(((images.data - model).astype(float) * images.inverr) ** 2)))
-    return np.array(chi2)
+        penalty.append(sum(_penalty(source) for source in members.get(number, [])))
+    return np.array(chi2), np.array(penalty)
+
+
+def _penalty(source):
+    """-2 ln of the prior on the ellipticity of a source."""
+    if source.type in ("PSF", "REX"):
+        return 0.0
+    eps = soft_from_hard(source.shape_e1, source.shape_e2)
+    return float(np.sum(np.square(eps))) / ELLIPTICITY_SIGMA**2
 
 
 def find_catalogue(name):
@@ -84,13 +96,15 @@ def find_catalogue(name):
     return str(found[0])
 
 
-def worst_table(chi2, other, sources, worst, other_name):
+def worst_table(chi2, other, prior, sources, worst, other_name):
     """Table of the blobs in which the first catalogue is worst, compared with the other.
 
     Parameters
     ----------
     chi2, other : numpy.ndarray
         chi-squared of each blob.
+    prior : numpy.ndarray
+        Difference of -2 ln(prior).
     sources : sequence of int
         Number of detections of each blob.
     worst : int
@@ -99,7 +113,7 @@ def worst_table(chi2, other, sources, worst, other_name):
     """
     difference = chi2 - other
     rows = [
-        [int(k), int(sources[k]), float(chi2[k]), float(other[k]), float(difference[k])]
+        [int(k), int(sources[k]), float(chi2[k]), float(other[k]), float(difference[k]), float(prior[k])]
         for k in np.argsort(-difference, kind="stable")[:worst]
     ]
     columns = [
@@ -108,6 +122,7 @@ def worst_table(chi2, other, sources, worst, other_name):
         Column("chi2", decimals=1),
         Column(other_name, decimals=1),
         Column("difference", decimals=2),
+        Column("prior", decimals=2),
     ]
     note = f"{len(chi2)} blobs, total chi2 {chi2.sum():.1f}, {other_name} {other.sum():.1f}: {difference.sum():+.1f}"
     return Table(f"chi-squared of the {len(rows)} worst blobs", columns, rows, [note])
@@ -135,16 +150,18 @@ def main(argv=None):
         run = BrickRun(options)
         run.stage("srcs")
         bands = list(run.state["bands"])
-        chi2 = blob_chi2(run.state, read_sources(paths[0], bands), options.shape_jacobian)
+        chi2, penalty = blob_chi2(run.state, read_sources(paths[0], bands), options.shape_jacobian)
         # The reference implementation takes the scale of shapes from the header.
         jacobian = options.shape_jacobian if arguments.before else "header"
-        other = blob_chi2(run.state, read_sources(paths[1], bands), jacobian)
+        other, other_penalty = blob_chi2(run.state, read_sources(paths[1], bands), jacobian)
     detections = [len(rows) for rows in run.state["blob_sources"]]
     name = "before" if arguments.before else "reference"
-    table = worst_table(chi2, other, detections, arguments.worst, name)
+    prior = penalty - other_penalty
+    table = worst_table(chi2, other, prior, detections, arguments.worst, name)
     too_bad = int(np.sum(chi2 - other > arguments.limit))
     if arguments.before:
-        table.notes.append(f"{too_bad} blobs are worse by more than {arguments.limit:g}")
+        with_prior = int(np.sum(chi2 - other + prior > arguments.limit))
+        table.notes.append(f"{too_bad} blobs are worse by more than {arguments.limit:g}, {with_prior} with the prior")
     session.show(table)
     session.finish()
     return int(arguments.before and too_bad > 0)

@@ -148,8 +148,9 @@ def test_chi2_per_blob_needs_something_to_compare_with(mock_survey):
 
 
 def test_worst_blobs():
-    table = chi2_per_blob.worst_table(np.array([10.0, 7, 5]), np.array([10.0, 3, 6]), [1, 2, 3], 2, "before")
-    assert table.rows == [[1, 2, 7.0, 3.0, 4.0], [0, 1, 10.0, 10.0, 0.0]]
+    chi2, other, prior = np.array([10.0, 7, 5]), np.array([10.0, 3, 6]), np.array([0.0, -3.5, 0.2])
+    table = chi2_per_blob.worst_table(chi2, other, prior, [1, 2, 3], 2, "before")
+    assert table.rows == [[1, 2, 7.0, 3.0, 4.0, -3.5], [0, 1, 10.0, 10.0, 0.0, 0.0]]
     assert table.notes == ["3 blobs, total chi2 22.0, before 19.0: +3.0"]
 
 
@@ -175,8 +176,10 @@ def test_scaling(monkeypatch, tmp_path, in_this_process):
     monkeypatch.setattr(bench_scaling, "BANDS", ("r",))
     path = tmp_path / "run.json"
     command = ["--exposures", "2", "--sources", "", "--threads", "1,2", "--cache", str(tmp_path), "--save", str(path)]
-    assert bench_scaling.main(command) == 0
-    (rows,) = stored(path)
+    assert bench_scaling.main([*command, "--repeats", "1,3"]) == 0
+    rows, repeated = stored(path)
+    assert [row["images"] for row in repeated] == [2, 6] and repeated[0]["sources"] == repeated[1]["sources"]
+    assert all(abs(row["above the line, %"]) < 1e-6 for row in repeated)
     assert [row["field"] for row in rows] == ["100 x 100"]
     assert rows[0]["CCD images"] == 2 and 1.5 < rows[0]["coverage"] < 2.5
     assert "speed-up with 2" in rows[0]
