@@ -17,7 +17,7 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from .images import FIT_TAILS
 from .normal_kernels import assemble, gram_galaxy, gram_point_source
-from .step_kernels import catalogue_diagonal, move, moved_size, size_steps, solve_in_box
+from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
 
 __all__ = [
     "FitSettings",
@@ -331,22 +331,14 @@ class _Problem:
 
     def allowed_steps(self, p):
         """Box of allowed steps at a parameter vector: bounds and step caps."""
-        lower, upper = np.maximum(self.lower - p, -self.caps), np.minimum(self.upper - p, self.caps)
-        if self.nshape:
-            k = self.npos
-            bounds = self.lower[k], self.upper[k]
-            lower[k], upper[k] = size_steps(p[k], self.blur, *bounds, self.caps[k])
+        lower, upper = np.empty(self.npar), np.empty(self.npar)
+        allowed_steps(p, self.lower, self.upper, self.caps, self.npos, self.nshape, self.blur, lower, upper)
         return lower, upper
 
     def moved(self, p, step):
         """Parameter vector after a step."""
-        trial = p + step
-        if self.nshape:
-            k = self.npos
-            trial[k], growth = moved_size(p[k], step[k], self.blur, self.lower[k], self.upper[k])
-            if self.nshape == 3:
-                trial[k + 1] = p[k + 1] + step[k + 1] / growth
-                trial[k + 2] = p[k + 2] + step[k + 2] / growth
+        trial = np.empty(self.npar)
+        make_step(p, step, self.lower, self.upper, self.npos, self.nshape, self.blur, trial)
         return trial
 
 

@@ -82,6 +82,39 @@ def moved_size(log_re, step, blur, least, most):
 
 
 @njit(cache=True)
+def allowed_steps(p, least, most, caps, npos, nshape, blur, lower, upper):
+    """Box of allowed steps at a parameter vector.
+
+    Parameters
+    ----------
+    p, least, most, caps : float64 (n,)
+        Fitting parameters, their bounds, and the largest steps.
+    npos, nshape : int
+        Number of free position and shape parameters.
+    blur : float
+        See `size_steps`.
+    lower, upper : float64 (n,)
+        Out.
+    """
+    for a in range(p.size):
+        lower[a] = max(least[a] - p[a], -caps[a])
+        upper[a] = min(most[a] - p[a], caps[a])
+    if nshape > 0:
+        lower[npos], upper[npos] = size_steps(p[npos], blur, least[npos], most[npos], caps[npos])
+
+
+@njit(cache=True)
+def make_step(p, step, least, most, npos, nshape, blur, trial):
+    """Parameter vector after a step; parameters are as `allowed_steps`."""
+    for a in range(p.size):
+        trial[a] = p[a] + step[a]
+    if nshape > 0:
+        trial[npos], growth = moved_size(p[npos], step[npos], blur, least[npos], most[npos])
+        for a in range(npos + 1, npos + nshape):
+            trial[a] = p[a] + step[a] / growth
+
+
+@njit(cache=True)
 def catalogue_diagonal(matrix, p, npos, nshape, inverse, out):
     """Diagonal of an information (`inverse`) or covariance matrix in catalogue instead of fitting parameters.
 

@@ -117,6 +117,7 @@ class PsfSpectra:
         for i, stamp in enumerate(stamps):
             kernels.pad_stamp(np.ascontiguousarray(stamp, np.float32), self.padded[i])
         self.sigma = np.array(gaussian_sigma, dtype=np.float64)
+        self.all_gaussian = bool(np.all(self.sigma > 0))
         self._spectra = {}
 
     def __getstate__(self):
@@ -143,7 +144,7 @@ class PsfSpectra:
             n = len(self.ph)
             self._spectra[size] = (np.empty((n, 2, size * (size // 2 + 1)), np.float32), np.zeros(n, bool))
         values, done = self._spectra[size]
-        if done[index].all():
+        if done.all() or done[index].all():
             return values
         missing = index[~done[index]]
         frames = np.empty((len(missing), size, size), np.float32)
@@ -238,7 +239,7 @@ def galaxy_chunks(
     n, m = len(px), len(profile.amp)
     v, dv, share = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, m), np.float32)
     sizes = np.empty(len(index), np.int64)
-    half = split_half_size if psf.sigma[index].min(initial=1.0) > 0 else np.inf
+    half = split_half_size if psf.all_gaussian or np.all(psf.sigma[index] > 0) else np.inf
     wings = kernels.plan_frames(
         index, px, py, window, cinv, tensor, dtensor, nshape, profile.var, half,
         psf.reach if reach is None else reach, tails, GOOD_SIZES, v, dv, share, sizes,
@@ -248,8 +249,9 @@ def galaxy_chunks(
     if not wings:
         share = _NO_SHARE
     nplanes = 1 + (nshape if exact else min(nshape, 1)) + int(with_n)
-    for size in sorted(set(sizes.tolist())):
-        members = index[sizes == size]
+    different = sorted(set(sizes.tolist()))
+    for size in different:
+        members = index if len(different) == 1 else index[sizes == size]
         spectra = psf.spectra(size, members)
         step = max(1, _BATCH_BYTES // (8 * nplanes * size * (size // 2 + 1)))
         for first in range(0, len(members), step):
@@ -262,8 +264,8 @@ def galaxy_chunks(
             planes = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
             if border:
                 frames = planes
-                w, h = window[chunk, 2:].max(axis=0) + 2 * BORDER
-                planes = np.empty((len(chunk), nplanes, h, w), np.float32)
+                w, h = kernels.largest_window(chunk, window)
+                planes = np.empty((len(chunk), nplanes, h + 2 * BORDER, w + 2 * BORDER), np.float32)
                 kernels.unfold(chunk, frames, window, planes)
             if wings:
                 kernels.add_wings(

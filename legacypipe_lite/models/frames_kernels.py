@@ -155,6 +155,15 @@ def plan_frames(
 
 
 @njit(cache=True)
+def largest_window(chunk, window):
+    """Largest width and height of the windows (n, 4) of the images in `chunk`."""
+    w, h = 0, 0
+    for i in chunk:
+        w, h = max(w, window[i, 2]), max(h, window[i, 3])
+    return w, h
+
+
+@njit(cache=True)
 def add_wings(
     chunk, px, py, window, v, dv, nshape, exact, amp, var, damp, dvar, half_size, sigma, max_mahalanobis2, border,
     planes,
