@@ -2,14 +2,18 @@
 """How right are the catalogues?
 
 Makes mock surveys with each camera, runs the pipeline on them, and compares its catalogues with the truth: *pulls*,
-which are deviations in units of the stated errors, should have the median 0 and the width 1. Each survey is run twice,
-with the conventions of the Legacy Surveys, and with --smooth-weights --ivars marginal, which are statistically better.
+which are deviations in units of the stated errors, should have the median 0 and the width 1. Each survey is run with
+the conventions of the Legacy Surveys; with --smooth-weights --ivars marginal, which are statistically better; and with
+--no-residual-sky, too, because the sky models of these images are exact.
 Fields of a sparse sky, where hardly any faint source hides behind the others, tell what blends do.
 
-Only isolated sources count. Fluxes: of all bands, above a signal-to-noise ratio of 5; positions: of both axes; radii
-and ellipticities: above a ratio of 10. "right type": galaxies found as what they are.
+Only isolated sources count: in one table those without a neighbour within 4 arcsec, in another one those of them on
+which the light of all neighbours is less than a fiftieth of the flux error. Fluxes: of all bands, above a
+signal-to-noise ratio of 5 or 20; positions: of both axes; radii and ellipticities: above a ratio of 10. "right type":
+galaxies found as what they are.
 
     python benchmarks/bench_accuracy.py --cache mocks --plots docs/images
+    python benchmarks/bench_accuracy.py --settings options --fields 20
     python benchmarks/bench_accuracy.py --fields 1
 """
 
@@ -33,14 +37,23 @@ COLUMNS = [
     Column("+- ", "info"),
     Column("beyond 5, %", "info", 1),
 ]
+#: What --settings chooses from: name in the tables, arguments of the run.
 SETTINGS = {
-    "as published": (),
-    "--smooth-weights --ivars marginal": ("--smooth-weights", "--ivars", "marginal"),
+    "published": ("as published", ()),
+    "options": ("--smooth-weights --ivars marginal", ("--smooth-weights", "--ivars", "marginal")),
+    "sky": (
+        "--smooth-weights --ivars marginal --no-residual-sky",
+        ("--smooth-weights", "--ivars", "marginal", "--no-residual-sky"),
+    ),
 }
+#: What isolated means: name in the tables, largest light of the neighbours in units of the flux error. A fit whose
+#: radius is free reacts up to eight times as much to light in its outskirts.
+ISOLATION = {"4 arcsec": None, "4 arcsec, clear of light": 0.02}
 #: Plots of `legacypipe-lite evaluate` that are kept, for the camera and settings named here.
-PLOTS, PLOTTED = ("completeness", "types", "pulls"), ("DECam", "--smooth-weights --ivars marginal")
+PLOTS, PLOTTED = ("completeness", "types", "pulls"), ("DECam", "options")
 _LEAST = 5  # sources of a row
 _FLUX_RATIO, _SHAPE_RATIO = 5.0, 10.0
+_SURE_RATIO = 20.0  # below, noise decides whether a galaxy is found as what it is
 
 
 @dataclass(frozen=True)
@@ -80,40 +93,61 @@ MOCKS = (
 )
 
 
-def score(mock, survey_dirs, arguments, threads):
+def score(survey_dirs, arguments, threads, keep=None):
     """Run all fields of a mock with the given arguments.
+
+    Parameters
+    ----------
+    survey_dirs : list of MockSurvey
+    arguments : sequence of str
+        Of runbrick.
+    threads : int
+    keep : Path, optional
+        The outputs are written here; those that are here already are used as they are.
 
     Returns
     -------
-    scene : legacypipe_lite.validation.Scene
-        All fields together.
+    dict of str to legacypipe_lite.validation.Scene
+        All fields together, for each meaning of "isolated".
     """
     from legacypipe_lite.pipeline import run_brick
-    from legacypipe_lite.validation import read_scene, stack
+    from legacypipe_lite.validation import MatchSettings, read_scene, stack
 
-    scenes = []
+    scenes = {name: [] for name in ISOLATION}
     for survey in survey_dirs:
         field = find_field(str(survey.root), [])
-        with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
-            run_brick(field.options(outdir, ["--threads", str(threads), *arguments]))
-            (catalog,) = Path(outdir).glob("tractor/*/tractor-*.fits")
-            scenes.append(read_scene(catalog, survey.truth_path))
-    return stack(scenes)
+        with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as temporary:
+            outdir = Path(temporary) if keep is None else keep / survey.root.name
+            if not _catalogs(outdir):
+                run_brick(field.options(str(outdir), ["--no-write", "--threads", str(threads), *arguments]))
+            (catalog,) = _catalogs(outdir)
+            for name, light in ISOLATION.items():
+                scenes[name].append(read_scene(catalog, survey.truth_path, MatchSettings(neighbor_light=light)))
+    return {name: stack(of_fields) for name, of_fields in scenes.items()}
 
 
-def rows(scene):
-    """Rows of the table of one mock."""
+def _catalogs(outdir):
+    return list(outdir.glob("tractor/*/tractor-*.fits"))
+
+
+def rows(scene, together=False):
+    """Rows of the table of one mock; `together`: also of stars and galaxies together."""
     found_type, true_type = scene.matched_column("type", "U3"), np.asarray(scene.truth["type"])
     found = scene.isolated & scene.found
     stars = found & scene.star & (found_type == "PSF")
     galaxies = found & ~scene.star & (found_type != "PSF")
     right = galaxies & (found_type == true_type)
     moving = np.asarray(scene.truth["is_gaia"], bool)
+    groups = {"stars": stars, "galaxies, right type": right, "galaxies, any type": galaxies}
+    if together:
+        groups["stars and galaxies"] = stars | galaxies
     result = []
-    for name, chosen in (("stars", stars), ("galaxies, right type", right), ("galaxies, any type", galaxies)):
-        result.append(_row(name, "flux", scene, {f"flux_{band}": chosen for band in scene.bands}, _FLUX_RATIO))
+    for name, chosen in groups.items():
+        fluxes = {f"flux_{band}": chosen for band in scene.bands}
+        result.append(_row(name, "flux", scene, fluxes, _FLUX_RATIO))
+        result.append(_row(name, f"flux, S/N > {_SURE_RATIO:.0f}", scene, fluxes, _SURE_RATIO))
         result.append(_row(name, "position", scene, dict.fromkeys(("ra", "dec"), chosen & ~moving)))
-        if name != "stars":
+        if "galaxies" in name:
             bright = chosen & (scene.signal_to_noise >= _SHAPE_RATIO)
             result.append(_row(name, "radius", scene, {"shape_r": bright}))
             elliptic = bright & (found_type != "REX")
@@ -146,27 +180,42 @@ def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("--fields", type=int, default=5, metavar="N", help="fields of each kind (default: 5)")
     parser.add_argument("--mocks", metavar="M,M", help="only these: " + ", ".join(m.name for m in MOCKS))
+    parser.add_argument("--settings", metavar="S,S", help="only these: " + ", ".join(SETTINGS))
     parser.add_argument("--cache", metavar="FOLDER", help="keep the mock fields here (default: a temporary folder)")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep the outputs of the runs here, and use those that are here already"
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--plots", metavar="FOLDER", help="write plots of the DECam fields here")
     arguments = parser.parse_args(argv)
-    names = [name.strip() for name in arguments.mocks.split(",")] if arguments.mocks else [m.name for m in MOCKS]
-    unknown = sorted(set(names) - {m.name for m in MOCKS})
-    if unknown or arguments.fields < 1:
-        parser.error(f"no such mocks: {', '.join(unknown)}" if unknown else "--fields must be 1 or more")
+    if arguments.fields < 1:
+        parser.error("--fields must be 1 or more")
+    mocks = _chosen(parser, arguments.mocks, {mock.name: mock for mock in MOCKS}, "mocks")
+    chosen = _chosen(parser, arguments.settings, SETTINGS, "settings")
     session = Session("bench_accuracy", arguments)
     with errors_only(), contextlib.ExitStack() as stack:
         cache = arguments.cache or stack.enter_context(tempfile.TemporaryDirectory())
-        for mock in (m for m in MOCKS if m.name in names):
+        for mock in mocks.values():
             surveys = [mock.make(cache, number, arguments.threads) for number in range(arguments.fields)]
-            for settings, options in SETTINGS.items():
-                scene = score(mock, surveys, options, arguments.threads)
-                table = Table(f"{mock.name}, {settings}", COLUMNS, rows(scene))
-                table.notes.append(f"{arguments.fields} fields, {int(scene.isolated.sum())} isolated sources in them")
-                session.show(table)
-                if arguments.plots and (mock.name, settings) == PLOTTED:
-                    write_plots(Path(arguments.plots), scene)
+            for key, (settings, options) in chosen.items():
+                keep = Path(arguments.keep) / key if arguments.keep else None
+                scenes = score(surveys, options, arguments.threads, keep)
+                for isolation, scene in scenes.items():
+                    number = f"{arguments.fields} fields, {int(scene.isolated.sum())} isolated sources in them"
+                    title = f"{mock.name}, {settings}; isolated: {isolation}"
+                    session.show(Table(title, COLUMNS, rows(scene), [number]))
+                if arguments.plots and (mock.name, key) == PLOTTED:
+                    write_plots(Path(arguments.plots), next(iter(scenes.values())))
     return session.finish()
+
+
+def _chosen(parser, text, known, what):
+    """The entries of `known` that a list of names means; all of them if there is none."""
+    names = [name.strip() for name in text.split(",")] if text else list(known)
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        parser.error(f"no such {what}: {', '.join(unknown)}")
+    return {name: entry for name, entry in known.items() if name in names}
 
 
 def write_plots(folder, scene):

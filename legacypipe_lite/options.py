@@ -315,6 +315,15 @@ class RunOptions:
         "flag",
         stages="tims",
     )
+    no_residual_sky: bool = option(
+        False,
+        "--no-residual-sky",
+        "do not subtract the sky level that is left outside of the sources: where sky models are right, it is the light"
+        " of unseen sources, and all fluxes would come out low by what they miss of it",
+        _CALIB,
+        "flag",
+        stages="srcs",
+    )
 
     # --- reference catalogues
     no_gaia: bool = option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))

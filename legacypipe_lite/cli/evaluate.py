@@ -33,6 +33,12 @@ def add_arguments(parser):
         metavar="ARCSEC",
         help="a source is isolated if its nearest neighbour is further away (default: 4)",
     )
+    parser.add_argument(
+        "--neighbor-light",
+        type=float,
+        metavar="X",
+        help="and if the light of all neighbours that falls on it is less than this many errors of its flux",
+    )
     parser.add_argument("--detail", action="store_true", help="more tables: by signal-to-noise ratio, single sources")
     parser.add_argument("--json", metavar="FILE", help="write all numbers to this file")
     parser.add_argument("--plots", metavar="DIR", help="write plots to this folder (needs matplotlib)")
@@ -47,9 +53,12 @@ def run(arguments):
         raise UsageError(f"give pairs TRACTOR TRUTH; the last one, {arguments.files[-1]}, has no truth")
     if not (arguments.radius > 0 and arguments.isolation >= 0):
         raise UsageError("--radius must be positive and --isolation not negative")
+    if arguments.neighbor_light is not None and not arguments.neighbor_light > 0:
+        raise UsageError("--neighbor-light must be positive")
     settings = MatchSettings(
         radius=arguments.radius,
         isolation=arguments.isolation,
+        neighbor_light=arguments.neighbor_light,
         reference_band=arguments.reference_band,
         bands=tuple(arguments.bands.split(",")) if arguments.bands else None,
     )

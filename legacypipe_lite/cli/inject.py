@@ -41,7 +41,8 @@ def add_arguments(parser):
         type=float,
         default=5.0,
         metavar="ARCSEC",
-        help="smallest distance from sources that are there and from each other (default: 5)",
+        help="smallest distance from sources that are there and from each other, besides three half-light radii of each"
+        " (default: 5)",
     )
 
 
@@ -59,12 +60,13 @@ def run(arguments):
     allowed = (maskbits & forbidden) == 0
     for band in products.bands:
         allowed &= products.image("nexp", band)[0] > 0
-    known = products.table("tractor", ["bx", "by"])
+    known = products.table("tractor", ["bx", "by", "shape_r"])
     table = draw_injection(
         wcs,
         allowed,
         (known["bx"], known["by"]),
         arguments.number,
+        sizes=known["shape_r"],
         seed=arguments.seed,
         magnitudes=tuple(arguments.magnitudes),
         galaxies=arguments.galaxies,

@@ -11,14 +11,19 @@ from .randoms import generator
 __all__ = ["draw_injection"]
 
 _TRIES_PER_SOURCE = 1000
+_RADII_FREE = 3.0  # half-light radii around a galaxy in which no other source is put
 _POOL = 20  # galaxies to choose from, for each that is wanted
 _MAGNITUDE_BINS = 10
 
 
-def draw_injection(wcs, allowed, occupied, number, *, seed=1, magnitudes=(19.0, 22.0), galaxies=0.5, distance=5.0):
+def draw_injection(
+    wcs, allowed, occupied, number, *, sizes=None, seed=1, magnitudes=(19.0, 22.0), galaxies=0.5, distance=5.0
+):
     """Draw sources at random places of an image.
 
     Types, colours and shapes are those of the mock surveys (`populations`); magnitudes are uniformly distributed.
+    Between two sources there are at least `distance`, and three half-light radii of each of them: outside of that there
+    are 4 (EXP) to 20 (DEV) per cent of the light of a galaxy. The largest ones are placed first, while there is room.
 
     Parameters
     ----------
@@ -29,13 +34,15 @@ def draw_injection(wcs, allowed, occupied, number, *, seed=1, magnitudes=(19.0, 
     occupied : (numpy.ndarray, numpy.ndarray)
         Pixel positions of the sources that are there.
     number : int
+    sizes : numpy.ndarray, optional
+        Half-light radii of the sources that are there [arcsec]; default 0.
     seed : int
     magnitudes : (float, float)
         Limits in the r band.
     galaxies : float
         Fraction of galaxies.
     distance : float
-        Smallest distance from sources that are there and from each other [arcsec].
+        Smallest distance of point sources from each other and from the sources that are there [arcsec].
 
     Returns
     -------
@@ -53,12 +60,18 @@ def draw_injection(wcs, allowed, occupied, number, *, seed=1, magnitudes=(19.0, 
     if number < 1 or not 0 <= galaxies <= 1 or not magnitudes[0] < magnitudes[1] or distance < 0:
         raise UsageError("inject: needs number >= 1, galaxies within 0 to 1, increasing magnitudes, distance >= 0")
     rng = generator(seed, "injection")
-    x, y = _places(rng, allowed, occupied, number, distance / wcs.pixel_scale)
-    if len(x) == 0:
-        raise InputError("there is no place to put sources: choose a smaller --distance")
-    is_galaxy = rng.uniform(size=len(x)) < galaxies
+    is_galaxy = rng.uniform(size=number) < galaxies
     table = vstack([_draw_galaxies(rng, int(is_galaxy.sum()), magnitudes), _draw_stars(rng, ~is_galaxy, magnitudes)])
-    table["ra"], table["dec"] = wcs.pixel_to_sky(x, y)
+    table = table[np.argsort(-np.asarray(table["shape_r"], float), kind="stable")]
+    there = np.column_stack(occupied).astype(np.float64)
+    there_sizes = np.zeros(len(there)) if sizes is None else np.asarray(sizes, np.float64)
+    kept = [_RADII_FREE * radii / wcs.pixel_scale for radii in (there_sizes, np.asarray(table["shape_r"], float))]
+    x, y = _places(rng, allowed, there, *kept, distance / wcs.pixel_scale)
+    found = np.isfinite(x)
+    if not found.any():
+        raise InputError("there is no place to put sources: choose a smaller --distance")
+    table = table[found]
+    table["ra"], table["dec"] = wcs.pixel_to_sky(x[found], y[found])
     table["id"] = np.arange(len(table), dtype=np.int32)
     for band in populations.OPTICAL_BANDS:
         table[f"flux_{band}"] = mag_to_nanomaggies(np.asarray(table[f"mag_{band}"])).astype(np.float32)
@@ -66,19 +79,19 @@ def draw_injection(wcs, allowed, occupied, number, *, seed=1, magnitudes=(19.0, 
     return table["id", "type", "ra", "dec", *fluxes, "shape_r", "shape_e1", "shape_e2", "sersic"]
 
 
-def _places(rng, allowed, occupied, number, distance):
-    """Pixel positions that keep their distance; as many of `number` as are found."""
+def _places(rng, allowed, there, there_radius, own_radius, distance):
+    """Pixel positions x, y of sources that keep their distance; NaN for those that find no place."""
     ys, xs = np.nonzero(allowed)
-    chosen = np.column_stack(occupied).astype(np.float64)
-    old = len(chosen)
-    for _ in range(_TRIES_PER_SOURCE * number if len(xs) else 0):
-        i = rng.integers(len(xs))
-        place = np.array([xs[i], ys[i]]) + rng.uniform(-0.5, 0.5, 2)
-        if len(chosen) == 0 or np.min(np.hypot(*(chosen - place).T)) >= distance:
-            chosen = np.vstack([chosen, place])
-            if len(chosen) - old == number:
+    places = np.full((len(own_radius), 2), np.nan)
+    for k, own in enumerate(own_radius):
+        for _ in range(_TRIES_PER_SOURCE if len(xs) else 0):
+            i = rng.integers(len(xs))
+            place = np.array([xs[i], ys[i]]) + rng.uniform(-0.5, 0.5, 2)
+            if np.all(np.hypot(*(there - place).T) >= distance + own + there_radius):
+                places[k] = place
+                there, there_radius = np.vstack([there, place]), np.append(there_radius, own)
                 break
-    return chosen[old:].T
+    return places.T
 
 
 def _draw_stars(rng, which, magnitudes):

@@ -71,6 +71,8 @@ def run_srcs(state, options, tools):
     blobmap, blob_sources, blob_slices = detection.segment_blobs(hot, detections["ibx"], detections["iby"])
     saturated = dict(zip(bands, maps.saturated))
     del maps, found.hot, hot  # The stacks that follow need the room.
+    measured = [] if options.no_residual_sky else bands
+    co_sky = sky_levels(tims, measured, target, blobmap, threads=options.threads)
     logger.info("%d sources detected, %d from catalogues, %d blobs", len(found), sum(~special), len(blob_slices))
     tools.report.counts.update({"sources detected": len(found), "blobs": len(blob_slices)})
     _write_sources(detections, sources, blobmap, blob_slices, refs, bands, tools, state)
@@ -83,7 +85,7 @@ def run_srcs(state, options, tools):
         "blob_sources": blob_sources,
         "blob_slices": blob_slices,
         "saturated_maps": saturated,
-        "co_sky": sky_levels(tims, bands, target, blobmap, threads=options.threads),
+        "co_sky": co_sky,
     }
 
 

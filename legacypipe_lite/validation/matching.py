@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .catalogs import common_bands, read_catalog, read_truth
+from .neighbors import light_in_errors
 
 __all__ = ["Scene", "match", "make_scene", "read_scene", "stack", "MatchSettings"]
 
@@ -28,6 +29,9 @@ class MatchSettings:
         Largest distance of a match [arcsec].
     isolation : float
         A source is isolated if its nearest neighbour is further away [arcsec].
+    neighbor_light : float or None
+        If given, the light of all neighbours together that falls on an isolated source is, besides, less than this
+        many errors of its flux in every band; see `neighbors.light_in_errors`.
     reference_band : str or None
         Band of the magnitudes in which results are binned; default r, else the middle one.
     bands : tuple of str or None
@@ -39,6 +43,7 @@ class MatchSettings:
 
     radius: float = 1.0
     isolation: float = 4.0
+    neighbor_light: float | None = None
     reference_band: str | None = None
     bands: tuple | None = None
     partial: bool | None = None
@@ -172,7 +177,9 @@ def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an imm
     matched = np.zeros(len(catalog), bool)
     matched[index[index >= 0]] = True
     scored = inside & _off_edge(x, y, x1, y1)
-    neighbor = _neighbor_distance(truth, catalog, index, reference, partial)
+    alone = _neighbor_distance(truth, catalog, index, reference, partial) > settings.isolation
+    if settings.neighbor_light is not None:
+        alone &= _neighbor_light(truth, catalog, index, bands, partial) < settings.neighbor_light
     disturbed = _disturbed(truth)
     return Scene(
         truth=truth,
@@ -182,8 +189,8 @@ def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an imm
         matched=matched,
         scored=scored,
         scored_rows=_off_edge(np.asarray(catalog["bx"], float), np.asarray(catalog["by"], float), x1, y1),
-        isolated=scored & (neighbor > settings.isolation) & ~disturbed,
-        blended=scored & (neighbor <= settings.isolation) & ~disturbed,
+        isolated=scored & alone & ~disturbed,
+        blended=scored & ~alone & ~disturbed,
         bands=bands,
         reference_band=reference,
         partial=partial,
@@ -357,6 +364,23 @@ def _neighbor_distance(truth, catalog, index, reference, partial):
             to_others = cKDTree(_plane(catalog[others], ra0, dec0)).query(_plane(truth, ra0, dec0))[0]
             distance = np.minimum(distance, to_others)
     return distance
+
+
+def _neighbor_light(truth, catalog, index, bands, partial):
+    """Light of the neighbours of each true source, in units of its error; see `neighbors.light_in_errors`.
+
+    If the truth lists only some of the sources, the catalogue rows that it does not explain shine, too.
+    """
+    columns = ["ra", "dec", "type", "shape_r", "sersic", *(f"flux_{band}" for band in bands)]
+    sources = truth[columns]
+    if partial:
+        others = np.ones(len(catalog), bool)
+        others[index[index >= 0]] = False
+        sources = _joined([sources, catalog[columns][others]])
+    plane = _plane(sources, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    rows = np.full(len(sources), -1)
+    rows[: len(truth)] = index
+    return light_in_errors(plane, sources, catalog, rows, bands)[: len(truth)]
 
 
 def _nearest_bright(truth, column, radius=20.0):

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from ..errors import UsageError
-from .pulls import environments, pull
+from .pulls import environments, pull, true_radius
 from .scores import CATALOG_TYPES, TRUE_TYPES
 
 __all__ = ["score_plots", "new_figure", "png", "BAND_COLORS"]
@@ -183,7 +183,7 @@ def _shapes(scene):
     figure, (axes,) = new_figure(3, width=3.4, height=2.9)
     found_type = scene.matched_column("type", "U3")
     extended = environments(scene)["isolated"] & ~scene.star & scene.found & (found_type != "PSF")
-    ratio = scene.matched_column("shape_r") / np.maximum(np.asarray(scene.truth["shape_r"], np.float64), 1e-9)
+    ratio = scene.matched_column("shape_r") / np.maximum(true_radius(scene), 1e-9)
     for name in TRUE_TYPES[1:]:
         chosen = extended & (scene.truth["type"] == name)
         if chosen.any():

@@ -11,7 +11,16 @@ import numpy as np
 from .catalogs import GALAXY_TYPES
 from .statistics import spread
 
-__all__ = ["flux_scores", "position_scores", "shape_scores", "profile_scores", "sersic_scores", "pull", "environments"]
+__all__ = [
+    "flux_scores",
+    "position_scores",
+    "shape_scores",
+    "profile_scores",
+    "sersic_scores",
+    "pull",
+    "true_radius",
+    "environments",
+]
 
 _MIN_SIGNAL_TO_NOISE = 5.0
 _HIGH_SIGNAL_TO_NOISE = 30.0
@@ -42,6 +51,18 @@ def pull(scene, name):
     return _deviation(scene, name) * error
 
 
+def true_radius(scene):
+    """Radius that a fit with the found type should give, source by source [arcsec].
+
+    shape_r is the major half-axis of the half-light ellipse. A round model (REX) of a galaxy that is not round measures
+    the radius of the circle of the same area instead.
+    """
+    radius, e1, e2 = (np.asarray(scene.truth[name], np.float64) for name in ("shape_r", "shape_e1", "shape_e2"))
+    ellipticity = np.minimum(np.hypot(e1, e2), 1.0)
+    round_radius = radius * np.sqrt((1.0 - ellipticity) / (1.0 + ellipticity))
+    return np.where(scene.matched_column("type", "U3") == "REX", round_radius, radius)
+
+
 def _ivar_of(name):
     return name.replace("flux_", "flux_ivar_") if name.startswith("flux_") else f"{name}_ivar"
 
@@ -51,7 +72,8 @@ def _positive(values):
 
 
 def _deviation(scene, name):
-    deviation = scene.matched_column(name) - np.asarray(scene.truth[name], np.float64)
+    true = true_radius(scene) if name == "shape_r" else np.asarray(scene.truth[name], np.float64)
+    deviation = scene.matched_column(name) - true
     if name == "ra":
         # As an angle on the sky, which is what ra_ivar refers to.
         deviation = (deviation + 180.0) % 360.0 - 180.0
@@ -187,7 +209,7 @@ def shape_scores(scene):
 
 def _shape_row(scene, extended, elliptic):
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = scene.matched_column("shape_r") / np.asarray(scene.truth["shape_r"], np.float64)
+        ratio = scene.matched_column("shape_r") / true_radius(scene)
     row = {"n": int(extended.sum()), "n_elliptic": int(elliptic.sum())}
     row["ratio_r"] = asdict(spread(ratio[extended]))
     row["pull_r"] = asdict(spread(pull(scene, "shape_r")[extended]))

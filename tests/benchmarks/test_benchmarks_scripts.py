@@ -8,6 +8,7 @@ import bench_accuracy
 import bench_brick
 import bench_engine
 import bench_fitblobs
+import bench_injection
 import bench_scaling
 import bench_startup
 import bench_wise
@@ -21,6 +22,7 @@ SCRIPTS = [
     bench_brick,
     bench_engine,
     bench_fitblobs,
+    bench_injection,
     bench_scaling,
     bench_startup,
     bench_wise,
@@ -159,15 +161,35 @@ def test_accuracy(monkeypatch, tmp_path):
     mock = bench_accuracy.Mock("DECam", "decam", ("r",), 3, side=400)
     monkeypatch.setattr(bench_accuracy, "MOCKS", (mock,))
     path = tmp_path / "run.json"
-    command = ["--fields", "1", "--cache", str(tmp_path / "mocks"), "--plots", str(tmp_path), "--save", str(path)]
-    assert bench_accuracy.main(command) == 0
-    published, better = stored(path)
-    assert [row["sources"] for row in better] == [row["sources"] for row in published]
-    (row,) = [row for row in better if (row["sources"], row["quantity"]) == ("galaxies, any type", "flux")]
-    assert row["n"] > 10 and abs(row["median"]) < 1 and 0.5 < row["width"] < 2
+    command = ["--fields", "1", "--cache", str(tmp_path / "mocks"), "--keep", str(tmp_path / "kept")]
+    assert bench_accuracy.main([*command, "--plots", str(tmp_path), "--save", str(path)]) == 0
+    tables = stored(path)
+    assert len(tables) == 6
+    better, clear = (
+        next(row for row in table if (row["sources"], row["quantity"]) == ("galaxies, any type", "flux"))
+        for table in tables[2:4]
+    )
+    assert all([row["sources"] for row in table] == [row["sources"] for row in tables[0]] for table in tables)
+    assert better["n"] > clear["n"] > 5 and abs(better["median"]) < 1 and 0.5 < better["width"] < 2
     assert (tmp_path / "accuracy-pulls.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr("legacypipe_lite.pipeline.run_brick", None)  # what was kept is not run again
+    assert bench_accuracy.main([*command, "--settings", "options", "--save", str(path)]) == 0
+    assert stored(path) == tables[2:4]
     with pytest.raises(SystemExit):
         bench_accuracy.main(["--mocks", "90Prime"])
+
+
+@pytest.mark.compiled
+@pytest.mark.realdata
+def test_injection(tmp_path, testdata):
+    path = tmp_path / "run.json"
+    assert bench_injection.main(["--runs", "2", "--number", "5", "--save", str(path)]) == 0
+    tables = stored(path)
+    assert len(tables) == 4 and [row["sources"] for row in tables[0]][-1] == "stars and galaxies"
+    (row,) = [row for row in tables[0] if (row["sources"], row["quantity"]) == ("stars and galaxies", "flux")]
+    assert row["n"] > 5 and abs(row["median"]) < 2 and 0.2 < row["width"] < 3
+    with pytest.raises(SystemExit):
+        bench_injection.main(["--runs", "0"])
 
 
 @pytest.mark.compiled

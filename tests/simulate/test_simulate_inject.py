@@ -190,6 +190,21 @@ def test_random_sources_keep_their_distance():
     np.testing.assert_array_equal(table["ra"], again["ra"])
 
 
+def test_drawn_galaxies_keep_away_by_their_size():
+    """Between two sources there are three half-light radii of each, besides the distance."""
+    occupied, sizes = (np.array([60.0, 130.0]), np.array([90.0, 90.0])), np.array([3.0, 0.0])
+    allowed = np.ones(TARGET.shape, bool)
+    table = draw_injection(TARGET, allowed, occupied, 8, sizes=sizes, seed=6, distance=2.0, galaxies=0.8)
+    x, y = TARGET.sky_to_pixel(np.asarray(table["ra"]), np.asarray(table["dec"]))
+    places = np.column_stack([np.append(x, occupied[0]), np.append(y, occupied[1])])
+    radii = np.append(table["shape_r"], sizes)
+    apart = 0.262 * np.hypot(*(places[:, np.newaxis] - places).T.transpose(0, 2, 1))
+    others = ~np.eye(len(places), dtype=bool)
+    assert (apart > 2.0 + 3 * (radii[:, np.newaxis] + radii) - 0.01)[others].all()
+    assert len(table) == 8 and (np.diff(table["shape_r"]) <= 0).all() and radii[:3].min() > 0.5
+    assert (table["id"] == np.arange(8)).all()
+
+
 @pytest.mark.parametrize("galaxies, expected", [(0.0, {"PSF"}), (1.0, {"EXP", "DEV", "SER"})])
 def test_stars_or_galaxies_only(galaxies, expected):
     table = draw_injection(TARGET, np.ones(TARGET.shape, bool), ([], []), 25, distance=0.0, galaxies=galaxies)

@@ -156,6 +156,16 @@ def test_residual_sky_is_measured_and_subtracted_from_good_pixels(state, run):
     assert state["ccds"]["co_sky"].dtype == np.float32
 
 
+def test_residual_sky_stays_if_asked_for(state, run):
+    made, _ = run(state, no_residual_sky=True)
+    assert made["co_sky"] == {}
+    before = [tim.image.copy() for tim in state["tims"]]
+    STAGE.apply(state, made)
+    for tim, old in zip(state["tims"], before):
+        np.testing.assert_array_equal(tim.image, old)
+    assert (state["ccds"]["co_sky"] == 0).all()
+
+
 def test_band_without_blank_sky_has_no_residual(state, run):
     made, _ = run(state)
     made["co_sky"].pop("r")
