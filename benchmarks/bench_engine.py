@@ -2,7 +2,8 @@
 """How long does the fit of one source take?
 
 First table: CPU milliseconds of one Gauss-Newton step (model, all derivatives, normal equations and their solution), by
-model and number of images, on windows of 63 x 63 pixels. PSF stamps have 63 x 63 pixels, too.
+model and number of images, on windows of 63 x 63 pixels. PSF stamps have 63 x 63 pixels, too. Derivatives are those of
+the selection of models, where most steps are made (--exact: exact ones, for models that misfit the data).
 
 Second table: complete fits of an isolated source. "selection" is the choice among the models that are plausible for it,
 from PSF to SER; "blob" is all that happens to it in a run: a first fit, segmentation, selection, a search for sources
@@ -62,7 +63,7 @@ PUBLISHED = [
 _STEPS = 2
 
 
-def step_seconds(kind, shape, images, seconds):
+def step_seconds(kind, shape, images, seconds, exact=False):
     """CPU seconds of one Gauss-Newton step.
 
     The difference between fits that end after one and after `_STEPS` more evaluations: what a fit does once at its
@@ -75,7 +76,7 @@ def step_seconds(kind, shape, images, seconds):
 
     def fit(evaluations):
         # tolerance 0: steps are evaluated however little they gain
-        settings = FitSettings(max_evaluations=evaluations, tolerance=0.0)
+        settings = FitSettings(max_evaluations=evaluations, tolerance=0.0, exact=exact)
         return lambda: fit_model(blob, windows, model, scene.truth, settings)
 
     short, long = fit(1), fit(1 + _STEPS)
@@ -86,12 +87,12 @@ def step_seconds(kind, shape, images, seconds):
     return (long_cost - short_cost) / steps
 
 
-def step_table(images, models, seconds):
+def step_table(images, models, seconds, exact):
     """Milliseconds of a step, by number of images and model."""
     columns = [Column("images", "key")] + [Column(name, "time", 3) for name in models]
     rows = []
     for n in images:
-        rows.append([n] + [1e3 * step_seconds(*MODELS[name], n, seconds) for name in models])
+        rows.append([n] + [1e3 * step_seconds(*MODELS[name], n, seconds, exact) for name in models])
     return Table(f"ms CPU per Gauss-Newton step, windows of {WINDOW} x {WINDOW} pixels", columns, rows)
 
 
@@ -192,6 +193,7 @@ def main(argv=None):
         "--models", type=lambda text: text.split(","), default=list(MODELS), metavar="NAME,NAME",
         help="columns of the first table (default: " + ", ".join(MODELS).replace("%", "%%") + ")",
     )  # fmt: skip
+    parser.add_argument("--exact", action="store_true", help="steps with exact derivatives")
     parser.add_argument(
         "--fit-images", type=int, default=15, metavar="N",
         help="number of images of the second table (default: 15); 0: no such table",
@@ -207,7 +209,7 @@ def main(argv=None):
         parser.error("numbers of images are 1 or multiples of 3 (bands g, r, z)")
     keep_freed_memory()
     session = Session("bench_engine", arguments)
-    table = step_table(arguments.images, arguments.models, arguments.seconds)
+    table = step_table(arguments.images, arguments.models, arguments.seconds, arguments.exact)
     session.calibrate()
     session.show(table)
     if arguments.fit_images:
