@@ -108,7 +108,7 @@ def test_sources_of_simA(testdata, finished):
         ("testcase3", None, 100),
         ("testcase3", "testcase3-alt", 30),
         ("testcase9", None, 60),
-        ("mzlsbass2", None, 5),
+        ("mzlsbass2", None, 4),
         ("simA", None, 20),
     ],
 )
@@ -119,8 +119,8 @@ def test_total_chi2_is_better(testdata, finished, monkeypatch, case, other, gain
     run, folder = finished(case)
     bands = list(run.state["bands"])
     reference = next(_reference(testdata, other or case).glob("tractor/*/tractor-*.fits"))
-    ours = blob_chi2(run.state, read_sources(next(folder.glob("tractor/*/tractor-*.fits")), bands))
-    theirs = blob_chi2(run.state, read_sources(reference, bands), "header")
+    ours, _ = blob_chi2(run.state, read_sources(next(folder.glob("tractor/*/tractor-*.fits")), bands))
+    theirs, _ = blob_chi2(run.state, read_sources(reference, bands), "header")
     assert ours.sum() < theirs.sum() - gain
     worse = ours - theirs
     # single blends may end in a slightly worse place, because sources are fitted one after the other
