@@ -434,8 +434,10 @@ def _best_damping(damping, ratio):
     ----------
     damping : float
     ratio : float
-        Real over predicted gain.
+        Real over predicted gain; not a number if the step led to nothing that can be evaluated.
     """
+    if not math.isfinite(ratio):
+        return math.inf
     curvature = 2.0 * (1.0 + damping) - ratio * (1.0 + 2.0 * damping)
     return curvature - 1.0
 

@@ -327,3 +327,7 @@ def test_best_damping_leads_to_the_optimum_of_a_line(curvature, damping):
     step = 1 / (1 + damping)
     ratio = (step - curvature * step**2 / 2) / (step - step**2 / 2)
     assert 1 / (1 + _best_damping(damping, ratio)) == pytest.approx(1 / curvature)
+
+
+def test_steps_to_nowhere_are_shortened():
+    assert _best_damping(0.5, math.nan) == math.inf
