@@ -58,7 +58,8 @@ def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=(), 
     fluxes : array_like of float
         Flux of each row in the image's band.
     render : callable
-        ``render(source)`` gives (x0, y0, float32 patch at the source's flux), or None if nothing of it is seen.
+        ``render(sources)`` gives one by one (x0, y0, float32 patch at the source's flux), or None if nothing of it is
+        seen.
     frozen : sequence of (Source, sequence of int)
         Galaxies that are not fitted and reach into blobs they do not belong to, with these blobs. They are drawn
         first; sources at the same position are then left out.
@@ -77,11 +78,12 @@ def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=(), 
     )
     tim_blobs = _blobs_of_image(tim, target, blobmap)
     drawn = _draw_frozen(models, tim_blobs, target, blobmap, frozen, render)
-    for row in range(n_rows) if rows is None else rows:
-        source = sources[row]
-        if source is None or (source.ra, source.dec) in drawn:
-            continue
-        rendered = render(source)
+    chosen = [
+        row
+        for row in (range(n_rows) if rows is None else rows)
+        if sources[row] is not None and (sources[row].ra, sources[row].dec) not in drawn
+    ]
+    for row, rendered in zip(chosen, render([sources[row] for row in chosen])):
         if rendered is None:
             continue
         x0, y0, patch = rendered
@@ -119,7 +121,7 @@ def _draw_frozen(models, tim_blobs, target, blobmap, frozen, render):
         if not touched:
             continue
         drawn.add((galaxy.ra, galaxy.dec))
-        rendered = render(galaxy)
+        (rendered,) = render([galaxy])
         if rendered is None:
             continue
         x0, y0, patch = rendered

@@ -88,6 +88,28 @@ class PsfModel:
                 stamp = stamp / total
         return stamp.astype(np.float32, copy=False)
 
+    def stamps(self, x, y):
+        """PSF stamps at many positions.
+
+        Parameters
+        ----------
+        x, y : numpy.ndarray of float64, shape (n,)
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n, ny, nx)
+            As of `stamp`, but for the last digit.
+        """
+        terms = np.array([self.polynomial_terms(a, b) for a, b in zip(x, y)], np.float32).reshape(-1, len(self.basis))
+        stamps = (terms @ self.basis.reshape(len(self.basis), -1)).reshape(-1, *self.basis.shape[1:])
+        if self.sampling != 1.0:
+            stamps = np.array([resample_stamp(stamp, self.sampling) for stamp in stamps], np.float32)
+            stamps = stamps.reshape(-1, *self.stamp_shape)
+        if self.normalize:
+            total = stamps.sum(axis=(1, 2), keepdims=True)
+            stamps = stamps / np.where(total != 0, total, np.float32(1.0))
+        return stamps.astype(np.float32, copy=False)
+
     def subimage(self, x0, y0):
         """The same PSF for the cut-out with origin (x0, y0)."""
         return replace(self, x_zero=self.x_zero - x0, y_zero=self.y_zero - y0)

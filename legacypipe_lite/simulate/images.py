@@ -127,8 +127,7 @@ def render_light(plan, psf, content):
     light = np.zeros(plan.shape, np.float32)
     mjd_tai = utc_to_tai(exposure.mjd)
     renderer = TimRenderer(_Scene(wcs, psf, plan.shape, mjd_tai), OPTICAL_BANDS.index(exposure.band))
-    for source in _near(content.sources, wcs):
-        patch = renderer.patch(source)
+    for patch in renderer.patches(_near(content.sources, wcs)):
         if patch is not None:
             x0, y0, values = patch
             light[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] += values

@@ -76,8 +76,7 @@ class Injection:
         """What the sources look like in an image: float32 of its shape, nanomaggies per pixel, without noise."""
         light = np.zeros(tim.shape, np.float32)
         renderer = TimRenderer(tim, self.bands.index(tim.band))
-        for source in self.sources:
-            patch = renderer.patch(source)
+        for patch in renderer.patches(self.sources):
             if patch is not None:
                 x0, y0, values = patch
                 h, w = values.shape

@@ -132,7 +132,7 @@ def _models_of_tim(catalogue, index):
         catalogue.sources,
         catalogue.blobs,
         catalogue.fluxes[:, band_index],
-        TimRenderer(tim, band_index, catalogue.shape_jacobian).patch,
+        TimRenderer(tim, band_index, catalogue.shape_jacobian).patches,
         catalogue.frozen,
         catalogue.extents.rows_near(tim),
     )

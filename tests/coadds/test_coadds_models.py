@@ -20,7 +20,10 @@ class Renderer:
     def __init__(self, tim, half=3):
         self.tim, self.half = tim, half
 
-    def __call__(self, source):
+    def __call__(self, sources):
+        return map(self.patch, sources)
+
+    def patch(self, source):
         x, y = (int(round(v)) for v in self.tim.wcs.sky_to_pixel(source.ra, source.dec))
         n = 2 * self.half + 1
         return x - self.half, y - self.half, np.full((n, n), source.flux[0] / n**2, np.float32)
@@ -59,9 +62,7 @@ def test_patches_are_cut_at_the_edges_and_may_be_missing():
     target, tim, blobmap = scene()
     sources = [source_at(target, 0, 35, 49.0), source_at(target, 15, 15, 49.0)]
     render = Renderer(tim)
-    models = tim_models(
-        tim, target, blobmap, sources, [0, -1], [49.0, 49.0], lambda s: render(s) if s is sources[0] else None
-    )
+    models = tim_models(tim, target, blobmap, sources, [0, -1], [49.0, 49.0], lambda s: [render.patch(s[0]), None])
     assert models.model.sum() == 16 and models.footprints.fraction_in[0] == pytest.approx(16 / 49)
     assert models.footprints.nea[1] == models.footprints.blob_nea[1] == models.footprints.fraction_in[1] == 0
 
@@ -114,7 +115,7 @@ def test_frozen_galaxy_that_is_not_seen():
     target, tim, blobmap = scene()
     galaxy = Source("EXP", 151.0, 20.0, [1.0], 3.0)
     off = Source("EXP", 330.0, -20.0, [1.0], 3.0)
-    models = tim_models(tim, target, blobmap, [], [], [], lambda s: None, [(galaxy, [1]), (off, [1])])
+    models = tim_models(tim, target, blobmap, [], [], [], lambda s: [None] * len(s), [(galaxy, [1]), (off, [1])])
     assert not models.model.any()
 
 

@@ -1,13 +1,14 @@
 """Rendering: against the reference engine, against plain NumPy, and its derivatives."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from engine_cases import load_cases
 from window_rendering import render_window, stencil
 
-from legacypipe_lite.models import PsfModel, Source, Tim, frames_kernels
+from legacypipe_lite.models import Motion, PsfModel, Source, Tim, frames_kernels
 from legacypipe_lite.models import render_kernels as kernels
 from legacypipe_lite.models.ellipse import soft_from_hard
 from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra, frequency_forms, waves
@@ -464,3 +465,47 @@ def test_header_jacobian_changes_the_size_by_the_pixel_scale():
     local = TimRenderer(tim, 0, "local").patch(source)[2]
     header = TimRenderer(tim, 0, "header").patch(source)[2]
     assert np.abs(local - header).max() < 1e-6
+
+
+def _varying_psf(hybrid=True, normalize=True):
+    r = np.arange(-15, 16)
+    stamps = [np.exp(-0.5 * (r[:, None] ** 2 + r**2) / v) / (2 * np.pi * v) for v in (4.0, 5.0, 3.0)]
+    basis = np.array([stamps[0], stamps[1] - stamps[0], stamps[2] - stamps[0]], np.float32)
+    sigma = 2.0 if hybrid else 0.0
+    return PsfModel(basis, 1, 0.0, 90.0, 0.0, 80.0, gaussian_sigma=sigma, normalize=normalize)
+
+
+@pytest.mark.parametrize("jacobian", ["local", "header"])
+@pytest.mark.parametrize("psf", [_varying_psf(), _varying_psf(False, False), None])
+def test_patches_of_many_sources_are_those_of_each(psf, jacobian):
+    tim = _tim(psf=psf)
+    rng = np.random.default_rng(8)
+    sources = [Source("PSF", 330.0, -2.0, [1.0]), Source("EXP", 150.0, 2.0, [0.0], 1.0)]
+    for k in range(150):
+        kind = ("PSF", "REX", "EXP", "DEV", "SER")[k % 5]
+        ra, dec = tim.wcs.pixel_to_sky(*rng.uniform(-20, 110, 2))
+        shape = () if kind == "PSF" else (10 ** rng.uniform(-2, 1), *rng.uniform(-0.6, 0.6, 2) * (kind != "REX"))
+        moving = Motion(5000.0, 0.0, 0.0, 2016.0) if k % 10 == 0 else None
+        sources.append(Source(kind, ra, dec, [rng.uniform(1, 9)], *shape, sersic=0.6 + 2 * (k % 3), motion=moving))
+    renderer = TimRenderer(tim, 0, jacobian)
+    seen = 0
+    for source, found in zip(sources, renderer.patches(sources), strict=True):
+        want = renderer.patch(source)
+        if want is None:
+            assert found is None
+            continue
+        seen += 1
+        assert found[:2] == want[:2] and found[2].dtype == np.float32
+        # frames may be larger, so that less of the tails comes in again at the opposite side
+        np.testing.assert_allclose(found[2], want[2], rtol=0, atol=2e-5 * np.abs(want[2]).max())
+    assert 50 < seen < 150 and list(renderer.patches([])) == []
+
+
+@pytest.mark.parametrize("sampling", [1.0, 1.3])
+def test_many_stamps(sampling):
+    psf = replace(_varying_psf(), sampling=sampling)
+    x, y = np.array([3.0, 50.0, 80.0]), np.array([70.0, 20.0, 5.0])
+    stamps = psf.stamps(x, y)
+    assert stamps.dtype == np.float32 and psf.stamps(x[:0], y[:0]).shape[0] == 0
+    for k in range(3):
+        np.testing.assert_allclose(stamps[k], psf.stamp(x[k], y[k]), rtol=1e-5, atol=1e-8)
