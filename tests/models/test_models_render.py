@@ -475,6 +475,7 @@ def _varying_psf(hybrid=True, normalize=True):
     return PsfModel(basis, 1, 0.0, 90.0, 0.0, 80.0, gaussian_sigma=sigma, normalize=normalize)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("jacobian", ["local", "header"])
 @pytest.mark.parametrize("psf", [_varying_psf(), _varying_psf(False, False), None])
 def test_patches_of_many_sources_are_those_of_each(psf, jacobian):
