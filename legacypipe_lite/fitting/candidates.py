@@ -30,7 +30,7 @@ MIN_INSIDE = 1e-6
 CLOSE = 100.0
 #: Fits end where the next step is predicted to gain less than this in ln P, or less than this fraction of what the
 #: source itself gains: models of bright sources are wrong by much more, whatever the step.
-LEAST_GAIN, MOST_GAIN, RELATIVE_GAIN = 0.03, 0.1, 3e-8
+LEAST_GAIN, MOST_GAIN, RELATIVE_GAIN = FitSettings.tolerance, 0.1, 3e-8
 
 
 @dataclass
