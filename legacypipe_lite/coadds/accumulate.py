@@ -1,4 +1,4 @@
-"""Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps."""
+"""Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps, PSF."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bits import DQ, DQ_SATURATED
+from ..models.psf import resample_stamp
 from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels
-from .area import area_factors
 from .patched import Changes
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "BandCoadd",
     "DateMaps",
     "coadd_band",
+    "coadd_psf",
     "map_grids",
     "sky_levels",
     "stacked_image",
@@ -32,6 +33,7 @@ _DETAILS = tuple(kernels.PLANES)
 _NOTHING = np.zeros((0, 0), np.float32)
 _SKIP_NOTHING = np.zeros((0, 0), bool)
 _FLAT_TABLE = LANCZOS_TABLE.ravel()
+_NO_TABLE = _FLAT_TABLE[:0]
 
 #: Target rows that one thread works on at a time.
 _STRIP = 64
@@ -204,12 +206,15 @@ class BandAccumulator:
             raise ValueError("detail 'models' needs a model and a blob model for every image")
         tasks = [self._task(*image) for image in images]
         touching = [task for task in tasks if task is not None]
+        table = _FLAT_TABLE if self.lanczos else _NO_TABLE
+        dates = self.dates
+        stack = kernels.Stack(self.sums, self.counts, self.skip, dates.mjds, dates.first, dates.last)
 
         def add_strip(y0):
-            for grid, arguments in touching:
+            for grid, planes, changes, exposure in touching:
                 row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
                 if row0 < row1:
-                    kernels.accumulate_rows(row0, row1, *arguments)
+                    kernels.accumulate_rows(row0, row1, grid.arrays, table, planes, changes, exposure, stack)
 
         # Strip by strip, so that the stacks stay in the processor's cache while all images are added to them.
         for _ in map_in_threads(add_strip, range(0, self.target.height, _STRIP), self.threads):
@@ -217,7 +222,7 @@ class BandAccumulator:
         return [task is not None for task in tasks]
 
     def _task(self, tim, index, model=None, blobmodel=None, changes=None):
-        """Map of an image, and the arguments of the kernel after the rows; None if it does not touch the target."""
+        """What the kernel needs of an image: map, planes, changes, numbers; None if it does not touch the target."""
         grid = self.grids[index] if index in self.grids else MapGrid.build(self.target, tim.wcs)
         if grid is None:
             return None
@@ -227,6 +232,7 @@ class BandAccumulator:
         exposure = kernels.Exposure(
             index=int(index),
             factor=float(factor),
+            factors=factors,
             psf_term=float(flat_weight / psf_area),
             flat_term=float(flat_weight),
             depth_term=float((tim.psfnorm / tim.sig1) ** 2),
@@ -235,34 +241,21 @@ class BandAccumulator:
             ignored_bits=int(DQ_SATURATED | DQ["interp"]),
             outlier_bit=int(DQ["outlier"]),
         )
-        return grid, (
-            grid.x0,
-            grid.y0,
-            grid.arrays,
-            _FLAT_TABLE,
-            self.lanczos,
+        planes = kernels.Planes(
             np.ascontiguousarray(tim.image),
             np.ascontiguousarray(tim.inverr),
             np.ascontiguousarray(tim.dq),
-            Changes() if changes is None else changes,
             _NOTHING if model is None else np.ascontiguousarray(model, np.float32),
             _NOTHING if blobmodel is None else np.ascontiguousarray(blobmodel, np.float32),
-            factors,
-            self.skip,
-            exposure,
-            self.dates.mjds,
-            self.sums,
-            self.counts,
-            self.dates.first,
-            self.dates.last,
         )
+        return grid, planes, Changes() if changes is None else changes, exposure
 
     def _surface_brightness_factor(self, tim, grid):
         """One factor for the whole image, and a map of factors (empty unless the local area is used)."""
         if not self.surface_brightness:
             return 1.0, _NOTHING
         if self.local_area:
-            return 1.0, area_factors(self.target, tim.wcs, grid)
+            return 1.0, grid.area_ratios(self.target, tim.wcs)
         return (self.target.pixel_scale / tim.wcs.pixel_scale) ** 2, _NOTHING
 
     def finish(self):
@@ -364,6 +357,35 @@ def stacked_image(tims, band, target, **options):
     """
     # A copy: the image is part of a block that holds the weights, too.
     return coadd_band(tims, band, target, detail="image", surface_brightness=False, **options).image.copy()
+
+
+def coadd_psf(tims, target):
+    """Mean PSF of the images of a band, weighted like the coadd (1 / sig1^2).
+
+    Parameters
+    ----------
+    tims : list of Tim
+        Of one band.
+    target : TanWcs
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (odd, odd)
+        Sum 1, centred. Stamps smaller than the largest one are padded with zeros.
+    """
+    stamps, weights = [], []
+    for tim in tims:
+        stamp = tim.psf.stamp(tim.shape[1] / 2.0, tim.shape[0] / 2.0)
+        stamp = resample_stamp(stamp / stamp.sum(), tim.ccd.pixscale / target.pixel_scale)
+        stamps.append(stamp / stamp.sum())
+        weights.append(1.0 / tim.sig1**2)
+    height, width = (max(stamp.shape[axis] for stamp in stamps) for axis in (0, 1))
+    mean = np.zeros((height, width))
+    for stamp, weight in zip(stamps, weights):
+        h, w = stamp.shape
+        y0, x0 = (height - h) // 2, (width - w) // 2
+        mean[y0 : y0 + h, x0 : x0 + w] += weight * stamp
+    return (mean / mean.sum()).astype(np.float32)
 
 
 def sky_levels(tims, bands, target, blobmap, *, threads=1):

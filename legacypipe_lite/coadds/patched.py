@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import patch_kernels as kernels
+from . import patched_kernels as kernels
 
 __all__ = ["Changes", "masked_places", "patch_values", "patched_image"]
 

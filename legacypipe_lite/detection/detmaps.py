@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import bits
-from ..arrays import gaussian_weights
+from ..arrays import dilate, gaussian_weights
 from ..threads import map_in_threads, rows_in_threads
 from ..wcs import MapGrid
 from . import detmaps_kernels as kernels
-from .morphology_kernels import dilate
 
 __all__ = ["DetectionMaps", "detection_maps", "edge_ramp", "SATURATION_GROWTH"]
 
@@ -113,36 +111,25 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, pixels=None,
         raise ValueError(f"nsatur must be at least 1, got {nsatur}")
     bands = list(bands)
     shape = (len(bands), target_wcs.height, target_wcs.width)
-    sums = _Sums(
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.int16),
-        np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16),
-    )
+    detmap, detiv = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    saturated = np.zeros(shape, np.int16)
+    total = np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16)
+    sums = {band: kernels.BandSums(*maps) for band, *maps in zip(bands, detmap, detiv, saturated, total)}
     ramp = edge_ramp(taper)
     if pixels is None:
         chosen = [image for image in images if image.band in bands]
-        _stack_in_strips(sums, chosen, bands, target_wcs, ramp, max(1, int(threads)))
+        _stack_in_strips(sums, chosen, target_wcs, ramp, max(1, int(threads)))
     else:
         for image, nearest in zip(images, pixels):
             if image.band in bands:
-                _stack_mapped(sums, image, nearest, bands.index(image.band), ramp)
-    for detmap, detiv in zip(sums.detmap, sums.detiv):
-        rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, detmap, detiv)
+                kernels.add_filtered(_filtered(image, ramp, flat=True), nearest, sums[image.band])
+    for band in bands:
+        rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, sums[band].numerator, sums[band].weight)
     if nsatur is None:
-        satmap = sums.saturated > 0
+        satmap = saturated > 0
     else:
-        satmap = (sums.saturated >= nsatur) | ((sums.saturated == sums.total) & (sums.total > 0))
-    return DetectionMaps(bands, sums.detmap, sums.detiv, satmap)
-
-
-class _Sums(NamedTuple):
-    """Sums of all bands: weight x flux (in the end the flux), weight, saturated images, and images (or nothing)."""
-
-    detmap: np.ndarray
-    detiv: np.ndarray
-    saturated: np.ndarray
-    total: np.ndarray
+        satmap = (saturated >= nsatur) | ((saturated == total) & (total > 0))
+    return DetectionMaps(bands, detmap, detiv, satmap)
 
 
 def _arrays(image):
@@ -150,22 +137,17 @@ def _arrays(image):
     return np.ascontiguousarray(image.image, np.float32), np.ascontiguousarray(image.inverr, np.float32)
 
 
-def _filtered(image, ramp):
-    """Flux and weight of an image after the matched filter."""
+def _filtered(image, ramp, flat=False):
+    """An image after the matched filter; with its pixels in a row if `flat`."""
     sigma = float(image.psf_sigma)
-    return kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
-
-
-def _stack_mapped(sums, image, nearest, band, ramp):
-    """Add one image whose pixels are known."""
-    flux, weight = _filtered(image, ramp)
+    flux, weight = kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
     dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
-    kernels.add_filtered(
-        flux.ravel(), weight.ravel(), dq.ravel(), bits.DQ_SATURATED, nearest, *(maps[band] for maps in sums)
-    )
+    if flat:
+        flux, weight, dq = flux.ravel(), weight.ravel(), dq.ravel()
+    return kernels.FilteredImage(flux, weight, dq, bits.DQ_SATURATED)
 
 
-def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):
+def _stack_in_strips(sums, images, target_wcs, ramp, threads):
     """Add images in chunks, strip by strip of the target: each sum in the order of the images."""
     tasks = [(image, MapGrid.build(target_wcs, image.wcs)) for image in images]
     tasks = [task for task in tasks if task[1] is not None]
@@ -175,16 +157,10 @@ def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):
         filtered = list(map_in_threads(lambda task: _filtered(task[0], ramp), chunk, threads))
 
         def add_strip(y0, chunk=chunk, filtered=filtered):
-            for (image, grid), (flux, weight) in zip(chunk, filtered):
+            for (image, grid), smoothed in zip(chunk, filtered):
                 row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
-                if row0 >= row1:
-                    continue
-                band = bands.index(image.band)
-                dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
-                kernels.add_filtered_rows(
-                    row0, row1, grid.x0, grid.y0, grid.arrays, flux, weight, dq, bits.DQ_SATURATED,
-                    *(maps[band] for maps in sums),
-                )  # fmt: skip
+                if row0 < row1:
+                    kernels.add_filtered_rows(row0, row1, grid.arrays, smoothed, sums[image.band])
 
         for _ in map_in_threads(add_strip, range(0, target_wcs.height, _STRIP), threads):
             pass

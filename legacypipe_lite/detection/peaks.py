@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import dilate
 from . import peaks_kernels as kernels
-from .morphology_kernels import dilate, fill_holes, label, label_boxes, max5
+from .morphology_kernels import fill_holes, label, label_boxes, max5
 
 __all__ = ["Detections", "SedCounts", "detect_sources", "hot_pixels"]
 
@@ -201,29 +202,18 @@ def _one_sed(sn, covered, saturated, sources, rules, hot):
     max5(sn, dm)
     kernels.bridged_map(dm, saturated, np.float32(rules.nsigma - rules.saddle_min), grown)
     areas, n_areas = label(_joined(dilate(grown, 1), saturated))
-    keep, local = np.zeros(len(xs), bool), np.zeros(len(xs))
-    tally = np.zeros(4, np.int64)
-    kernels.select_peaks(
-        sn,
-        covered,
-        dm,
-        areas,
-        label_boxes(areas, n_areas),
-        sources.veto.copy(),
-        sources.here,
-        ys,
-        xs,
-        rules.nsigma,
-        rules.saddle_min,
-        rules.saddle_fraction,
-        keep,
-        local,
-        tally,
+    maps = kernels.SearchMaps(
+        sn, covered, dm, areas, label_boxes(areas, n_areas), veto=sources.veto.copy(), source_here=sources.here
     )
+    candidates = kernels.Candidates(ys, xs, keep=np.zeros(len(xs), bool), local=np.zeros(len(xs)))
+    thresholds = kernels.Thresholds(rules.nsigma, rules.saddle_min, rules.saddle_fraction)
+    tally = np.zeros(4, np.int64)
+    kernels.select_peaks(maps, candidates, thresholds, tally)
+    keep = candidates.keep
     ys, xs = ys[keep], xs[keep]
     labels, count = label(fill_holes(dilate(above, rules.blob_dilate)))
     kernels.mark_owned(labels, count, np.concatenate([sources.x, xs]), np.concatenate([sources.y, ys]), hot)
-    peaks = xs, ys, sn[ys, xs], local[keep].astype(np.float32)
+    peaks = xs, ys, sn[ys, xs], candidates.local[keep].astype(np.float32)
     return peaks, SedCounts(len(keep), *(int(n) for n in tally))
 
 

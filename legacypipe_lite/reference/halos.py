@@ -125,19 +125,15 @@ def halo_image(refs, wcs, shape, band, camera, ccdname, pixscale_ccd, mjd_tai, m
     x, y, reach = x[near], y[near], reach[near]
     height, width = shape
     image = np.zeros(shape, np.float32)
-    touched = kernels.add_halos(
-        image,
-        x,
-        y,
-        mag_to_nanomaggies(stars[column][near]),
-        reach,
-        (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1),
+    on_image = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    sources = kernels.Stars(x, y, mag_to_nanomaggies(stars[column][near]), reach, on_image)
+    profiles = kernels.RadialProfiles(
         _profile_tables(reach.max() * pixscale_ccd, band, ccdname, pixscale_ccd, moffat),
-        _INNER_RADIUS / pixscale_ccd,
-        1.0 / (_STEPS_PER_ARCSEC * pixscale_ccd),
-        round(_INNER_TAPER * _STEPS_PER_ARCSEC),
+        inner=_INNER_RADIUS / pixscale_ccd,
+        step=1.0 / (_STEPS_PER_ARCSEC * pixscale_ccd),
+        taper_steps=round(_INNER_TAPER * _STEPS_PER_ARCSEC),
     )
-    return image if touched else None
+    return image if kernels.add_halos(image, sources, profiles) else None
 
 
 def _profile_tables(last, band, ccdname, pixscale, moffat):
