@@ -2,8 +2,10 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fitsio
 import numpy as np
@@ -35,7 +37,9 @@ class ImageIdentity:
     plprocid: str = ""
 
 
-def find_row(paths, identity, old_calibs_ok=False):
+def find_row(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False
+) -> tuple[dict[str, Any] | None, Path | None]:
     """The row of a CCD, from the first file that has it.
 
     Parameters
@@ -113,7 +117,7 @@ def _check_versions(fits, path, identity, old_calibs_ok):
     )
 
 
-def identity_columns(identity, header, version):
+def identity_columns(identity: ImageIdentity, header: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Columns that say what a new calibration belongs to.
 
     Parameters
@@ -139,7 +143,7 @@ def identity_columns(identity, header, version):
     }
 
 
-def write_row(path, row):
+def write_row(path: Path, row: dict[str, Any]) -> None:
     """Write a calibration of one row; the file appears complete or not at all.
 
     Parameters

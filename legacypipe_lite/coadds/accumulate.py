@@ -1,14 +1,18 @@
 """Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps, PSF."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bits import DQ, DQ_SATURATED
+from ..models import Tim
 from ..models.psf import resample_stamp
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid
+from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels
 from .patched import Changes
@@ -105,12 +109,12 @@ class DateMaps:
         Modified Julian Dates (TAI) of the images.
     """
 
-    def __init__(self, tims, shape):
+    def __init__(self, tims: Sequence[Tim], shape: tuple[int, int]) -> None:
         self.mjds = np.array([tim.mjd_tai for tim in tims], dtype=np.float64)
         self.first = np.full(shape, -1, np.int16)
         self.last = np.full(shape, -1, np.int16)
 
-    def at(self, ibx, iby):
+    def at(self, ibx: NDArray[np.integer], iby: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Earliest and latest date (MJD, TAI) at target pixels; 0 where no image is."""
         mjds = np.append(self.mjds, 0.0)  # index -1
         return mjds[self.first[iby, ibx]], mjds[self.last[iby, ibx]]
@@ -144,18 +148,18 @@ class BandAccumulator:
 
     def __init__(
         self,
-        band,
-        target,
-        dates,
+        band: str,
+        target: TanWcs,
+        dates: DateMaps,
         *,
-        detail="maps",
-        surface_brightness=True,
-        local_area=False,
-        lanczos=True,
-        skip=None,
-        grids=None,
-        threads=1,
-    ):
+        detail: str = "maps",
+        surface_brightness: bool = True,
+        local_area: bool = False,
+        lanczos: bool = True,
+        skip: NDArray[np.bool_] | None = None,
+        grids: dict[int, MapGrid | None] | None = None,
+        threads: int = 1,
+    ) -> None:
         if detail not in _DETAILS:
             raise ValueError(f"detail is one of {_DETAILS}, not {detail!r}")
         self.band, self.target, self.dates, self.detail = band, target, dates, detail
@@ -169,7 +173,14 @@ class BandAccumulator:
         if n_counts > kernels.AND_MASK:
             self.counts[kernels.AND_MASK] = _ALL_DQ_BITS
 
-    def add(self, tim, index, model=None, blobmodel=None, changes=None):
+    def add(
+        self,
+        tim: Tim,
+        index: int,
+        model: NDArray[np.float32] | None = None,
+        blobmodel: NDArray[np.float32] | None = None,
+        changes: Changes | None = None,
+    ) -> bool:
         """Add one image.
 
         Parameters
@@ -189,7 +200,7 @@ class BandAccumulator:
         """
         return self.add_all([(tim, index, model, blobmodel, changes)])[0]
 
-    def add_all(self, images):
+    def add_all(self, images: Sequence[tuple[Any, ...]]) -> list[bool]:
         """Add several images: faster than one by one, with the same result.
 
         Parameters
@@ -258,7 +269,7 @@ class BandAccumulator:
             return 1.0, grid.area_ratios(self.target, tim.wcs)
         return (self.target.pixel_scale / tim.wcs.pixel_scale) ** 2, _NOTHING
 
-    def finish(self):
+    def finish(self) -> BandCoadd:
         """The stacks as a `BandCoadd`; nothing can be added afterwards."""
         rows_in_threads(kernels.finish_stack, self.target.height, self.threads, self.sums, self.counts, PSF_SIZE_SCALE)
         s, c = self.sums, self.counts
@@ -278,7 +289,7 @@ class BandAccumulator:
         return coadd
 
 
-def map_grids(tims, band, target, threads=1):
+def map_grids(tims: Sequence[Tim], band: str, target: TanWcs, threads: int = 1) -> dict[int, MapGrid | None]:
     """Where the images of a band lie on the target.
 
     Parameters
@@ -298,7 +309,17 @@ def map_grids(tims, band, target, threads=1):
     return dict(zip(members, map_in_threads(lambda i: MapGrid.build(target, tims[i].wcs), members, threads)))
 
 
-def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, detail=None, **options):
+def coadd_band(
+    tims: Sequence[Tim],
+    band: str,
+    target: TanWcs,
+    *,
+    models: Any = None,
+    changes: dict[int, Changes] | None = None,
+    dates: DateMaps | None = None,
+    detail: str | None = None,
+    **options: Any,
+) -> BandCoadd:
     """Stack the images of one band.
 
     Parameters
@@ -341,7 +362,7 @@ def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, det
     return accumulator.finish()
 
 
-def stacked_image(tims, band, target, **options):
+def stacked_image(tims: Sequence[Tim], band: str, target: TanWcs, **options: Any) -> NDArray[np.float32]:
     """The stacked image of one band in the units of its images, without anything else.
 
     Parameters
@@ -359,7 +380,7 @@ def stacked_image(tims, band, target, **options):
     return coadd_band(tims, band, target, detail="image", surface_brightness=False, **options).image.copy()
 
 
-def coadd_psf(tims, target):
+def coadd_psf(tims: Sequence[Tim], target: TanWcs) -> NDArray[np.float32]:
     """Mean PSF of the images of a band, weighted like the coadd (1 / sig1^2).
 
     Parameters
@@ -388,7 +409,9 @@ def coadd_psf(tims, target):
     return (mean / mean.sum()).astype(np.float32)
 
 
-def sky_levels(tims, bands, target, blobmap, *, threads=1):
+def sky_levels(
+    tims: Sequence[Tim], bands: Sequence[str], target: TanWcs, blobmap: NDArray[np.integer], *, threads: int = 1
+) -> dict[str, float]:
     """Residual sky level of each band: the median of its stack outside all blobs.
 
     Parameters

@@ -1,14 +1,17 @@
 """Detection maps: point-source flux and its inverse variance at every pixel of the target, per band."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import bits
 from ..arrays import dilate, gaussian_weights
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid
+from ..wcs import ImageWcs, MapGrid
 from . import detmaps_kernels as kernels
 
 __all__ = ["DetectionMaps", "detection_maps", "edge_ramp", "SATURATION_GROWTH"]
@@ -42,12 +45,12 @@ class DetectionMaps:
     satmap: np.ndarray
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """(H, W)."""
         return self.detmap.shape[1:]
 
     @cached_property
-    def saturated(self):
+    def saturated(self) -> NDArray[np.bool_]:
         """`satmap`, every band grown by `SATURATION_GROWTH` pixels; bool (bands, H, W)."""
         grown = np.zeros(self.satmap.shape, bool)
         for band, mask in zip(grown, self.satmap):
@@ -55,7 +58,7 @@ class DetectionMaps:
                 band[:] = dilate(mask, SATURATION_GROWTH)
         return grown
 
-    def max_signal_to_noise(self):
+    def max_signal_to_noise(self) -> NDArray[np.float32]:
         """Largest signal to noise of the single bands; float32 (H, W), at least 0."""
         best = np.zeros(self.shape, np.float32)
         for flux, ivar in zip(self.detmap, self.detiv):
@@ -63,7 +66,7 @@ class DetectionMaps:
         return best
 
 
-def edge_ramp(n):
+def edge_ramp(n: int) -> NDArray[np.float32]:
     """Factors from the outermost pixel inwards that taper an image edge over `n` pixels; float32 (n,).
 
     An arc tangent between -pi and pi, scaled to 0 ... 1, without its two ends.
@@ -74,7 +77,15 @@ def edge_ramp(n):
     return ((t - t[0]) / (t[-1] - t[0]))[1:-1].astype(np.float32)
 
 
-def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, pixels=None, threads=1):
+def detection_maps(
+    images: Iterable[Any],
+    target_wcs: ImageWcs,
+    bands: Sequence[str],
+    taper: int = 0,
+    nsatur: int | None = None,
+    pixels: NDArray[np.int32] | None = None,
+    threads: int = 1,
+) -> DetectionMaps:
     """Matched-filter images with Gaussian PSFs and sum them on a target grid.
 
     Each image D (masked pixels 0) becomes ``G(D) / p^2`` with weight ``G(p^2 / sig1^2)``, where G is the

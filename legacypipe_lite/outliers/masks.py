@@ -1,11 +1,14 @@
 """Masks of outliers: their bits, where none may start, and the mean of what they hide."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..coadds import SparseImage, patched_image
-from ..wcs import PixelMap
+from ..models import Tim
+from ..wcs import PixelMap, TanWcs
 
 __all__ = ["OUTLIER_NEG", "OUTLIER_POS", "MaskedMeans", "masked_pixel_means", "no_outliers", "star_veto"]
 
@@ -15,12 +18,12 @@ OUTLIER_POS, OUTLIER_NEG = 1, 2
 _VETO_RADIUS = 1.0  # arcsec
 
 
-def no_outliers(tim):
+def no_outliers(tim: Tim) -> SparseImage:
     """The empty outlier mask of an image."""
     return SparseImage(tim.shape, np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
 
-def star_veto(target, ra, dec):
+def star_veto(target: TanWcs, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
     """Small discs around reference stars, where no outlier may start: stars move, vary and saturate.
 
     Parameters
@@ -49,7 +52,13 @@ def star_veto(target, ra, dec):
     return veto
 
 
-def masked_pixel_means(tims, band, target, outliers, patches):
+def masked_pixel_means(
+    tims: Sequence[Tim],
+    band: str,
+    target: TanWcs,
+    outliers: Sequence[SparseImage | None],
+    patches: Sequence[NDArray[np.float32] | None],
+) -> tuple[SparseImage, SparseImage]:
     """Mean of the masked pixels on the target grid, for masks that were read back from a file.
 
     Parameters
@@ -87,16 +96,16 @@ def masked_pixel_means(tims, band, target, outliers, patches):
 class MaskedMeans:
     """Averages masked values over images: positive and negative ones."""
 
-    def __init__(self, shape):
+    def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
         self.parts = ([], [])
 
-    def add(self, *parts):
+    def add(self, *parts: tuple[NDArray[np.int32], NDArray[np.float32]]) -> None:
         """Add the positive and the negative pixels of an image: (flat places, values)."""
         for collected, part in zip(self.parts, parts):
             collected.append(part)
 
-    def finish(self):
+    def finish(self) -> tuple[SparseImage, ...]:
         """The means: two `SparseImage`."""
         return tuple(self._mean(parts) for parts in self.parts)
 

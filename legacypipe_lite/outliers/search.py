@@ -4,16 +4,19 @@ Every image of a band is blurred to a common PSF width, resampled, and compared 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import dilate, gaussian_weights, median
 from ..arrays.smooth_kernels import smooth
 from ..bits import DQ
 from ..coadds import Changes, SparseImage, map_grids, masked_places, patch_values, patched_image, stacked_image
+from ..models import Tim
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid
+from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import regions_kernels as regions
 from . import search_kernels as kernels
@@ -56,7 +59,7 @@ class BandOutliers:
     masked_means: tuple = ()
     grids: dict | None = None
 
-    def changes(self, tims):
+    def changes(self, tims: Sequence[Tim]) -> dict[int, Changes]:
         """What masking changes in the images: dict of int -> Changes, for `stacked_image`."""
         changes = {}
         for i, patch in self.patches.items():
@@ -65,7 +68,15 @@ class BandOutliers:
         return changes
 
 
-def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads=1):
+def find_outliers(
+    tims: Sequence[Tim],
+    band: str,
+    target: TanWcs,
+    *,
+    veto: NDArray[np.bool_] | None = None,
+    leave_one_out: bool = False,
+    threads: int = 1,
+) -> BandOutliers:
     """Search the images of one band for outliers.
 
     Parameters

@@ -1,11 +1,15 @@
 """Gaia stars around an image, from files by HEALPix pixel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..wcs import TanWcs
+from .catalogs import RefCatalogs
 from .star_colors import BANDS, gaia_to_optical, mask_radius
 from .tables import CatalogFile, stack
 
@@ -45,7 +49,7 @@ _ASTROMETRY = ("ra_error", "dec_error", "pmra", "pmdec", "parallax", "pmra_error
 GAIA_COLUMNS = tuple(_KEPT)
 
 
-def healpix_pixels(ra, dec, scheme):
+def healpix_pixels(ra: ArrayLike, dec: ArrayLike, scheme: str) -> NDArray[np.integer]:
     """HEALPix pixels (nside 32) of sky positions.
 
     Parameters
@@ -66,7 +70,7 @@ def healpix_pixels(ra, dec, scheme):
     return np.asarray(lonlat_to_healpix(ra * units.deg, dec * units.deg, _NSIDE, order=scheme))
 
 
-def chunk_files(margin_wcs, catalogs):
+def chunk_files(margin_wcs: TanWcs, catalogs: RefCatalogs) -> list[Path]:
     """Paths of the Gaia files that an image (grown by its margin) touches, in order of HEALPix pixel."""
     w, h = margin_wcs.width, margin_wcs.height
     x = np.linspace(1 - _EDGE, w + _EDGE, 2 + (w + 2 * _EDGE) // _GRID_STEP) - 1
@@ -76,7 +80,7 @@ def chunk_files(margin_wcs, catalogs):
     return [Path(catalogs.gaia_dir) / f"{catalogs.gaia_prefix}-{pixel:05d}.fits" for pixel in pixels]
 
 
-def gaia_stars(margin_wcs, bands, catalogs):
+def gaia_stars(margin_wcs: TanWcs, bands: Sequence[str], catalogs: RefCatalogs) -> Table:
     """All Gaia sources around an image, with masks and optical magnitudes.
 
     Parameters

@@ -1,11 +1,16 @@
 """Reference sources of an image: all catalogues, made consistent with each other and cut to what can matter."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
 
 from ..models import Motion, Source
+from ..report import Report
 from ..units import mag_to_nanomaggies
+from ..wcs import ImageWcs
+from .catalogs import RefCatalogs
 from .clusters import star_clusters
 from .gaia import GAIA_COLUMNS, gaia_stars
 from .galaxy_sources import make_sources
@@ -88,7 +93,9 @@ FILE_UNITS = {
 }
 
 
-def reference_sources(target_wcs, bands, catalogs, report=None):
+def reference_sources(
+    target_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs, report: Report | None = None
+) -> tuple[Table, list[Source | None]]:
     """Stars, clusters and large galaxies that matter for an image, and a source for each.
 
     Parameters
@@ -283,7 +290,7 @@ def _count(refs, report):
         report.counts["reference objects"] = counts
 
 
-def file_columns(refs):
+def file_columns(refs: Table) -> list[str]:
     """The columns of the reference file that a reference table has, in order.
 
     Parameters

@@ -1,7 +1,12 @@
 """Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike
 
 from ..errors import InputError
 from ..survey.tables import column_names, open_fits, read_columns
@@ -74,7 +79,7 @@ class CatalogFile:
         If the file is missing or damaged, has no table in HDU 1, or lacks a required column.
     """
 
-    def __init__(self, path, required=()):
+    def __init__(self, path: str | Path, required: Sequence[str] = ()) -> None:
         self.path = path
         self._fits = open_fits(path)
         try:
@@ -92,16 +97,16 @@ class CatalogFile:
     def __exit__(self, *exception):
         self._fits.close()
 
-    def need(self, name):
+    def need(self, name: str) -> None:
         """Raise InputError unless a column is there."""
         if name not in self.columns:
             raise InputError(f"{self.path}: reference catalogue without column {name!r}")
 
-    def primary_header(self):
+    def primary_header(self) -> Mapping[str, Any]:
         """Header of the primary HDU."""
         return self._fits[0].read_header()
 
-    def read(self, columns=None, rows=None):
+    def read(self, columns: Sequence[str] | None = None, rows: ArrayLike | None = None) -> Table:
         """Read columns in native byte order, strings stripped.
 
         Parameters
@@ -126,7 +131,7 @@ def _stripped(column):
     return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
 
 
-def stack(tables):
+def stack(tables: Sequence[Table]) -> Table:
     """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
 
     Parameters
@@ -151,7 +156,7 @@ def stack(tables):
     return Table(columns)
 
 
-def add_missing_columns(table):
+def add_missing_columns(table: Table) -> Table:
     """Add, with zeros, the columns that every reference table has; returns the table."""
     for name in BOOLEAN_COLUMNS:
         if name not in table.colnames:
@@ -162,6 +167,6 @@ def add_missing_columns(table):
     return table
 
 
-def empty_references():
+def empty_references() -> Table:
     """A reference table without rows."""
     return add_missing_columns(Table())
