@@ -17,7 +17,7 @@ from legacypipe_lite.catalog import (
     nearest_neighbor,
     tractor_table,
 )
-from legacypipe_lite.models import Source
+from legacypipe_lite.models import ParameterIvars, Source
 from legacypipe_lite.survey import Brick, OutputTree
 
 CASES = {
@@ -77,7 +77,7 @@ class ReferenceRun:
             [np.stack([inter[n] for n in names[0]], axis=1), inter["flux_ivar"]]
             + [np.stack([inter[n] for n in names[1]], axis=1)]
         )
-        return fit, sources, ivars, coadd
+        return fit, sources, ParameterIvars(ivars), coadd
 
     def _source(self, row):
         kind = str(row["type"]).strip()
@@ -190,7 +190,7 @@ def reference_models(row, bands):
             shape_r=get("shape_r"),
             hard_ellipticity=(get("shape_e1"), get("shape_e2")),
             sersic=get("sersic"),
-            ivar=np.array(ivar),
+            ivar=ParameterIvars(np.array(ivar)),
             cpu=get("cpu"),
             hit_limit=get("hit_limit"),
             hit_r_limit=get("hit_r_limit"),
@@ -244,9 +244,9 @@ def small_catalogue(table, sources, ivars, **options):
 
 def test_without_reference_objects():
     sources = [Source("PSF", 370.0, 0.0, [3.0]), Source("REX", 10.0, 0.1, [4.0], shape_r=0.5, sersic=1.0), None]
-    ivars = np.ones((3, 7))
-    ivars[1, 2] = 0  # the flux of the second source is not measured
-    ivars[1, 3] = np.inf
+    ivars = ParameterIvars(np.ones((3, 7)))
+    ivars.flux[1] = 0  # the flux of the second source is not measured
+    ivars.shape("shape_r")[1] = np.inf
     table = small_catalogue(small_table(), sources, ivars)
     assert list(table["type"].astype(str)) == ["PSF", "REX", "NUN"]
     np.testing.assert_allclose(table["ra"], [10.0, 10.0, 10.0])
@@ -269,8 +269,8 @@ def test_kept_fluxes_and_little_of_the_source_inside():
     table = small_table()
     table["force_keep_source"] = [True, False, False]
     table["fracin"][1] = 5e-4
-    ivars = np.zeros((3, 7))
-    ivars[1:, 2] = 1.0
+    ivars = ParameterIvars.zeros(1, 3)
+    ivars.flux[1:] = 1.0
     sources = [Source("PSF", 10.0, 0.0, [3.0]) for _ in range(3)]
     result = small_catalogue(table, sources, ivars)
     assert list(result["flux_r"]) == [3.0, 0.0, 3.0]
