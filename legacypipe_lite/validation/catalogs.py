@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from ..errors import InputError
 from ..models.sources import SOURCE_TYPES, TYPES_SIMPLE_FIRST
-from ..survey.tables import open_fits, read_columns
+from ..tables import open_fits, read_columns
 
 __all__ = ["read_catalog", "read_truth", "is_partial", "bands_of", "common_bands", "GALAXY_TYPES", "INJECTED_EXTNAME"]
 
