@@ -260,7 +260,7 @@ def test_without_reference_objects():
 
 
 def test_objects_without_rows():
-    table = small_catalogue(small_table(0), [], np.zeros((0, 7)))
+    table = small_catalogue(small_table(0), [], ParameterIvars(np.zeros((0, 7))))
     assert len(table) == 0 and len(table.colnames) == 104
     assert len(all_models_table(small_table(0), [], ["r"])["ra"]) == 0
 
@@ -284,7 +284,7 @@ def test_reference_stars_keep_the_uncertainty_of_their_catalogue():
     table["ra_ivar"] = np.array([1e14, 2e14, 3e14], np.float32)
     table["dec_ivar"] = np.array([1e15, np.inf, 3e15], np.float32)
     sources = [Source("PSF", 10.0, 60.0, [3.0]) for _ in range(3)]
-    result = small_catalogue(table, sources, np.full((3, 7), 5.0))
+    result = small_catalogue(table, sources, ParameterIvars(np.full((3, 7), 5.0)))
     # the fit's own variances are along the sky already: no further cos(Dec)
     np.testing.assert_array_equal(result["ra_ivar"], np.array([1e14, 2e14, 5.0], np.float32))
     np.testing.assert_array_equal(result["dec_ivar"], np.array([1e15, 0.0, 5.0], np.float32))
@@ -294,17 +294,17 @@ def test_infinite_values():
     table = small_table()
     table["rchisq"][0] = np.inf
     table["dchisq"][1, 2] = -np.inf
-    result = small_catalogue(table, [Source("PSF", 10.0, 0.0, [3.0])] * 3, np.ones((3, 7)))
+    result = small_catalogue(table, [Source("PSF", 10.0, 0.0, [3.0])] * 3, ParameterIvars(np.ones((3, 7))))
     assert np.isnan(result["rchisq_r"][0]) and np.isnan(result["dchisq"][1, 2])
     assert np.isfinite(result["rchisq_r"][1:]).all()
 
 
 def test_dr9_model():
-    result = small_catalogue(small_table(), [None] * 3, np.ones((3, 7)), data_model="dr9", gaia=False)
+    result = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))), data_model="dr9", gaia=False)
     assert result["maskbits"].dtype == np.int16 and np.all(result["maskbits"] == 2)
     assert not {"ls_id_dr11", "ngood_r", "pmra"} & set(result.colnames)
     assert "gaia_phot_g_mean_mag" in result.colnames
-    default = small_catalogue(small_table(), [None] * 3, np.ones((3, 7)))
+    default = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))))
     assert np.all(default["maskbits"] == 0x10002)
 
 
