@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns, short_message
+from ..tables import column_names, open_fits, read_columns, short_message
 from .rows import ImageIdentity
 from .versions import texts_agree
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..calibration import ImageIdentity
 from ..calibration.versions import check_versions
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from .extent import Region
 from .weights import Quantization, quantization
 

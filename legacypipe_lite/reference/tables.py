@@ -9,7 +9,7 @@ from astropy.table import Table
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 
 __all__ = [
     "BOOLEAN_COLUMNS",
