@@ -405,7 +405,7 @@ def _tim(shape=(80, 90), psf=None):
     r = np.arange(-15, 16)
     stamp = np.exp(-0.5 * (r[:, None] ** 2 + r**2) / 4.0)
     psf = PsfModel((stamp / stamp.sum()).astype(np.float32)[None], gaussian_sigma=2.0) if psf is None else psf
-    return make_tim(wcs, psf=psf, sig1=0.01)
+    return make_tim(wcs, psf=psf, sig1=0.01, mjd=57000.0)
 
 
 def test_patches_of_a_tim_have_the_flux_and_stay_inside():
