@@ -3,8 +3,10 @@
 import logging
 
 import numpy as np
+from astropy.table import Table
 
 from ..models import Motion, Source
+from ..tables import stack_columns
 from ..units import mag_to_nanomaggies
 from .clusters import star_clusters
 from .gaia import GAIA_COLUMNS, gaia_stars
@@ -12,7 +14,7 @@ from .galaxy_sources import make_sources
 from .geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
 from .large_galaxies import large_galaxies
 from .star_colors import MAX_MASK_RADIUS
-from .tables import add_missing_columns, empty_references, stack
+from .tables import add_missing_columns, empty_references
 from .tycho2 import tycho2_stars
 
 __all__ = ["reference_sources", "file_columns", "FILE_UNITS"]
@@ -130,7 +132,7 @@ def reference_sources(target_wcs, bands, catalogs, report=None):
     tables = [table for table in (tycho, gaia, clusters, galaxies) if table is not None and len(table)]
     if not tables:
         return empty_references(), []
-    refs = add_missing_columns(stack(tables))
+    refs = add_missing_columns(Table(stack_columns(tables)))
     sources = [None] * (len(refs) - len(galaxy_sources)) + galaxy_sources
     keep = _locate(refs, target_wcs)
     refs, sources = refs[keep], [sources[i] for i in np.flatnonzero(keep)]
