@@ -5,6 +5,7 @@ The tables are made from this, and so is the data-model page of the documentatio
 
 from dataclasses import dataclass
 
+from ..models.sources import SOURCE_TYPES, TYPES, TYPES_SIMPLE_FIRST
 from .dust import EXTINCTION
 
 __all__ = [
@@ -107,7 +108,9 @@ TRACTOR_SCHEMA = (
     _Entry("brick_primary", "bool", "", "true if the object lies in the brick's own area"),
     _Entry("maskbits", "i4", "", "mask bits of the pixel at the object's position (header: MB_*)"),
     _Entry("fitbits", "i2", "", "peculiarities of the fit (header: FB_*)"),
-    _Entry("type", "S3", "", "model: PSF, REX, EXP, DEV, SER; DUP: star fitted by another row; NUN: not fitted"),
+    _Entry(
+        "type", "S3", "", f"model: {', '.join(TYPES_SIMPLE_FIRST)}; DUP: star fitted by another row; NUN: not fitted"
+    ),
     _Entry("ra", "f8", "deg", "right ascension (ICRS); of stars with proper motion at ref_epoch"),
     _Entry("dec", "f8", "deg", "declination"),
     _Entry("ra_ivar", "f4", "deg^(-2)", "inverse variance of the position towards East, as an angle on the sky"),
@@ -118,8 +121,8 @@ TRACTOR_SCHEMA = (
         "dchisq",
         "f4",
         "",
-        "gain in chi-squared over no source of PSF, REX, DEV, EXP, SER; 0: not tried",
-        length=5,
+        f"gain in chi-squared over no source of {', '.join(TYPES)}; 0: not tried",
+        length=len(TYPES),
     ),
     _Entry("ebv", "f4", "mag", "Galactic reddening E(B-V) of SFD98; 0 if the run had no dust maps"),
     _Entry("mjd_min", "f8", "", "MJD (TAI) of the first exposure at this position, over all bands"),
@@ -270,7 +273,7 @@ _ALL_MODELS = (
     Column("blob", "i4", "", "number of the blob; -1: none"),
     Column("brickid", "i4", "", "number of the brick"),
     Column("brickname", "S8", "", "name of the brick"),
-    Column("dchisq", "f4", "", "improvement of chi-squared by PSF, REX, DEV, EXP, SER", (5,)),
+    Column("dchisq", "f4", "", f"improvement of chi-squared by {', '.join(TYPES)}", (len(TYPES),)),
     Column("objid", "i4", "", "number of the object, as in the tractor catalogue"),
     Column("ra", "f8", "", "right ascension of the chosen model [deg]"),
     Column("dec", "f8", "", "declination [deg]"),
@@ -295,17 +298,9 @@ _ALL_MODELS = (
     Column("type", "S3", "", "chosen model"),
 )
 
-_SHAPES = {
-    "psf": (),
-    "rex": ("shape_r",),
-    "dev": ("shape_r", "shape_e1", "shape_e2"),
-    "exp": ("shape_r", "shape_e1", "shape_e2"),
-    "ser": ("sersic", "shape_r", "shape_e1", "shape_e2"),
-}
-
 
 def all_models_columns(bands, brickname_length=8):
-    """Columns of the all-models table: what each of the five models gave for each source.
+    """Columns of the all-models table: what each model gave for each source.
 
     Parameters
     ----------
@@ -320,13 +315,13 @@ def all_models_columns(bands, brickname_length=8):
     columns = [
         Column(c.name, f"S{brickname_length}", c.unit, c.text) if c.name == "brickname" else c for c in _ALL_MODELS
     ]
-    for model, shapes in _SHAPES.items():
-        columns += _model_columns(model, shapes, [column_suffix(b) for b in bands])
+    for kind in SOURCE_TYPES.values():
+        columns += _model_columns(kind, [column_suffix(b) for b in bands])
     return columns
 
 
-def _model_columns(model, shapes, suffixes):
-    what = f"of the {model.upper()} model"
+def _model_columns(kind, suffixes):
+    model, shapes, what = kind.name.lower(), kind.shapes, f"of the {kind.name} model"
     columns = [
         Column(f"{model}_ra", "f8", "", f"right ascension {what} [deg]"),
         Column(f"{model}_dec", "f8", "", f"declination {what} [deg]"),
@@ -338,7 +333,7 @@ def _model_columns(model, shapes, suffixes):
     columns += [Column(f"{model}_flux_ivar_{s}", "f4", "", f"inverse variance of the flux {what}") for s in suffixes]
     columns.append(Column(f"{model}_cpu", "f4", "", f"CPU seconds {what}"))
     columns.append(Column(f"{model}_hit_limit", "bool", "", f"a parameter {what} ended at a limit"))
-    if model != "psf":
+    if not kind.is_point:
         columns.append(Column(f"{model}_hit_r_limit", "bool", "", f"the radius {what} ended at its limit"))
     columns.append(Column(f"{model}_opt_steps", "i2", "", f"steps of the fit {what}; -1: not tried"))
     return columns

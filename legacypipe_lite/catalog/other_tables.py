@@ -4,6 +4,7 @@ The stages make these tables; the tests check that they hold nothing that is not
 stands for a band, in types ``[nb]`` for an array over the bands with images (a plain number if there is one band).
 """
 
+from ..models.sources import TYPES
 from .columns import Column
 
 __all__ = ["INTERMEDIATE", "REFERENCE", "SOURCES", "CCDS", "DEPTH"]
@@ -116,7 +117,7 @@ INTERMEDIATE = (
     *REFERENCE,
     *_DETECTED,
     *_columns(
-        """
+        f"""
         iterative bool detected in the residuals
         fracflux f4[nb] flux of other sources over own flux, weighted with the profile
         fracin f4[nb] fraction of the flux inside the blob
@@ -139,7 +140,7 @@ INTERMEDIATE = (
         hit_limit bool a parameter ended at a limit
         hit_ser_limit bool the Sersic index ended at a limit
         hit_r_limit bool the radius ended at its limit
-        dchisq f4 gain in chi-squared of PSF, REX, DEV, EXP, SER (array of 5)
+        dchisq f4 gain in chi-squared of {", ".join(TYPES)} (array of {len(TYPES)})
         force_keep_source bool kept though its fit failed
         fit_background bool background levels were fitted, too
         forced_pointsource bool only the point source was tried
