@@ -50,7 +50,7 @@ def reference_sources(
     bands : sequence of str
         Order of the sources' fluxes.
     catalogs : RefCatalogs
-    report : stages.base.Report, optional
+    report : report.Report, optional
         Gets the numbers of objects in `counts`.
 
     Returns

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..catalog import DETECTED, REFERENCE
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 
 __all__ = [
     "COLUMN_TYPES",
