@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..models.sources import TYPES, TYPES_SIMPLE_FIRST
 from .dust import EXTINCTION
 
 __all__ = [
@@ -138,7 +139,9 @@ TRACTOR_SCHEMA = (
     Entry("brick_primary", "bool", "", "true if the object lies in the brick's own area"),
     Entry("maskbits", "i4", "", "mask bits of the pixel at the object's position (header: MB_*)"),
     Entry("fitbits", "i2", "", "peculiarities of the fit (header: FB_*)"),
-    Entry("type", "S3", "", "model: PSF, REX, EXP, DEV, SER; DUP: star fitted by another row; NUN: not fitted"),
+    Entry(
+        "type", "S3", "", f"model: {', '.join(TYPES_SIMPLE_FIRST)}; DUP: star fitted by another row; NUN: not fitted"
+    ),
     Entry("ra", "f8", "deg", "right ascension (ICRS); of stars with proper motion at ref_epoch"),
     Entry("dec", "f8", "deg", "declination"),
     Entry(
@@ -155,8 +158,8 @@ TRACTOR_SCHEMA = (
         "dchisq",
         "f4",
         "",
-        "gain in chi-squared over no source of PSF, REX, DEV, EXP, SER; 0: not tried",
-        length=5,
+        f"gain in chi-squared over no source of {', '.join(TYPES)}; 0: not tried",
+        length=len(TYPES),
         infinite=math.nan,
     ),
     Entry("ebv", "f4", "mag", "Galactic reddening E(B-V) of SFD98; 0 if the run had no dust maps"),

@@ -8,6 +8,7 @@ number if there is one band).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..models.sources import SOURCE_TYPES
 from .columns import COADD_MAPS, TRACTOR_SCHEMA, Column, Entry, column_suffix
 
 __all__ = [
@@ -338,17 +339,9 @@ _ALL_MODELS = _columns(
     INTERMEDIATE,
 )
 
-_SHAPES = {
-    "psf": (),
-    "rex": ("shape_r",),
-    "dev": ("shape_r", "shape_e1", "shape_e2"),
-    "exp": ("shape_r", "shape_e1", "shape_e2"),
-    "ser": ("sersic", "shape_r", "shape_e1", "shape_e2"),
-}
-
 
 def all_models_columns(bands: Sequence[str], brickname_length: int = 8) -> list[Column]:
-    """Columns of the all-models table: what each of the five models gave for each source.
+    """Columns of the all-models table: what each model gave for each source.
 
     Parameters
     ----------
@@ -364,13 +357,13 @@ def all_models_columns(bands: Sequence[str], brickname_length: int = 8) -> list[
         replace(column, dtype=f"S{brickname_length}") if column.name == "brickname" else column
         for column in _ALL_MODELS
     ]
-    for model, shapes in _SHAPES.items():
-        columns += _model_columns(model, shapes, [column_suffix(b) for b in bands])
+    for kind in SOURCE_TYPES.values():
+        columns += _model_columns(kind, [column_suffix(b) for b in bands])
     return columns
 
 
-def _model_columns(model, shapes, suffixes):
-    what = f"of the {model.upper()} model"
+def _model_columns(kind, suffixes):
+    model, shapes, what = kind.name.lower(), kind.shapes, f"of the {kind.name} model"
     columns = [
         Column(f"{model}_ra", "f8", "", f"right ascension {what} [deg]"),
         Column(f"{model}_dec", "f8", "", f"declination {what} [deg]"),
@@ -382,7 +375,7 @@ def _model_columns(model, shapes, suffixes):
     columns += [Column(f"{model}_flux_ivar_{s}", "f4", "", f"inverse variance of the flux {what}") for s in suffixes]
     columns.append(Column(f"{model}_cpu", "f4", "", f"CPU seconds {what}"))
     columns.append(Column(f"{model}_hit_limit", "bool", "", f"a parameter {what} ended at a limit"))
-    if model != "psf":
+    if not kind.is_point:
         columns.append(Column(f"{model}_hit_r_limit", "bool", "", f"the radius {what} ended at its limit"))
     columns.append(Column(f"{model}_opt_steps", "i2", "", f"steps of the fit {what}; -1: not tried"))
     return columns
