@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..models import Source
 from ..models.ellipse import shape_tensor
 from ..models.profiles import mixture
-from ..models.psf import SIGMA_PER_FWHM
+from ..units import SIGMA_PER_FWHM
 from ..wcs import TanWcs
 from .apertures_kernels import single_aperture
 from .fiberflux_kernels import gaussian_mixture

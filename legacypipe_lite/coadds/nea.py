@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models import Tim
+from ..units import FWHM_PER_SIGMA_NEA
 from .tim_models import Footprints
 
 __all__ = ["noise_equivalent_areas"]
 
-_SIGMA_PER_FWHM = 1 / 2.3548
+_SIGMA_PER_FWHM = 1 / FWHM_PER_SIGMA_NEA
 
 
 def noise_equivalent_areas(

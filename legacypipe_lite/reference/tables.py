@@ -8,54 +8,25 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike
 
+from ..catalog import DETECTED, REFERENCE
 from ..errors import InputError
 from ..tables import column_names, open_fits, read_columns
 
 __all__ = [
-    "BOOLEAN_COLUMNS",
+    "COLUMN_TYPES",
     "CatalogFile",
-    "stack",
     "add_missing_columns",
     "empty_references",
 ]
 
-#: Boolean columns of every reference table.
-BOOLEAN_COLUMNS = (
-    "istycho",
-    "isgaia",
-    "islargegalaxy",
-    "issgafit",
-    "iscluster",
-    "isbright",
-    "ismedium",
-    "freezeparams",
-    "pointsource",
-    "ignore_source",
-    "in_bounds",
-    "isresolved",
-    "ismcloud",
-    "set_galaxy_maskbit",
-    "dup",
-)
+#: Column of reference tables -> its numpy type in memory.
+COLUMN_TYPES = {column.name: column.dtype.replace("S", "U") for column in (*REFERENCE, *DETECTED)}
 
-#: Other columns of every reference table, with their types.
-_ALWAYS = {
-    "ra": "f8",
-    "dec": "f8",
-    "ref_cat": "U2",
-    "ref_id": "i8",
-    "mag": "f4",
-    "mask_mag": "f4",
-    "radius": "f4",
-    "keep_radius": "f4",
-    "radius_pix": "i8",
-    "ibx": "i4",
-    "iby": "i4",
-    "ref_epoch": "f4",
-    "pmra": "f4",
-    "pmdec": "f4",
-    "parallax": "f4",
-}
+#: Columns that every reference table has; boolean ones first.
+_ALWAYS = sorted(
+    (column.name for column in (*REFERENCE, *DETECTED) if column.always),
+    key=lambda name: COLUMN_TYPES[name] != "bool",
+)
 
 
 class CatalogFile:
@@ -131,39 +102,11 @@ def _stripped(column):
     return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
 
 
-def stack(tables: Sequence[Table]) -> Table:
-    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
-
-    Parameters
-    ----------
-    tables : sequence of Table
-
-    Returns
-    -------
-    Table
-        With the union of the columns, in order of first appearance, each of the common type.
-    """
-    names = list(dict.fromkeys(name for table in tables for name in table.colnames))
-    columns = {}
-    for name in names:
-        dtype = np.result_type(*(table[name].dtype for table in tables if name in table.colnames))
-        columns[name] = np.concatenate(
-            [
-                np.asarray(table[name], dtype) if name in table.colnames else np.zeros(len(table), dtype)
-                for table in tables
-            ]
-        )
-    return Table(columns)
-
-
 def add_missing_columns(table: Table) -> Table:
     """Add, with zeros, the columns that every reference table has; returns the table."""
-    for name in BOOLEAN_COLUMNS:
+    for name in _ALWAYS:
         if name not in table.colnames:
-            table[name] = np.zeros(len(table), bool)
-    for name, dtype in _ALWAYS.items():
-        if name not in table.colnames:
-            table[name] = np.zeros(len(table), dtype)
+            table[name] = np.zeros(len(table), COLUMN_TYPES[name])
     return table
 
 
