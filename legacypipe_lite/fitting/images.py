@@ -6,11 +6,12 @@ import numpy as np
 
 from ..models import frames_kernels
 from ..models.frames import PsfSpectra
-from ..models.render import Patches, render_patches
+from ..models.patches import EVERYWHERE, add_patches
+from ..models.render import render_patches
 from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
 
-__all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
+__all__ = ["Cutout", "BlobImages", "Windows"]
 
 _NO_SEGMENTS = np.zeros(1, np.int32)
 #: Distance from its centre to which a PSF matters in fits, in units of its FWHM.
@@ -253,12 +254,11 @@ class BlobImages:
             lambda index: self.psf_at(index, px, py),
         )
 
-    def add(self, patches, sign=1.0, data=None):
-        """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels."""
-        kernels.add_patches(
-            patches.rectangles, patches.offset, patches.values, sign, self.offset, self.width, self.inverr,
-            self.data if data is None else data,
-        )  # fmt: skip
+    def add(self, patches, sign=1.0, data=None, everywhere=False):
+        """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels or also in others."""
+        usable = EVERYWHERE if everywhere else self.inverr
+        scale = np.full(self.n, sign, np.float32)
+        add_patches(patches, scale, self.offset, self.width, usable, self.data if data is None else data)
 
     # --- windows
 

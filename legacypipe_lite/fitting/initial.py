@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from . import metrics_kernels as kernels
-
 __all__ = ["fit_initial_fluxes"]
 
 
@@ -20,9 +18,8 @@ def fit_initial_fluxes(images, sources):
     unit = [s.copy(flux=np.ones(images.nbands)) for s in sources]
     models = []
     for source in unit:
-        patches = images.render(source)
         model = np.zeros_like(images.data)
-        kernels.add_everywhere(patches.rectangles, patches.offset, patches.values, images.offset, images.width, model)
+        images.add(images.render(source), data=model, everywhere=True)
         models.append(model * images.inverr)
     models = np.array(models)
     weighted = images.data * images.inverr

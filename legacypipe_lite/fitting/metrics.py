@@ -32,12 +32,10 @@ def measure(images, results, marginal_ivars=False):
     patches = [images.render(r.source) for r in results]
     total = np.zeros_like(images.data)
     for p in patches:
-        kernels.add_everywhere(p.rectangles, p.offset, p.values, images.offset, images.width, total)
+        images.add(p, data=total, everywhere=True)
     sums = np.empty((images.n, 6))
     for result, p in zip(results, patches):
-        kernels.patch_sums(
-            p.rectangles, p.offset, p.values, images.offset, images.width, images.data, images.inverr, total, sums
-        )
+        kernels.patch_sums(p, images.offset, images.width, images.data, images.inverr, total, sums)
         _set_fractions(result, sums, images)
         if result.force_keep:
             result.ivar = ParameterIvars.zeros(images.nbands)

@@ -1,4 +1,4 @@
-"""Kernels: cut the windows of a source out of the images of a blob, add and subtract rendered patches."""
+"""Kernels: cut the windows of a source out of the images of a blob."""
 
 import numpy as np
 from numba import njit
@@ -166,19 +166,3 @@ def sums_without_source(index, window, offset, data, inverr, band, background, c
         if background and ss > 0.0:
             rr -= rs * rs / ss
         chi2[band[i]] += rr
-
-
-@njit(cache=True)
-def add_patches(rectangles, patch_offset, patches, sign, offset, width, inverr, data):
-    """data += sign * patch where inverr > 0, for all images with a patch."""
-    s = np.float32(sign)
-    for i in range(rectangles.shape[0]):
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        if w == 0:
-            continue
-        for y in range(h):
-            start = offset[i] + (y0 + y) * width[i] + x0
-            p = patch_offset[i] + y * w
-            for x in range(w):
-                if inverr[start + x] > np.float32(0.0):
-                    data[start + x] += s * patches[p + x]

@@ -217,13 +217,14 @@ def unfold(chunk, frames, window, planes):
 
 
 @njit(cache=True)
-def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
-    """Copy the windows of rendered frames, times the flux, into the flat patch array."""
+def copy_frames(chunk, planes, flux, patches):
+    """Copy the windows of rendered frames, times the flux, into patches (`Patches`)."""
+    values = patches.values
     for k in range(chunk.size):
         i = chunk[k]
-        w, h = rectangles[i, 2], rectangles[i, 3]
+        w, h = patches.rectangles[i, 2], patches.rectangles[i, 3]
         f = np.float32(flux[i])
         for y in range(h):
-            p = patch_offset[i] + y * w
+            p = patches.offset[i] + y * w
             for x in range(w):
-                patches[p + x] = f * planes[k, 0, y, x]
+                values[p + x] = f * planes[k, 0, y, x]

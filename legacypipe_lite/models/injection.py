@@ -72,14 +72,7 @@ class Injection:
 
     def light(self, tim):
         """What the sources look like in an image: float32 of its shape, nanomaggies per pixel, without noise."""
-        light = np.zeros(tim.shape, np.float32)
-        renderer = TimRenderer(tim, self.bands.index(tim.band))
-        for patch in renderer.patches(self.sources):
-            if patch is not None:
-                x0, y0, values = patch
-                h, w = values.shape
-                light[y0 : y0 + h, x0 : x0 + w] += values
-        return light
+        return TimRenderer(tim, self.bands.index(tim.band)).draw(self.sources)
 
     def table(self, tims, target):
         """What was put where.

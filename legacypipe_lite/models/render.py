@@ -1,16 +1,16 @@
 """Render sources into images: natural patches, and whole tims."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
 from .frames import PsfSpectra, galaxy_chunks, profile_of
+from .patches import Patches
 from .sources import SOURCE_TYPES
 
-__all__ = ["Patches", "render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
+__all__ = ["render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
 
 #: Sources that are drawn at a time.
 _BATCH = 64
@@ -18,30 +18,11 @@ _BATCH = 64
 _ROUND = np.array([1.0, 0.0, 1.0]), np.zeros((3, 3))
 
 
-@dataclass
-class Patches:
-    """A source rendered in its natural patches in a set of images.
-
-    The natural patch of a point source is its PSF stamp; that of a galaxy reaches 4 r_e (REX, EXP) or 8 r_e (DEV,
-    SER), at least to the half diagonal of the stamp. Both are clipped to the image.
-
-    Attributes
-    ----------
-    rectangles : numpy.ndarray of int32, shape (n, 4)
-        x0, y0, w, h per image; w = 0 where there is none.
-    offset : numpy.ndarray of int64, shape (n,)
-        Start of each patch in `values`.
-    values : numpy.ndarray of float32
-        Model at the source's flux.
-    """
-
-    rectangles: np.ndarray
-    offset: np.ndarray
-    values: np.ndarray
-
-
 def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_shape, psf_of):
     """Render a source in its natural patches in many images.
+
+    The natural patch of a point source is its PSF stamp; that of a galaxy reaches as far as its profile's nominal
+    extent, at least to the half diagonal of the stamp. Both are clipped to the image.
 
     Parameters
     ----------
@@ -67,23 +48,19 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     rectangles = np.zeros((n, 4), np.int32)
     point = source.kind.is_point
     render_kernels.natural_patches(point, px, py, cinv, source.extent, *stamp_shape, *image_shape, flux, rectangles)
-    sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-    offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    patches = Patches(rectangles, offset[:n], np.empty(int(offset[-1]), np.float32))
+    patches = Patches.empty(rectangles)
     index = np.flatnonzero(rectangles[:, 2] > 0)
     if len(index) == 0:
         return patches
     psf = psf_of(index)
     if point:
-        render_kernels.point_source_patches(
-            index, psf.padded, psf.ph, psf.pw, px, py, rectangles, patches.offset, flux, patches.values
-        )
+        render_kernels.point_source_patches(index, psf.padded, psf.ph, psf.pw, px, py, flux, patches)
         return patches
     eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
     tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
     profile = profile_of(source.type, source.sersic)
     for chunk in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
-        frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, patches.offset, flux, patches.values)
+        frames_kernels.copy_frames(chunk.index, chunk.planes, flux, patches)
     return patches
 
 
@@ -131,9 +108,8 @@ class TimRenderer:
 
         Returns
         -------
-        (x0, y0, patch) or None
-            `patch` is float32, clipped to the tim; None if nothing of the source falls on it, or its flux is zero
-            or not finite.
+        Patch or None
+            None if nothing of the source falls on the tim, or its flux is zero or not finite.
         """
         px, py, cinv = self._locate(source)
         patches = render_patches(
@@ -147,8 +123,27 @@ class TimRenderer:
             self._image_shape,
             lambda index: self._psf(px[0], py[0]),
         )
-        x0, y0, w, h = (int(v) for v in patches.rectangles[0])
-        return (x0, y0, patches.values.reshape(h, w)) if w else None
+        return patches.patch(0)
+
+    def draw(self, sources, image=None):
+        """Draw many sources into one image.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+        image : numpy.ndarray of float32, shape of the tim, optional
+            To add them to.
+
+        Returns
+        -------
+        numpy.ndarray of float32
+            `image`, or a new one [nanomaggies per pixel].
+        """
+        image = np.zeros(self.tim.shape, np.float32) if image is None else image
+        for patch in self.patches(sources):
+            if patch is not None:
+                patch.add_to(image)
+        return image
 
     def patches(self, sources):
         """The images of many sources; faster than `patch` for each of them, because they are drawn many at a time.
@@ -159,7 +154,7 @@ class TimRenderer:
 
         Yields
         ------
-        (x0, y0, patch) or None
+        Patch or None
             See `patch`; in the order of the sources.
         """
         if self._constant is not None:
@@ -181,8 +176,8 @@ class TimRenderer:
         if len(seen):
             chosen = [sources[k] for k in seen]
             drawn = self._draw(chosen, px[seen], py[seen], cinv[seen], flux[seen], rectangles[seen])
-            for k, patch in zip(seen, drawn):
-                found[k] = (int(rectangles[k, 0]), int(rectangles[k, 1]), patch)
+            for i, k in enumerate(seen):
+                found[k] = drawn.patch(i)
         return found
 
     def _rectangles(self, sources, px, py, cinv, flux):
@@ -197,29 +192,23 @@ class TimRenderer:
         return rectangles
 
     def _draw(self, sources, px, py, cinv, flux, rectangles):
-        """Patches of sources that are seen."""
+        """`Patches` of sources that are seen."""
         n = len(sources)
-        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-        offset = np.cumsum(sizes) - sizes
-        values = np.empty(int(sizes.sum()), np.float32)
+        patches = Patches.empty(rectangles)
         psf = PsfSpectra(self.tim.psf.stamps(px, py), np.full(n, self.tim.psf.gaussian_sigma))
         shape_cinv = cinv if self._header is None else np.repeat(self._header, n, axis=0)
         for kind, members in _by_profile(sources).items():
             index = np.array(members)
             if SOURCE_TYPES[kind[0]].is_point:
-                render_kernels.point_source_patches(
-                    index, psf.padded, psf.ph, psf.pw, px, py, rectangles, offset, flux, values
-                )
+                render_kernels.point_source_patches(index, psf.padded, psf.ph, psf.pw, px, py, flux, patches)
                 continue
             # The shape becomes a part of the Jacobian, so that all members have the same one.
             shaped = np.zeros((n, 4))
             for k in members:
                 shaped[k] = _with_shape(shape_cinv[k], sources[k])
             for chunk in galaxy_chunks(psf, index, px, py, shaped, rectangles, profile_of(*kind), *_ROUND):
-                frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, offset, flux, values)
-        return [
-            values[start : start + size].reshape(h, w) for start, size, (w, h) in zip(offset, sizes, rectangles[:, 2:])
-        ]
+                frames_kernels.copy_frames(chunk.index, chunk.planes, flux, patches)
+        return patches
 
 
 def _by_profile(sources):

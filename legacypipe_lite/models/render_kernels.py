@@ -321,7 +321,7 @@ def pixel_shape(cinv, tensor, derivatives, nshape, v, dv):
 
 @njit(cache=True)
 def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, rectangles):
-    """Natural patches of one source in many images (see `render.natural_patch`).
+    """Natural patches of one source in many images (see `render.render_patches`).
 
     Parameters
     ----------
@@ -372,8 +372,8 @@ def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, re
 
 
 @njit(cache=True)
-def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux, values):
-    """Render a point source in its patches, times the flux, into a flat array.
+def point_source_patches(index, stamps, ph, pw, px, py, flux, patches):
+    """Render a point source in its patches, times the flux.
 
     Parameters
     ----------
@@ -385,14 +385,11 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
         Heights and widths of the stamps without padding.
     px, py : float64 (n,)
         Positions in the images.
-    rectangles : int32 (n, 4)
-        x0, y0, w, h of the patches in the images.
-    offset : int64 (n,)
-        Start of each patch in `values`.
     flux : float64 (n,)
-    values : float32
-        Out: the patches, one after the other.
+    patches : Patches
+        Its `values` are set.
     """
+    rectangles, values = patches.rectangles, patches.values
     width = 0
     height = 0
     for k in range(index.size):
@@ -407,6 +404,6 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
             stamps[i], ph[i], pw[i], px[i], py[i], rectangles[i, 0], rectangles[i, 1], w, h, False, scratch, planes
         )
         f = np.float32(flux[i])
-        start = offset[i]
+        start = patches.offset[i]
         for j in range(w * h):
             values[start + j] = f * planes[j]

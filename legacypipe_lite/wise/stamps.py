@@ -9,13 +9,14 @@ from scipy import fft
 from ..models.ellipse import shape_tensor
 from ..models.frames import frequency_forms, profile_of, waves
 from ..models.frames_kernels import pad_stamp
+from ..models.patches import Patches
 from ..models.render_kernels import PAD, pixel_shape
 from ..models.sources import SOURCE_TYPES, TYPES
 from ..models.spectra_kernels import galaxy_spectra
 from . import stamps_kernels as kernels
 from .tiles import PIXEL_SCALE
 
-__all__ = ["ForcedSources", "Stamps", "StampRenderer", "stamp_radii"]
+__all__ = ["ForcedSources", "StampRenderer", "stamp_radii"]
 
 #: Which types, by number, are point sources.
 _POINT = np.array([SOURCE_TYPES[name].is_point for name in TYPES])
@@ -78,29 +79,6 @@ class ForcedSources:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-@dataclass
-class Stamps:
-    """Unit-flux images of sources on one tile image, clipped to it.
-
-    Attributes
-    ----------
-    rectangles : numpy.ndarray of int32, shape (n, 4)
-        x0, y0, w, h; w = 0 for a source without a stamp.
-    offset : numpy.ndarray of int64, shape (n,)
-        Start of each stamp in `values`.
-    values : numpy.ndarray of float32
-    """
-
-    rectangles: np.ndarray
-    offset: np.ndarray
-    values: np.ndarray
-
-    def stamp(self, i):
-        """(x0, y0, image) of one source."""
-        x0, y0, w, h = (int(v) for v in self.rectangles[i])
-        return x0, y0, self.values[self.offset[i] : self.offset[i] + w * h].reshape(h, w)
-
-
 def stamp_radii(central_flux, band):
     """Half size [pixel] of the stamp of a point source.
 
@@ -149,7 +127,8 @@ class StampRenderer:
 
         Returns
         -------
-        Stamps
+        Patches
+            Unit-flux images of the sources, clipped to the tile image.
         """
         galaxy = ~_POINT[sources.kind]
         frame, centre = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int64)
@@ -163,15 +142,11 @@ class StampRenderer:
         upright = _extent(py, galaxy, radius, frame, centre, wcs.height)
         rectangles = np.stack([across[0], upright[0], across[1], upright[1]], axis=1)
         rectangles[(rectangles[:, 2:] <= 0).any(axis=1)] = 0
-        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-        ends = np.cumsum(sizes)
-        stamps = Stamps(rectangles, ends - sizes, np.empty(int(ends[-1]) if len(ends) else 0, np.float32))
-        visible = sizes > 0
+        stamps = Patches.empty(rectangles)
+        visible = rectangles[:, 2] > 0
         for size in np.unique(radius[visible & ~galaxy]):
             members = np.flatnonzero(visible & ~galaxy & (radius == size))
-            kernels.point_stamps(
-                members, self._crop(int(size)), 2 * int(size) + 1, px, py, rectangles, stamps.offset, stamps.values
-            )
+            kernels.point_stamps(members, self._crop(int(size)), 2 * int(size) + 1, px, py, stamps)
         self._render_galaxies(sources, np.flatnonzero(visible & galaxy), frame, px, py, wcs, stamps)
         return stamps
 
@@ -204,7 +179,7 @@ class StampRenderer:
                 out,
             )  # fmt: skip
             frames = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
-            kernels.cut_stamps(batch, frames, centre, px, py, stamps.rectangles, stamps.offset, stamps.values)
+            kernels.cut_stamps(batch, frames, centre, px, py, stamps)
 
     def _crop(self, radius):
         """The PSF within a half size, padded for the kernels."""
