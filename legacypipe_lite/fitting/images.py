@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models import frames_kernels
 from ..models.frames import PsfSpectra
@@ -64,11 +65,8 @@ class Windows:
     ----------
     index : numpy.ndarray of int64
         Images with at least one good pixel.
-    window : numpy.ndarray of int32, shape (n, 4)
-    offset, row_offset : numpy.ndarray of int64, shape (n,)
-    data, inverr : numpy.ndarray of float32
-        Flat window pixels.
-    spans : numpy.ndarray of int32, shape (rows, 2)
+    arrays : tuple
+        `windows_kernels.WindowArrays`, for kernels.
     npix : numpy.ndarray of int64, shape (n,)
         Number of good pixels per image.
     psf : PsfSpectra
@@ -77,16 +75,16 @@ class Windows:
         Keywords of `models.frames.galaxy_chunks` other than its defaults (frame size, split of the mixture).
     """
 
-    index: np.ndarray
-    window: np.ndarray
-    offset: np.ndarray
-    row_offset: np.ndarray
-    data: np.ndarray
-    inverr: np.ndarray
-    spans: np.ndarray
-    npix: np.ndarray
+    index: NDArray[np.int64]
+    arrays: tuple
+    npix: NDArray[np.int64]
     psf: PsfSpectra
     render_options: dict = field(default_factory=dict)
+
+    @property
+    def window(self) -> NDArray[np.int32]:
+        """x0, y0, w, h in each image; shape (n, 4)."""
+        return self.arrays[0]
 
 
 class BlobImages:
@@ -118,10 +116,10 @@ class BlobImages:
         self.mask = mask
         self.nbands = nbands
         self._lay_out(cutouts)
-        seen = kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+        seen = kernels.pixels_in_blob(self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
         if not seen.all():
             self._lay_out([c for c, has_pixels in zip(self.cutouts, seen) if has_pixels])
-            kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+            kernels.pixels_in_blob(self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
         for i, cutout in enumerate(self.cutouts):
             cutout.inverr = self.view(self.inverr, i)
         self.band = np.array([c.band_index for c in self.cutouts], np.int64)
@@ -184,7 +182,7 @@ class BlobImages:
         """
         if self._target_pixels is None:
             self._target_pixels = np.empty((self.n, *self.mask.shape), np.int32)
-            kernels.pixels_of_blob(*self._geometry(), self._target_pixels.reshape(self.n, -1))
+            kernels.pixels_of_blob(self._geometry(), self._target_pixels.reshape(self.n, -1))
         return self._target_pixels
 
     def total_pixels(self):
@@ -279,10 +277,9 @@ class BlobImages:
         Windows
         """
         flat_segments = _NO_SEGMENTS if segments is None else segments.ravel()
+        images = tuple(kernels.ImageArrays(self.offset, self.width, self.data, self.inverr, self.blob_pixel))
         window, npix = np.zeros((self.n, 4), np.int32), np.zeros(self.n, np.int64)
-        kernels.tighten(
-            rectangles, self.offset, self.width, self.inverr, self.blob_pixel, flat_segments, label, window, npix
-        )
+        kernels.tighten(rectangles, images, flat_segments, label, window, npix)
         sizes = window[:, 2].astype(np.int64) * window[:, 3]
         offset = np.concatenate([[0], np.cumsum(sizes)])
         rows = np.concatenate([[0], np.cumsum(window[:, 3].astype(np.int64))])
@@ -290,19 +287,15 @@ class BlobImages:
         spans = np.zeros((int(rows[-1]), 2), np.int32)
         index = np.flatnonzero(npix > 0)
         offset, row_offset = offset[: self.n].astype(np.int64), rows[: self.n].astype(np.int64)
-        kernels.gather(
-            index, window, self.offset, self.width, self.data, self.inverr, self.blob_pixel, flat_segments, label,
-            offset, row_offset, out[0], out[1], spans,
-        )  # fmt: skip
+        arrays = tuple(kernels.WindowArrays(window, offset, row_offset, spans, out[0], out[1]))
+        kernels.gather(index, images, flat_segments, label, arrays)
         centre_x = rectangles[:, 0] + (rectangles[:, 2] - 1) / 2.0
         centre_y = rectangles[:, 1] + (rectangles[:, 3] - 1) / 2.0
         psf = self.psf_at(index, centre_x, centre_y)
-        return Windows(index, window, offset, row_offset, out[0], out[1], spans, npix, psf)
+        return Windows(index, arrays, npix, psf)
 
     def chi2_without_source(self, windows, background=False):
         """chi-squared per band of the windows as they are (with a fitted sky per image if `background`)."""
         chi2 = np.zeros(self.nbands)
-        kernels.sums_without_source(
-            windows.index, windows.window, windows.offset, windows.data, windows.inverr, self.band, background, chi2
-        )
+        kernels.sums_without_source(windows.index, windows.arrays, self.band, background, chi2)
         return chi2

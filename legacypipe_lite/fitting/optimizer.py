@@ -18,7 +18,7 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from ..models.sources import SOURCE_TYPES
 from .images import FIT_TAILS
-from .normal_kernels import assemble, gram_galaxy, gram_point_source
+from .normal_kernels import NormalEquations, assemble, gram_galaxy, gram_point_source
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
 
 __all__ = [
@@ -179,20 +179,13 @@ def start_model(source):
 
 
 class _Evaluation:
-    """chi-squared, normal equations and optimal fluxes at one point of parameter space."""
+    """Normal equations, with the prior, and optimal fluxes at one point of parameter space."""
 
-    __slots__ = (
-        "flux",
-        "chi2",
-        "flux_ivar",
-        "hessian",
-        "gradient",
-        "response",
-        "information",
-        "inside",
-        "log_p",
-        "cinv",
-    )
+    __slots__ = ("inside", "log_p", *NormalEquations._fields)
+
+    def __init__(self, equations, inside, log_p):
+        self.flux, self.chi2, self.flux_ivar, self.hessian, self.gradient, self.response, self.information = equations
+        self.inside, self.log_p = inside, log_p
 
 
 class _Problem:
@@ -208,10 +201,11 @@ class _Problem:
         self.nderiv = self.nshape + int(self.with_n)
         self.npos = 2 if self.position else 0
         self.npar = self.npos + self.nderiv
-        self.ncol = 2 + self.npar + int(settings.background)
+        self.free = self.position, settings.background
+        ncol = 2 + self.npar + int(settings.background)
         self.exact = settings.exact or self.nshape < 3
         self.profile = profile_of(model.type) if self.nshape and not self.with_n else None
-        self.gram = np.empty((images.n, self.ncol, self.ncol))
+        self.gram = np.empty((images.n, ncol, ncol))
         self.inside = np.zeros(images.n)
         self._base = None
         self._moved = np.empty((2, images.n))
@@ -282,10 +276,8 @@ class _Problem:
         px, py, cinv = self._pixels(p, source)
         image_flux = flux[images.band]
         if self.nshape == 0:
-            gram_point_source(
-                w.index, w.psf.padded, w.psf.ph, w.psf.pw, px, py, w.window, w.offset, w.row_offset, w.spans, w.data,
-                w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
-            )  # fmt: skip
+            psf = w.psf.padded, w.psf.ph, w.psf.pw
+            gram_point_source(w.index, psf, px, py, w.arrays, image_flux, self.free, self.gram, self.inside)
         else:
             self._evaluate_galaxy(p, px, py, cinv, image_flux)
         return self._normal_equations(p, flux, cinv, solve_flux)
@@ -302,9 +294,8 @@ class _Problem:
         )  # fmt: skip
         for chunk in chunks:
             gram_galaxy(
-                chunk.index, chunk.planes, chunk.dv, self.nshape, self.exact, w.window, w.offset, w.row_offset, w.spans,
-                w.data, w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
-            )  # fmt: skip
+                chunk.index, chunk.planes, chunk.shapes, w.arrays, image_flux, self.free, self.gram, self.inside
+            )
 
     def shape(self, p):
         """ln r_e, eps1, eps2, n of a parameter vector."""
@@ -315,17 +306,9 @@ class _Problem:
         return p[k], eps1, eps2, (p[-1] if self.with_n else 0.0)
 
     def _normal_equations(self, p, flux, cinv, solve_flux):
-        e = _Evaluation()
-        n, nb = self.npar, len(flux)
-        e.flux, e.chi2, e.flux_ivar = flux.copy(), np.empty(nb), np.empty(nb)
-        e.hessian, e.gradient = np.empty((n, n)), np.empty(n)
-        e.response, e.information = np.empty((nb, n)), np.empty((n, n))
-        chi2 = assemble(
-            self.windows.index, self.gram, self.ncol, self.images.band, cinv, self.position, self.settings.background,
-            e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information, solve_flux,
-        )  # fmt: skip
-        e.inside = self.inside.copy()
-        e.log_p = -0.5 * chi2 + self.log_prior(p)
+        equations = tuple(NormalEquations.empty(flux, self.npar))
+        chi2 = assemble(self.windows.index, self.gram, self.images.band, cinv, self.free, equations, solve_flux)
+        e = _Evaluation(equations, self.inside.copy(), -0.5 * chi2 + self.log_prior(p))
         if self.nshape == 3:
             for k in (self.npos + 1, self.npos + 2):
                 e.gradient[k] -= p[k] / ELLIPTICITY_SIGMA**2

@@ -12,45 +12,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from . import frames_kernels as kernels
 from .profiles import mixture, sersic_mixture_with_derivative
-from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE
+from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE, Mixture, Places, Shapes
 from .sources import SOURCE_TYPES
-from .spectra_kernels import galaxy_spectra
+from .spectra_kernels import Frame, Transforms, galaxy_spectra
 
-__all__ = ["PsfSpectra", "Profile", "profile_of", "galaxy_chunks", "frequency_forms", "waves", "GOOD_SIZES"]
-
-#: Even FFT sizes made of 2, 3 and 5 only.
-GOOD_SIZES = np.array(
-    [
-        16, 20, 24, 30, 32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 100, 108, 120, 128, 144, 150, 160, 180, 192, 200,
-        216, 240, 256, 288, 300, 320, 360, 384, 400, 432, 480, 512, 540, 576, 600, 640, 720, 768, 800, 864, 900, 960,
-        1024,
-    ]
-)  # fmt: skip
+__all__ = ["PsfSpectra", "Profile", "profile_of", "galaxy_chunks", "frame_of"]
 
 #: Spectra of one batch should stay in the cache.
 _BATCH_BYTES = 1 << 20
 _NO_SHARE = np.empty((0, 0), np.float32)
 
 
-@lru_cache(maxsize=64)
-def waves(size):
-    """Cosine and sine of 2 pi j / size; float32 (2, size)."""
-    angle = 2 * np.pi * np.arange(size) / size
-    return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
-
-
 @lru_cache(maxsize=32)
-def frequency_forms(size):
-    """kx^2, 2 kx ky and ky^2 of all frequencies of a frame; float32 (3, size * (size // 2 + 1))."""
+def frame_of(size):
+    """`spectra_kernels.Frame` of a size, as a plain tuple."""
+    angle = 2 * np.pi * np.arange(size) / size
+    waves = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
     kx = np.arange(size // 2 + 1)[np.newaxis, :]
     ky = np.fft.fftfreq(size, 1 / size)[:, np.newaxis]
-    return np.stack([np.broadcast_to(f, (size, kx.size)).ravel() for f in (kx * kx, 2 * kx * ky, ky * ky)]).astype(
-        np.float32
-    )
+    forms = np.stack([np.broadcast_to(f, (size, kx.size)).ravel() for f in (kx * kx, 2 * kx * ky, ky * ky)])
+    return tuple(Frame(size, waves, forms.astype(np.float32)))
 
 
 class Profile:
@@ -67,8 +53,8 @@ class Profile:
     ----------
     amp, var, damp, dvar : numpy.ndarray of float64
         Mixture and its derivatives with respect to the Sersic index (zeros for fixed profiles).
-    rates, amplitudes, damplitudes, drates : numpy.ndarray of float32
-        The same as `spectra_kernels.galaxy_spectra` takes it: component k has the transform ``amplitude 2^(rate q)``.
+    mixture, transforms : tuple
+        The same as `render_kernels.Mixture` and `spectra_kernels.Transforms`, for kernels.
     """
 
     def __init__(self, source_type, sersic=0.0):
@@ -79,8 +65,9 @@ class Profile:
             self.amp, self.var = mixture(source_type)
             self.damp = self.dvar = np.zeros_like(self.amp)
         rate = -2 * np.pi**2 / math.log(2)
-        self.rates, self.drates = (rate * self.var).astype(np.float32), (rate * self.dvar).astype(np.float32)
-        self.amplitudes, self.damplitudes = self.amp.astype(np.float32), self.damp.astype(np.float32)
+        self.mixture = tuple(Mixture(self.amp, self.var, self.damp, self.dvar))
+        arrays = rate * self.var, self.amp, self.damp, rate * self.dvar
+        self.transforms = tuple(Transforms(*(values.astype(np.float32) for values in arrays)))
 
 
 @lru_cache(maxsize=16)
@@ -171,13 +158,13 @@ class GalaxyChunk:
     planes : numpy.ndarray of float32, shape (m, nplanes, ny, nx)
         Model, shape derivatives or the second moment density, derivative with respect to the Sersic index (see
         `spectra_kernels.galaxy_spectra`); window pixel (x, y) is at (x - x0 + border, y - y0 + border).
-    dv : numpy.ndarray of float64, shape (n, 3, 3)
-        Derivatives of the shape tensor [pixel^2] of all images with respect to ln r_e, eps1, eps2: rows of xx, xy, yy.
+    shapes : tuple
+        `render_kernels.Shapes` of all images.
     """
 
-    index: np.ndarray
-    planes: np.ndarray
-    dv: np.ndarray
+    index: NDArray[np.int64]
+    planes: NDArray[np.float32]
+    shapes: tuple
 
 
 def galaxy_chunks(
@@ -242,13 +229,13 @@ def galaxy_chunks(
     GalaxyChunk
     """
     n, m = len(px), len(profile.amp)
-    v, dv, share = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, m), np.float32)
+    share = np.empty((n, m), np.float32)
+    places = tuple(Places(px, py, window))
+    shapes = tuple(Shapes(np.empty((n, 3)), np.empty((n, 3, 3)), nshape, exact))
     sizes = np.empty(len(index), np.int64)
     half = split_half_size if psf.all_gaussian or np.all(psf.sigma[index] > 0) else np.inf
-    wings = kernels.plan_frames(
-        index, px, py, window, cinv, tensor, dtensor, nshape, profile.var, half,
-        psf.reach if reach is None else reach, tails, GOOD_SIZES, v, dv, share, sizes,
-    )  # fmt: skip
+    reaches = float(half), psf.reach if reach is None else reach, float(tails)
+    wings = kernels.plan_frames(index, places, cinv, (tensor, dtensor), profile.var, reaches, shapes, share, sizes)
     if frame_size is not None:
         sizes[:] = frame_size
     if not wings:
@@ -262,10 +249,7 @@ def galaxy_chunks(
         for first in range(0, len(members), step):
             chunk = members[first : first + step]
             out = np.empty((len(chunk), nplanes, size, size // 2 + 1), np.complex64)
-            galaxy_spectra(
-                chunk, size, spectra, px, py, window, v, dv, nshape, exact, with_n, profile.rates, profile.amplitudes,
-                profile.damplitudes, profile.drates, share, waves(size), frequency_forms(size), out,
-            )  # fmt: skip
+            galaxy_spectra(chunk, spectra, places, shapes, profile.transforms, with_n, share, frame_of(size), out)
             planes = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
             if border:
                 frames = planes
@@ -273,8 +257,8 @@ def galaxy_chunks(
                 planes = np.empty((len(chunk), nplanes, h + 2 * BORDER, w + 2 * BORDER), np.float32)
                 kernels.unfold(chunk, frames, window, planes)
             if wings:
+                margin = BORDER if border else 0
                 kernels.add_wings(
-                    chunk, px, py, window, v, dv, nshape, exact, profile.amp, profile.var, profile.damp, profile.dvar,
-                    half, psf.sigma, max_mahalanobis2, BORDER if border else 0, planes,
-                )  # fmt: skip
-            yield GalaxyChunk(chunk, planes, dv)
+                    chunk, places, shapes, profile.mixture, half, psf.sigma, max_mahalanobis2, margin, planes
+                )
+            yield GalaxyChunk(chunk, planes, shapes)

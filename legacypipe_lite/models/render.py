@@ -47,7 +47,7 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     flux = flux.astype(np.float32).astype(np.float64)
     rectangles = np.zeros((n, 4), np.int32)
     point = source.kind.is_point
-    render_kernels.natural_patches(point, px, py, cinv, source.extent, *stamp_shape, *image_shape, flux, rectangles)
+    render_kernels.natural_patches(point, px, py, cinv, source.extent, (*stamp_shape, *image_shape), flux, rectangles)
     patches = Patches.empty(rectangles)
     index = np.flatnonzero(rectangles[:, 2] > 0)
     if len(index) == 0:
@@ -186,8 +186,8 @@ class TimRenderer:
         for k, source in enumerate(sources):
             own = slice(k, k + 1)
             render_kernels.natural_patches(
-                source.kind.is_point, px[own], py[own], cinv[own], source.extent, *self._stamp_shape,
-                *self._image_shape, flux[own], rectangles[own],
+                source.kind.is_point, px[own], py[own], cinv[own], source.extent,
+                (*self._stamp_shape, *self._image_shape), flux[own], rectangles[own],
             )  # fmt: skip
         return rectangles
 

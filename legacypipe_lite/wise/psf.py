@@ -190,7 +190,7 @@ def _turned(image, angle, spread):
     polar = np.pad(polar, ((0, 0), (3, 3)), mode="wrap")
     out = np.empty_like(image)
     kernels.turned_image(
-        coefficients, _MARGIN, angles, weights, polar, radii[0], radii[1] - radii[0], angle_step, _CORE, out
+        coefficients, _MARGIN, angles, weights, polar, (radii[0], radii[1] - radii[0], angle_step), _CORE, out
     )
     return out
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import fft
 
 from ..models.ellipse import shape_tensor
-from ..models.frames import frequency_forms, profile_of, waves
+from ..models.frames import frame_of, profile_of
 from ..models.frames_kernels import pad_stamp
 from ..models.patches import Patches
 from ..models.render_kernels import PAD, pixel_shape
@@ -174,9 +174,8 @@ class StampRenderer:
             batch = members[first : first + step]
             out = np.empty((len(batch), 1, size, size // 2 + 1), np.complex64)
             galaxy_spectra(
-                batch, size, spectrum, px, py, windows, shapes, _NO_DERIVATIVES, 0, True, False, profile.rates,
-                profile.amplitudes, profile.damplitudes, profile.drates, _NO_SHARE, waves(size), frequency_forms(size),
-                out,
+                batch, spectrum, (px, py, windows), (shapes, _NO_DERIVATIVES, 0, True), profile.transforms, False,
+                _NO_SHARE, frame_of(size), out,
             )  # fmt: skip
             frames = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
             kernels.cut_stamps(batch, frames, centre, px, py, stamps)

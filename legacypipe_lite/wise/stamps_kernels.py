@@ -28,10 +28,9 @@ def point_stamps(members, psf, size, px, py, stamps):
     planes = np.empty(size * size, np.float32)
     scratch = np.empty(psf.size, np.float32)
     for i in members:
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        point_source(psf, size, size, px[i], py[i], x0, y0, w, h, False, scratch, planes)
+        point_source(psf, size, size, px[i], py[i], rectangles[i], False, scratch, planes)
         start = stamps.offset[i]
-        for k in range(w * h):
+        for k in range(rectangles[i, 2] * rectangles[i, 3]):
             values[start + k] = planes[k]
 
 
