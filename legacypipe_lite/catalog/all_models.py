@@ -1,18 +1,29 @@
 """The all-models table: what each model gave for each source."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..models.ivars import ParameterIvars
 from ..models.sources import TYPES
-from .columns import all_models_columns, column_suffix
+from .columns import column_suffix
 from .derived import flag, source_types
+from .other_tables import all_models_columns
 
 __all__ = ["all_models_table"]
 
 _NOT_TRIED = -1
 
 
-def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None):
+def all_models_table(
+    fit_table: Table,
+    fit_models: list[dict],
+    bands: Sequence[str],
+    all_bands: Sequence[str] | None = None,
+    sources: list | None = None,
+) -> dict[str, NDArray]:
     """Format the fitted models of all sources.
 
     Parameters

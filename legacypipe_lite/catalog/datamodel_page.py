@@ -8,8 +8,8 @@ import sys
 from ..bits import DQ, FITBITS, MASKBITS_FIXED, WISEMASK, maskbits_for_bands
 from ..models.sources import TYPES
 from ..survey.products import PRODUCTS
-from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, TRACTOR_SCHEMA, all_models_columns
-from .other_tables import CCDS, DEPTH, INTERMEDIATE, REFERENCE, SOURCES
+from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, TRACTOR_SCHEMA
+from .other_tables import CCDS, DEPTH, INTERMEDIATE, REFERENCE, SOURCES, all_models_columns
 
 __all__ = ["data_model_page"]
 
@@ -165,13 +165,16 @@ def _one_model():
 
 def _plain_table(columns):
     lines = ["| column | type | meaning |", "|---|---|---|"]
-    lines += [f"| `{column.name}` | {_type_name(column.dtype)} | {column.text} |" for column in columns]
+    for column in columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        lines.append(f"| `{column.name}` | {_type_name(column.dtype, column.shape)} | {column.text}{unit} |")
     return "\n".join(lines) + "\n"
 
 
-def _type_name(code):
-    base, bracket, length = code.partition("[")
-    return (_TYPES.get(base) or f"char[{base[1:]}]") + bracket + length
+def _type_name(code, shape=()):
+    base, _, over = code.removesuffix("]").partition("[")
+    lengths = [over] * bool(over) + [str(length) for length in shape]
+    return (_TYPES.get(base) or f"char[{base[1:]}]") + (f"[{', '.join(lengths)}]" if lengths else "")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..models.sources import SHAPE_PARAMETERS
-from .columns import column_suffix
+from .columns import TRACTOR_SCHEMA, column_suffix
 from .derived import fitbits, flag, source_types
 
 __all__ = ["intermediate_table", "apply_measured_limits", "file_form"]
@@ -15,7 +15,8 @@ _SHAPE_IVARS = tuple(f"{name}_ivar" for name in SHAPE_PARAMETERS)
 #: Columns of the detections that are not written again.
 _DETECTION_ONLY = ("peaksn",)
 
-_APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
+#: Band columns of the coadd table that become one column for each band of the catalogue.
+_SPREAD = tuple(entry.name for entry in TRACTOR_SCHEMA if entry.spread)
 
 
 def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands):
@@ -30,7 +31,7 @@ def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands)
     ivars : models.ParameterIvars
         Row by row.
     coadd_table : Table
-        Measurements on the coadds, row by row.
+        Measurements on the coadds, row by row; band columns are arrays over `bands`.
     bands : sequence of str
         Bands with images: the order of fluxes.
     all_bands : sequence of str
@@ -42,7 +43,7 @@ def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands)
         Columns of `fit_table` and `coadd_table`, with type, position, fluxes, shapes and their inverse variances.
     """
     table = fit_table.copy()
-    _add_coadd_columns(table, coadd_table, all_bands)
+    _add_coadd_columns(table, coadd_table, bands, all_bands)
     ivars = ivars.finite()
     _set_positions(table, sources, ivars)
     _set_fluxes(table, sources, ivars, len(bands))
@@ -51,19 +52,21 @@ def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands)
     return table
 
 
-def _add_coadd_columns(table, coadd_table, all_bands):
+def _add_coadd_columns(table, coadd_table, bands, all_bands):
     for name in coadd_table.colnames:
-        if not name.startswith(("nea_", "blob_nea_", *_APERTURES)):
+        if name not in _SPREAD:
             table[name] = coadd_table[name]
+        elif name == _SPREAD[0]:
+            _add_spread_columns(table, coadd_table, bands, all_bands)
+
+
+def _add_spread_columns(table, coadd_table, bands, all_bands):
+    """One column for each band of the catalogue, zero for those without images; all columns of a band together."""
+    measured = {band: i for i, band in enumerate(bands)}
     for band in all_bands:
-        for name in ("nea", "blob_nea"):
-            measured = f"{name}_{band}"
-            empty = np.zeros(len(table), np.float32)
-            table[f"{name}_{column_suffix(band)}"] = (
-                coadd_table[measured] if measured in coadd_table.colnames else empty
-            )
-    for name in _APERTURES:
-        table[name] = coadd_table[name]
+        for name in _SPREAD:
+            values = coadd_table[name][:, measured[band]] if band in measured else np.zeros(len(table), np.float32)
+            table[f"{name}_{column_suffix(band)}"] = values
 
 
 def _set_positions(table, sources, ivars):

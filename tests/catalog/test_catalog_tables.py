@@ -64,9 +64,8 @@ class ReferenceRun:
     def parts(self):
         inter = self.inter
         coadd = Table({name: inter[name] for name in (*_COADD, *_APERTURES)})
-        for band in self.bands:
-            for name in (f"nea_{band}", f"blob_nea_{band}"):
-                coadd[name] = inter[name]
+        for name in ("nea", "blob_nea"):
+            coadd[name] = np.stack([inter[f"{name}_{band}"] for band in self.bands], axis=1)
         wise = [name for name in inter.colnames if "w1" in name or "w2" in name or "w3" in name or "w4" in name]
         left_out = {*coadd.colnames, *_DERIVED, *_SHAPES, *(f"{s}_ivar" for s in _SHAPES), *wise}
         left_out |= {name for name in inter.colnames if name.startswith(("nea_", "blob_nea_", "wise_", "fiber"))}
@@ -225,8 +224,8 @@ def small_coadd(n=3):
         coadd[name] = np.zeros((n, 1), np.float32)
     for name in ("mjd_min", "mjd_max"):
         coadd[name] = np.zeros(n)
-    for name in ("nea_r", "blob_nea_r"):
-        coadd[name] = np.ones(n, np.float32)
+    for name in ("nea", "blob_nea"):
+        coadd[name] = np.ones((n, 1), np.float32)
     for name in _APERTURES:
         coadd[name] = np.zeros((n, 1, 8), np.float32)
     return coadd
