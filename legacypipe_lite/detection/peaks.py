@@ -96,9 +96,10 @@ def detect_sources(
     seds,
     omit_xy=(),
     veto=None,
-    nsigma=6.0,
-    saddle_fraction=0.1,
-    saddle_min=2.0,
+    *,
+    nsigma,
+    saddle_fraction,
+    saddle_min,
     blob_dilate=8,
 ):
     """Find sources in detection maps.

@@ -278,7 +278,15 @@ class _Blob:
                 self.images.add(e.patches, 1.0, model)
         omit = [self._clipped(e.result.x0 - self.task.box[0], e.result.y0 - self.task.box[1]) for e in entries]
         veto = self.refmap != 0
-        found = detect_sources(maps, sed_list(self.context.bands), omit, veto=veto, nsigma=options.iterative_nsigma)
+        found = detect_sources(
+            maps,
+            sed_list(self.context.bands),
+            omit,
+            veto=veto,
+            nsigma=options.iterative_nsigma,
+            saddle_fraction=options.saddle_fraction,
+            saddle_min=options.saddle_min,
+        )
         new = []
         if len(found):
             model_sn = self._detection_maps(model).max_signal_to_noise()
