@@ -1,7 +1,10 @@
 """The life of one blob: from its images and initial sources to fitted, measured sources."""
 
+from __future__ import annotations
+
 import logging
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from .initial import fit_initial_fluxes
 from .metrics import measure
 from .optimizer import FitSettings, fit_model, start_model
 from .tasks import BlobResult, SourceResult
+
+if TYPE_CHECKING:
+    from .tasks import BlobContext, BlobTask
 
 __all__ = ["fit_blob"]
 
@@ -32,7 +38,7 @@ GALAXY_POSITION_BOX = 5.0
 MIN_RESIDUAL_SN = 0.2
 
 
-def fit_blob(context, task):
+def fit_blob(context: BlobContext, task: BlobTask) -> BlobResult:
     """Fit all sources of one blob.
 
     Parameters

@@ -1,6 +1,9 @@
 """The images of one blob as a struct of arrays, and the windows of one source in them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,11 @@ from ..models.render import render_patches
 from ..units import FWHM_PER_SIGMA
 from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
+
+if TYPE_CHECKING:
+    from ..models.patches import Patches
+    from ..models.sources import Source
+    from ..wcs import TanWcs
 
 __all__ = ["Cutout", "BlobImages", "Windows"]
 
@@ -112,7 +120,14 @@ class BlobImages:
     #: Cut-outs smaller than this on both sides get one constant PSF.
     CONSTANT_PSF_SIZE = 400
 
-    def __init__(self, cutouts, blob_wcs, mask, nbands, shape_jacobian="local"):
+    def __init__(
+        self,
+        cutouts: list[Cutout],
+        blob_wcs: TanWcs,
+        mask: NDArray[np.bool_],
+        nbands: int,
+        shape_jacobian: str = "local",
+    ) -> None:
         self.blob_wcs = blob_wcs
         self.mask = mask
         self.nbands = nbands
@@ -168,12 +183,12 @@ class BlobImages:
         reach = self.constant_psf.reach
         self.psf_reach = np.where(self.sigma > 0, np.minimum(FIT_REACH * FWHM_PER_SIGMA * self.sigma, reach), reach)
 
-    def view(self, flat, i):
+    def view(self, flat: NDArray, i: int) -> NDArray:
         """2-d view of image `i` in a flat array."""
         o, h, w = self.offset[i], self.height[i], self.width[i]
         return flat[o : o + h * w].reshape(h, w)
 
-    def target_pixels(self):
+    def target_pixels(self) -> NDArray[np.int32]:
         """Nearest pixel of each image for every pixel of the blob's box (made once).
 
         Returns
@@ -186,13 +201,13 @@ class BlobImages:
             kernels.pixels_of_blob(self._geometry(), self._target_pixels.reshape(self.n, -1))
         return self._target_pixels
 
-    def total_pixels(self):
+    def total_pixels(self) -> int:
         """Number of unmasked pixels of all images."""
         return int(np.count_nonzero(self.inverr))
 
     # --- geometry
 
-    def locate(self, source):
+    def locate(self, source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Pixel positions and inverse Jacobians of a source in all images.
 
         Returns
@@ -209,7 +224,7 @@ class BlobImages:
             self._star_positions[key] = self._locate(radec[:, 0].copy(), radec[:, 1].copy())
         return self._star_positions[key]
 
-    def locate_sky(self, ra, dec):
+    def locate_sky(self, ra: float, dec: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """As `locate`, for a fixed sky position [deg]."""
         return self._locate(np.full(self.n, ra), np.full(self.n, dec))
 
@@ -218,11 +233,11 @@ class BlobImages:
         frames_kernels.locate(self.packed, ra, dec, px, py, cinv)
         return px, py, cinv
 
-    def shape_cinv(self, cinv):
+    def shape_cinv(self, cinv: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse Jacobians that galaxy shapes use."""
         return cinv if self.header_cinv is None else self.header_cinv
 
-    def psf_at(self, index, x, y):
+    def psf_at(self, index: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]) -> PsfSpectra:
         """Constant PSFs for a source: of the blob, or evaluated at (x, y) in images whose PSF still varies."""
         varying = index[self.varying[index]]
         if len(varying) == 0:
@@ -231,7 +246,7 @@ class BlobImages:
 
     # --- rendering
 
-    def render(self, source):
+    def render(self, source: Source) -> Patches:
         """Render a source in its natural patches.
 
         Bands in which its flux is zero (or not finite in float32) have no patch.
@@ -253,7 +268,9 @@ class BlobImages:
             lambda index: self.psf_at(index, px, py),
         )
 
-    def add(self, patches, sign=1.0, data=None, everywhere=False):
+    def add(
+        self, patches: Patches, sign: float = 1.0, data: NDArray[np.float32] | None = None, everywhere: bool = False
+    ) -> None:
         """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels or also in others."""
         usable = EVERYWHERE if everywhere else self.inverr
         scale = np.full(self.n, sign, np.float32)
@@ -261,7 +278,9 @@ class BlobImages:
 
     # --- windows
 
-    def windows(self, rectangles, segments=None, label=-1):
+    def windows(
+        self, rectangles: NDArray[np.int32], segments: NDArray[np.int32] | None = None, label: int = -1
+    ) -> Windows:
         """Cut out the pixels on which a source is fitted.
 
         Parameters
@@ -295,7 +314,7 @@ class BlobImages:
         psf = self.psf_at(index, centre_x, centre_y)
         return Windows(index, arrays, npix, psf)
 
-    def chi2_without_source(self, windows, background=False):
+    def chi2_without_source(self, windows: Windows, background: bool = False) -> NDArray[np.float64]:
         """chi-squared per band of the windows as they are (with a fitted sky per image if `background`)."""
         chi2 = np.zeros(self.nbands)
         kernels.sums_without_source(windows.index, windows.arrays, self.band, background, chi2)

@@ -1,11 +1,19 @@
 """Initial fluxes of sources whose starting values cannot be trusted (saturated stars, large galaxies)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from .images import BlobImages
 
 __all__ = ["fit_initial_fluxes"]
 
 
-def fit_initial_fluxes(images, sources):
+def fit_initial_fluxes(images: BlobImages, sources: list[Source]) -> None:
     """Least-squares fluxes of some sources together, band by band, all others ignored.
 
     Changes the sources' fluxes and clears `needs_initial_flux`. A band without information keeps its flux.

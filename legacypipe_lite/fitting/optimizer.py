@@ -6,10 +6,14 @@ position, ln r_e, soft ellipticity, Sersic index - are moved by damped Gauss-New
 for the bounds.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models.ellipse import hard_from_soft, soft_from_hard
 from ..models.frames import galaxy_chunks, profile_of
@@ -20,6 +24,10 @@ from ..models.sources import SOURCE_TYPES
 from .images import FIT_TAILS
 from .normal_kernels import NormalEquations, assemble, gram_galaxy, gram_point_source
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
+
+if TYPE_CHECKING:
+    from ..models.sources import Source, SourceType
+    from .images import BlobImages, Windows
 
 __all__ = [
     "FitSettings",
@@ -139,21 +147,21 @@ class FittedModel:
     cpu: float = field(default=0.0)
 
     @property
-    def kind(self):
+    def kind(self) -> SourceType:
         """What its type means: a `SourceType`."""
         return SOURCE_TYPES[self.type]
 
     @property
-    def shape_r(self):
+    def shape_r(self) -> float:
         """Half-light radius [arcsec]; 0 for a point source."""
         return 0.0 if self.kind.is_point else math.exp(self.log_re)
 
     @property
-    def hard_ellipticity(self):
+    def hard_ellipticity(self) -> tuple[float, float]:
         """(e1, e2) of the catalogue."""
         return hard_from_soft(self.eps1, self.eps2) if self.kind.nshape == 3 else (0.0, 0.0)
 
-    def to_source(self, template):
+    def to_source(self, template: Source) -> Source:
         """The fitted source: `template` (a `Source`) with this model's type and parameters."""
         e1, e2 = self.hard_ellipticity
         return template.copy(
@@ -162,12 +170,12 @@ class FittedModel:
         )  # fmt: skip
 
 
-def largest_log_re(kind):
+def largest_log_re(kind: SourceType) -> float:
     """Default upper bound of ln(r_e/arcsec) of a `SourceType`."""
     return _LOG_RE_MAX_ROUND if kind.is_round else _LOG_RE_MAX
 
 
-def start_model(source):
+def start_model(source: Source) -> FittedModel:
     """`FittedModel` with the parameters of a `Source`, to start a fit from."""
     model = FittedModel(source.type, source.ra, source.dec, source.flux.copy())
     if not source.kind.is_point:
@@ -335,7 +343,9 @@ class _Problem:
         return trial
 
 
-def fit_model(images, windows, model, source, settings):
+def fit_model(
+    images: BlobImages, windows: Windows, model: FittedModel, source: Source, settings: FitSettings
+) -> FittedModel:
     """Fit a model to the windows of a source.
 
     Parameters
@@ -372,7 +382,9 @@ def fit_model(images, windows, model, source, settings):
     return result
 
 
-def information(images, windows, model, source, settings):
+def information(
+    images: BlobImages, windows: Windows, model: FittedModel, source: Source, settings: FitSettings
+) -> ParameterIvars:
     """Diagonal inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
 
     Parameters are as `fit_model`; returns `ParameterIvars`.
@@ -470,7 +482,7 @@ def _set_uncertainties(problem, p, e, result):
     result.inside = np.bincount(band, weights=e.inside[used], minlength=nb) / np.maximum(counts, 1)
 
 
-def catalogue_ivars(problem, p, e):
+def catalogue_ivars(problem: _Problem, p: NDArray[np.float64], e: _Evaluation) -> ParameterIvars:
     """Inverse variances in catalogue parameters, as `ParameterIvars`.
 
     By default they are diagonal: the sum over pixels of the squared derivative, as if all other parameters were known

@@ -70,7 +70,7 @@ class BlobContext:
     blobmap: np.ndarray
     options: FitOptions
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # What `cut_tims` needs of all tims, for its kernel.
         self.packed = np.array([tim.wcs.pack() for tim in self.tims]).reshape(len(self.tims), PACKED_SIZE)
         self.shapes = np.array([tim.shape for tim in self.tims], np.int64).reshape(len(self.tims), 2)

@@ -8,11 +8,12 @@ change with the frame.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from . import frames_kernels as kernels
@@ -29,7 +30,7 @@ _NO_SHARE = np.empty((0, 0), np.float32)
 
 
 @lru_cache(maxsize=32)
-def frame_of(size):
+def frame_of(size: int) -> tuple:
     """`spectra_kernels.Frame` of a size, as a plain tuple."""
     angle = 2 * np.pi * np.arange(size) / size
     waves = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
@@ -57,7 +58,7 @@ class Profile:
         The same as `render_kernels.Mixture` and `spectra_kernels.Transforms`, for kernels.
     """
 
-    def __init__(self, source_type, sersic=0.0):
+    def __init__(self, source_type: str, sersic: float = 0.0) -> None:
         self.has_index = SOURCE_TYPES[source_type].has_index
         if self.has_index:
             self.amp, self.var, self.damp, self.dvar = sersic_mixture_with_derivative(float(sersic))
@@ -99,7 +100,7 @@ class PsfSpectra:
         Distance from the centre to the edge of each stamp [pixel].
     """
 
-    def __init__(self, stamps, gaussian_sigma):
+    def __init__(self, stamps: Sequence[NDArray[np.float32]], gaussian_sigma: ArrayLike) -> None:
         n = len(stamps)
         self.ph = np.array([s.shape[0] for s in stamps], dtype=np.int64)
         self.pw = np.array([s.shape[1] for s in stamps], dtype=np.int64)
@@ -112,10 +113,10 @@ class PsfSpectra:
         self.all_gaussian = bool(np.all(self.sigma > 0))
         self._spectra = {}
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict:
         return {**self.__dict__, "_spectra": {}}
 
-    def replaced(self, stamps):
+    def replaced(self, stamps: dict[int, NDArray[np.float32]]) -> "PsfSpectra":
         """The same PSFs with other stamps of the same size for some images, given as a dict {number: stamp}."""
         other = PsfSpectra.__new__(PsfSpectra)
         other.__dict__.update(self.__dict__)
@@ -124,7 +125,7 @@ class PsfSpectra:
             kernels.pad_stamp(stamp, other.padded[i])
         return other
 
-    def spectra(self, size, index):
+    def spectra(self, size: int, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Spectra of frames with the stamp centred on pixel (0, 0), valid for the images in `index`.
 
         Returns
@@ -168,26 +169,26 @@ class GalaxyChunk:
 
 
 def galaxy_chunks(
-    psf,
-    index,
-    px,
-    py,
-    cinv,
-    window,
-    profile,
-    tensor,
-    dtensor,
-    nshape=0,
-    with_n=False,
+    psf: PsfSpectra,
+    index: NDArray[np.int64],
+    px: NDArray[np.float64],
+    py: NDArray[np.float64],
+    cinv: NDArray[np.float64],
+    window: NDArray[np.int32],
+    profile: Profile,
+    tensor: NDArray[np.float64],
+    dtensor: NDArray[np.float64],
+    nshape: int = 0,
+    with_n: bool = False,
     *,
-    exact=True,
-    border=False,
-    reach=None,
-    tails=4.0,
-    frame_size=None,
-    split_half_size=SPLIT_HALF_SIZE,
-    max_mahalanobis2=np.inf,
-):
+    exact: bool = True,
+    border: bool = False,
+    reach: NDArray[np.float64] | None = None,
+    tails: float = 4.0,
+    frame_size: int | None = None,
+    split_half_size: float = SPLIT_HALF_SIZE,
+    max_mahalanobis2: float = np.inf,
+) -> Iterator[GalaxyChunk]:
     """Render a galaxy of unit flux in many images, chunk by chunk.
 
     Parameters

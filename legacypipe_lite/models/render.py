@@ -1,14 +1,24 @@
 """Render sources into images: natural patches, and whole tims."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
 from .frames import PsfSpectra, galaxy_chunks, profile_of
 from .patches import Patches
 from .sources import SOURCE_TYPES
+
+if TYPE_CHECKING:
+    from .patches import Patch
+    from .sources import Source
+    from .tim import Tim
 
 __all__ = ["render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
 
@@ -18,7 +28,17 @@ _BATCH = 64
 _ROUND = np.array([1.0, 0.0, 1.0]), np.zeros((3, 3))
 
 
-def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_shape, psf_of):
+def render_patches(
+    source: Source,
+    flux: NDArray[np.float64],
+    px: NDArray[np.float64],
+    py: NDArray[np.float64],
+    cinv: NDArray[np.float64],
+    shape_cinv: NDArray[np.float64],
+    stamp_shape: tuple[NDArray[np.int64], NDArray[np.int64]],
+    image_shape: tuple[NDArray[np.int64], NDArray[np.int64]],
+    psf_of: Callable[[NDArray[np.int64]], PsfSpectra],
+) -> Patches:
     """Render a source in its natural patches in many images.
 
     The natural patch of a point source is its PSF stamp; that of a galaxy reaches as far as its profile's nominal
@@ -64,7 +84,9 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     return patches
 
 
-def shape_tensor_with_derivatives(log_re, eps1, eps2):
+def shape_tensor_with_derivatives(
+    log_re: float, eps1: float, eps2: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shape tensor (3,) and its derivatives (3, 3), see `ellipse.soft_shape_tensor`."""
     tensor, derivatives = np.empty(3), np.empty((3, 3))
     soft_shape_tensor(log_re, eps1, eps2, tensor, derivatives)
@@ -83,7 +105,7 @@ class TimRenderer:
         Pixel scale for galaxy shapes: the true local one, or that of the header's CD matrix.
     """
 
-    def __init__(self, tim, band_index, shape_jacobian="local"):
+    def __init__(self, tim: Tim, band_index: int, shape_jacobian: str = "local") -> None:
         self.tim = tim
         self.band_index = band_index
         self._packed = tim.wcs.pack()[np.newaxis]
@@ -103,7 +125,7 @@ class TimRenderer:
             return self._constant
         return PsfSpectra([self.tim.psf.stamp(px, py)], [self.tim.psf.gaussian_sigma])
 
-    def patch(self, source):
+    def patch(self, source: Source) -> Patch | None:
         """The source's image at its flux in this band.
 
         Returns
@@ -125,7 +147,7 @@ class TimRenderer:
         )
         return patches.patch(0)
 
-    def draw(self, sources, image=None):
+    def draw(self, sources: Sequence[Source], image: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Draw many sources into one image.
 
         Parameters
@@ -145,7 +167,7 @@ class TimRenderer:
                 patch.add_to(image)
         return image
 
-    def patches(self, sources):
+    def patches(self, sources: Sequence[Source]) -> Iterator[Patch | None]:
         """The images of many sources; faster than `patch` for each of them, because they are drawn many at a time.
 
         Parameters

@@ -4,7 +4,10 @@ Positions and shapes are those of the catalogue. The images of all tiles of a ba
 belongs to one tile only.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,11 @@ from ..models.patches import EVERYWHERE, add_patches
 from . import normal_kernels as kernels
 from .solve import solve_fluxes
 from .stamps import StampRenderer, stamp_radii
+
+if TYPE_CHECKING:
+    from .images import TileImage
+    from .psf import TilePsf
+    from .stamps import ForcedSources
 
 __all__ = ["BandPhotometry", "forced_photometry", "W4_FLUX_IVAR_FACTOR"]
 
@@ -58,7 +66,7 @@ class BandPhotometry:
     models: list
 
     @classmethod
-    def empty(cls, n):
+    def empty(cls, n: int) -> BandPhotometry:
         """Without any data."""
         return cls(
             *(np.zeros(n) for _ in range(4)),
@@ -70,7 +78,9 @@ class BandPhotometry:
         )
 
 
-def forced_photometry(sources, images, psfs, noise="data"):
+def forced_photometry(
+    sources: ForcedSources, images: list[TileImage], psfs: list[TilePsf], noise: str = "data"
+) -> BandPhotometry:
     """Measure the fluxes of all sources in one band.
 
     Parameters

@@ -1,9 +1,14 @@
 """Sources rendered on an unWISE tile: unit-flux images, cut at a radius that depends on the brightness."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from ..models.ellipse import shape_tensor
@@ -15,6 +20,10 @@ from ..models.sources import SOURCE_TYPES, TYPES
 from ..models.spectra_kernels import galaxy_spectra
 from . import stamps_kernels as kernels
 from .tiles import PIXEL_SCALE
+
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from ..wcs import ImageWcs
 
 __all__ = ["ForcedSources", "StampRenderer", "stamp_radii"]
 
@@ -56,7 +65,7 @@ class ForcedSources:
     tensor: np.ndarray
 
     @classmethod
-    def from_sources(cls, sources):
+    def from_sources(cls, sources: Sequence[Source]) -> ForcedSources:
         """From a list of `models.Source`."""
         galaxies = [not source.kind.is_point for source in sources]
         shapes = [
@@ -72,14 +81,14 @@ class ForcedSources:
             tensor=np.array(shapes, np.float64).reshape(-1, 3),
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ra)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | NDArray) -> ForcedSources:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def stamp_radii(central_flux, band):
+def stamp_radii(central_flux: NDArray, band: int) -> NDArray[np.int64]:
     """Half size [pixel] of the stamp of a point source.
 
     Parameters
@@ -107,12 +116,19 @@ class StampRenderer:
         n odd, centred on the central pixel.
     """
 
-    def __init__(self, psf):
+    def __init__(self, psf: NDArray[np.float32]) -> None:
         self.psf = np.ascontiguousarray(psf, np.float32)
         self._cropped = {}
         self._spectra = {}
 
-    def render(self, sources, px, py, radius, wcs):
+    def render(
+        self,
+        sources: ForcedSources,
+        px: NDArray[np.float64],
+        py: NDArray[np.float64],
+        radius: NDArray[np.int64],
+        wcs: ImageWcs,
+    ) -> Patches:
         """Render all sources on a tile image.
 
         Parameters
