@@ -7,9 +7,9 @@ import numpy as np
 import peaks_twins
 import pytest
 
+from legacypipe_lite import detection
 from legacypipe_lite.detection import (
     DetectionMaps,
-    detect_sources,
     hot_mask,
     hot_pixels,
     merge_hot_saturated,
@@ -19,6 +19,11 @@ from legacypipe_lite.detection import (
 )
 
 SEDS = sed_list(["g", "r", "z"])
+RULES = {"nsigma": 6.0, "saddle_fraction": 0.1, "saddle_min": 2.0}
+
+
+def detect_sources(maps, seds, omit_xy=(), **options):
+    return detection.detect_sources(maps, seds, omit_xy, **{**RULES, **options})
 
 
 @pytest.fixture(scope="module")
