@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fitting"))
+_TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(_TESTS / "fitting"), str(_TESTS)]
 from fitting_scenes import context, make_tims, target, whole_task  # noqa: E402
 
 from legacypipe_lite.fitting.cutouts import blob_wcs, cut_tims  # noqa: E402
