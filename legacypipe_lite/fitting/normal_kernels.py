@@ -39,12 +39,11 @@ class NormalEquations(NamedTuple):
     response: NDArray[np.float64]
     information: NDArray[np.float64]
 
-    @classmethod
-    def empty(cls, flux: NDArray[np.float64], npar: int) -> "NormalEquations":
-        """Room for `npar` parameters; a copy of the fluxes."""
-        n = len(flux)
-        square = np.empty((2, npar, npar))
-        return cls(flux.copy(), np.empty(n), np.empty(n), square[0], np.empty(npar), np.empty((n, npar)), square[1])
+
+def room_for_equations(flux: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], ...]:
+    """Empty `NormalEquations` of `n` parameters, as a plain tuple, with a copy of the fluxes."""
+    nb, empty = flux.size, np.empty
+    return flux.copy(), empty(nb), empty(nb), empty((n, n)), empty(n), empty((nb, n)), empty((n, n))
 
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
@@ -212,6 +211,8 @@ def gram_galaxy(chunk, planes, shapes, windows, flux, free, gram, inside):
     stride, size = uint64(planes.shape[3]), uint64(planes.shape[2] * planes.shape[3])
     rows = np.empty((4, planes.shape[3]), np.float32)
     slope, xx, xy, yy = rows[0], rows[1], rows[2], rows[3]
+    # Made once: to count references to the arrays in the loop over rows would take longer than some of the rows.
+    pixels, second = (data, inverr), (xx, xy, yy)
     one, three, six = uint64(1), uint64(3), uint64(6)
     for k in range(chunk.size):
         i = chunk[k]
@@ -228,7 +229,7 @@ def gram_galaxy(chunk, planes, shapes, windows, flux, free, gram, inside):
             n = uint64(hi - lo)
             pixel = uint64(offset[i] + y * window[i, 2] + lo)
             start = uint64(k * planes.shape[1]) * size + uint64(y + BORDER) * stride + uint64(lo + BORDER)
-            total += _common_columns(flat, start, (data, inverr), pixel, f, n, columns, step, used)
+            total += _common_columns(flat, start, pixels, pixel, f, n, columns, step, used)
             to = used + step + step
             if position:
                 _negative_slope(flat, start, one, inverr, pixel, n, columns, to)
@@ -249,7 +250,7 @@ def gram_galaxy(chunk, planes, shapes, windows, flux, free, gram, inside):
                 start += size
                 for d in range(nshape):
                     change = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
-                    _shape_column(change, (xx, xy, yy), inverr, pixel, n, columns, to)
+                    _shape_column(change, second, inverr, pixel, n, columns, to)
                     to += step
             if with_n:
                 _scaled(flat, start, inverr, pixel, n, columns, to)
@@ -281,6 +282,7 @@ def gram_point_source(index, psf, px, py, windows, flux, free, gram, inside):
     """
     stamps, ph, pw = psf
     window, offset, row_offset, spans, data, inverr = windows
+    pixels = data, inverr
     position, background = free
     ncol = 2 + (2 if position else 0) + (1 if background else 0)
     width = 0
@@ -310,7 +312,7 @@ def gram_point_source(index, psf, px, py, windows, flux, free, gram, inside):
             n = uint64(hi - lo)
             start = uint64(y * w + lo)
             pixel = uint64(offset[i]) + start
-            total += _common_columns(planes, start, (data, inverr), pixel, f, n, columns, step, used)
+            total += _common_columns(planes, start, pixels, pixel, f, n, columns, step, used)
             to = used + step + step
             if position:
                 _scaled(planes, plane + start, inverr, pixel, n, columns, to)

@@ -22,7 +22,7 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from ..models.sources import SOURCE_TYPES
 from .images import FIT_TAILS
-from .normal_kernels import NormalEquations, assemble, gram_galaxy, gram_point_source
+from .normal_kernels import NormalEquations, assemble, gram_galaxy, gram_point_source, room_for_equations
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class _Problem:
         self.gram = np.empty((images.n, ncol, ncol))
         self.inside = np.zeros(images.n)
         self._base = None
-        self._moved = np.empty((2, images.n))
+        self._moved = np.empty(images.n), np.empty(images.n)
         self._bounds(model)
 
     def _bounds(self, model):
@@ -282,7 +282,7 @@ class _Problem:
         """Render model and derivatives, and make the normal equations at their optimal fluxes."""
         images, w = self.images, self.windows
         px, py, cinv = self._pixels(p, source)
-        image_flux = flux[images.band]
+        image_flux = flux.take(images.band)
         if self.nshape == 0:
             psf = w.psf.padded, w.psf.ph, w.psf.pw
             gram_point_source(w.index, psf, px, py, w.arrays, image_flux, self.free, self.gram, self.inside)
@@ -314,7 +314,7 @@ class _Problem:
         return p[k], eps1, eps2, (p[-1] if self.with_n else 0.0)
 
     def _normal_equations(self, p, flux, cinv, solve_flux):
-        equations = tuple(NormalEquations.empty(flux, self.npar))
+        equations = room_for_equations(flux, self.npar)
         chi2 = assemble(self.windows.index, self.gram, self.images.band, cinv, self.free, equations, solve_flux)
         e = _Evaluation(equations, self.inside.copy(), -0.5 * chi2 + self.log_prior(p))
         if self.nshape == 3:

@@ -56,7 +56,7 @@ def _assembled(columns_per_image, band, position, background, flux, nband, solve
     n, ncol = len(columns_per_image), len(columns_per_image[0])
     gram = np.array([_numpy_gram(c) for c in columns_per_image])
     npar = ncol - 2 - background
-    out = kernels.NormalEquations.empty(np.array(flux, float), npar)
+    out = kernels.NormalEquations(*kernels.room_for_equations(np.array(flux, float), npar))
     cinv = np.tile(np.array([-3.0, 0.5, 0.2, 4.0]), (n, 1))
     kernels.assemble(np.arange(n), gram, np.array(band), cinv, (position, background), tuple(out), solve)
     return out
