@@ -11,7 +11,7 @@ _refresh_kernels()  # before any kernel is loaded; takes 2 ms
 
 __all__ = ["BrickRun", "RunOptions", "run_brick"]
 
-_HOMES = {"BrickRun": "pipeline", "RunOptions": "options", "run_brick": "pipeline"}
+_HOMES = {"BrickRun": "run", "RunOptions": "options", "run_brick": "run"}
 
 
 def __getattr__(name):

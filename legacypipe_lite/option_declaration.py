@@ -28,8 +28,6 @@ class OptionInfo:
         Of each value.
     metavar : str or tuple or None
     choices : tuple or None
-    stages : tuple of str
-        Stages whose result depends on the option; empty for options that never change a result.
     refused : str or None
         If set, the option is known but not supported; using it is an error with this explanation.
     ignored : str or None
@@ -46,7 +44,6 @@ class OptionInfo:
     convert: type
     metavar: Any
     choices: tuple | None
-    stages: tuple
     refused: str | None
     ignored: str | None
     default: Any
@@ -63,7 +60,6 @@ def option(
     convert=str,
     metavar=None,
     choices=None,
-    stages=(),
     refused=None,
     ignored=None,
 ):
@@ -75,7 +71,7 @@ def option(
     flags : str or tuple of str
     text : str
         Help.
-    group, kind, nargs, convert, metavar, choices, stages, refused, ignored
+    group, kind, nargs, convert, metavar, choices, refused, ignored
         See `OptionInfo`; `convert` follows from the kind if this is a number.
 
     Returns
@@ -84,8 +80,6 @@ def option(
     """
     if isinstance(flags, str):
         flags = (flags,)
-    if isinstance(stages, str):
-        stages = (stages,)
     if kind in ("int", "float"):
         convert = {"int": int, "float": float}[kind]
     metadata = {
@@ -97,7 +91,6 @@ def option(
         "convert": convert,
         "metavar": metavar,
         "choices": choices,
-        "stages": stages,
         "refused": refused,
         "ignored": ignored,
     }

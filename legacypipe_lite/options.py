@@ -1,7 +1,7 @@
 """Every option of a brick run, declared once: the Python API and the command line are built from this.
 
-Each field of `RunOptions` carries its flag, help text, group and the stages whose result it changes. A stage
-pickle's fingerprint is made of the options that its stage and the stages before it depend on.
+Each field of `RunOptions` carries its flag, help text and group. Which stages' results depend on an option is declared
+by the stages (`stages.base.Stage.options`).
 """
 
 import math
@@ -45,13 +45,6 @@ _NO_COADD_FIT = "fitting on coadds is not implemented"
 _NO_PLOTS = "there are no debug plots; look at the JPEGs and coadds"
 
 
-_PICTURES = ("mask_junk", "image_coadds", "coadds")
-#: Options that change files, but no results, of stages.
-_OF_PRODUCTS = {
-    "rgb_stretch": _PICTURES,
-    "coadd_bw": _PICTURES,
-    "skip_metrics": ("fitblobs",),
-}
 #: Smallest values of options.
 _SMALLEST = {
     "width": 1,
@@ -79,9 +72,7 @@ class RunOptions:
     """Options of a brick run. Field names are the long flags with ``_`` for ``-``."""
 
     # --- what to run
-    brick: str | None = option(
-        None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT, stages="tims"
-    )
+    brick: str | None = option(None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT)
     radec: tuple | None = option(
         None,
         "--radec",
@@ -89,11 +80,10 @@ class RunOptions:
         _WHAT,
         nargs=2,
         metavar=("RA", "DEC"),
-        stages="tims",
     )
-    width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", stages="tims")
-    height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", stages="tims")
-    pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims")
+    width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int")
+    height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int")
+    pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float")
     zoom: tuple | None = option(
         None,
         "--zoom",
@@ -102,20 +92,12 @@ class RunOptions:
         nargs=4,
         convert=int,
         metavar=("X0", "X1", "Y0", "Y1"),
-        stages="tims",
     )
-    bands: tuple = option(
-        ("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands", stages="tims"
-    )
+    bands: tuple = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int")
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
-        None,
-        "--release",
-        "release number of the catalogue (default: by --run, else 9999)",
-        _WHAT,
-        "int",
-        stages="writecat",
+        None, "--release", "release number of the catalogue (default: by --run, else 9999)", _WHAT, "int"
     )
     data_model: str = option(
         "dr10",
@@ -123,7 +105,6 @@ class RunOptions:
         "columns and array lengths of which published release",
         _WHAT,
         choices=("dr9", "dr10", "dr11"),
-        stages="writecat",
     )
     skip: bool = option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
     skip_coadd: bool = option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
@@ -137,11 +118,7 @@ class RunOptions:
 
     # --- inputs
     survey_dir: str | None = option(
-        None,
-        "--survey-dir",
-        "survey directory (default: $LEGACY_SURVEY_DIR, else the current directory)",
-        _INPUT,
-        stages="tims",
+        None, "--survey-dir", "survey directory (default: $LEGACY_SURVEY_DIR, else the current directory)", _INPUT
     )
     data_dir: str | None = option(
         None,
@@ -149,14 +126,9 @@ class RunOptions:
         "folder of survey-wide tables: star clusters, unWISE tiles and PSFs, amplifier corrections, static masks"
         " (default: $LEGACYPIPE_DATA_DIR)",
         _INPUT,
-        stages=("tims", "refs", "wise_forced"),
     )
     run: str | None = option(
-        None,
-        ("-r", "--run"),
-        "survey configuration: south (decam) or north (90prime-mosaic)",
-        _INPUT,
-        stages="tims",
+        None, ("-r", "--run"), "survey configuration: south (decam) or north (90prime-mosaic)", _INPUT
     )
     camera_module: tuple = option(
         (),
@@ -164,14 +136,9 @@ class RunOptions:
         "import this Python module, which registers own camera classes (repeatable)",
         _INPUT,
         "append",
-        stages="tims",
     )
-    min_mjd: float | None = option(
-        None, "--min-mjd", "use only exposures from this MJD on", _INPUT, "float", stages="tims"
-    )
-    max_mjd: float | None = option(
-        None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float", stages="tims"
-    )
+    min_mjd: float | None = option(None, "--min-mjd", "use only exposures from this MJD on", _INPUT, "float")
+    max_mjd: float | None = option(None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float")
     cache_dir: str | None = option(None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT)
     prime_cache: bool = option(
         False,
@@ -196,9 +163,8 @@ class RunOptions:
         "add the sources of this table (columns as in the catalogue) to the images, and mark them in tractor-i",
         _INPUT,
         metavar="TABLE",
-        stages="tims",
     )
-    inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", stages="tims")
+    inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int")
 
     # --- stages and pickles
     stage: tuple = option(
@@ -224,38 +190,25 @@ class RunOptions:
     )
 
     # --- images and calibrations
-    skip_calibs: bool = option(
-        False, "--skip-calibs", "do not make missing calibrations", _CALIB, "flag", stages="tims"
-    )
+    skip_calibs: bool = option(False, "--skip-calibs", "do not make missing calibrations", _CALIB, "flag")
     old_calibs_ok: bool = option(
-        False,
-        "--old-calibs-ok",
-        "accept files whose versions do not match the CCD table",
-        _CALIB,
-        "flag",
-        stages="tims",
+        False, "--old-calibs-ok", "accept files whose versions do not match the CCD table", _CALIB, "flag"
     )
-    no_splinesky: bool = option(
-        False, "--no-splinesky", "make constant instead of spline sky models", _CALIB, "flag", stages="tims"
-    )
+    no_splinesky: bool = option(False, "--no-splinesky", "make constant instead of spline sky models", _CALIB, "flag")
     sky_box_size: int | None = option(
         None,
         "--sky-box-size",
         "box size in pixels when a sky model is made (default: 1024, halved for small images)",
         _CALIB,
         "int",
-        stages="tims",
     )
-    blob_mask_dir: str | None = option(
-        None, "--blob-mask-dir", "mask blobs found here when making sky models", _CALIB, stages="tims"
-    )
+    blob_mask_dir: str | None = option(None, "--blob-mask-dir", "mask blobs found here when making sky models", _CALIB)
     sky_no_subtract_large_galaxies: bool = option(
         False,
         "--sky-no-subtract-large-galaxies",
         "do not subtract frozen galaxies when making sky models",
         _CALIB,
         "flag",
-        stages="tims",
     )
     no_subsky: bool = option(
         False,
@@ -265,37 +218,20 @@ class RunOptions:
         "flag",
         refused="needs fitting on coadds, " + _NO_COADD_FIT,
     )
-    gpsf: bool = option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag", stages="tims")
+    gpsf: bool = option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag")
     no_hybrid_psf: bool = option(
-        False,
-        "--no-hybrid-psf",
-        "render wide galaxy components with the pixelized PSF, too",
-        _CALIB,
-        "flag",
-        stages=("tims",),
+        False, "--no-hybrid-psf", "render wide galaxy components with the pixelized PSF, too", _CALIB, "flag"
     )
     no_normalize_psf: bool = option(
-        False, "--no-normalize-psf", "do not divide PSF stamps by their sum", _CALIB, "flag", stages="tims"
+        False, "--no-normalize-psf", "do not divide PSF stamps by their sum", _CALIB, "flag"
     )
-    apodize: bool = option(
-        False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag", stages="tims"
-    )
-    no_outliers: bool = option(False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk")
+    apodize: bool = option(False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag")
+    no_outliers: bool = option(False, "--no-outliers", "no outlier masking", _CALIB, "flag")
     cache_outliers: bool = option(
-        False,
-        "--cache-outliers",
-        "apply the outlier masks of an earlier run",
-        _CALIB,
-        "flag",
-        stages="mask_junk",
+        False, "--cache-outliers", "apply the outlier masks of an earlier run", _CALIB, "flag"
     )
     remake_outlier_jpegs: bool = option(
-        False,
-        "--remake-outlier-jpegs",
-        "as --cache-outliers, and remake the JPEGs",
-        _CALIB,
-        "flag",
-        stages="mask_junk",
+        False, "--remake-outlier-jpegs", "as --cache-outliers, and remake the JPEGs", _CALIB, "flag"
     )
     outlier_leave_one_out: bool = option(
         False,
@@ -303,7 +239,6 @@ class RunOptions:
         "corrected statistics with five or more exposures: an image is compared with the others only",
         _CALIB,
         "flag",
-        stages="mask_junk",
     )
 
     smooth_weights: bool = option(
@@ -313,7 +248,6 @@ class RunOptions:
         " minus one photon per pixel",
         _CALIB,
         "flag",
-        stages="tims",
     )
     no_residual_sky: bool = option(
         False,
@@ -322,107 +256,47 @@ class RunOptions:
         " of unseen sources, and all fluxes would come out low by what they miss of it",
         _CALIB,
         "flag",
-        stages="srcs",
     )
 
     # --- reference catalogues
-    no_gaia: bool = option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
-    no_tycho: bool = option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))
-    no_large_galaxies: bool = option(
-        False, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "flag", stages=("tims", "refs")
-    )
+    no_gaia: bool = option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag")
+    no_tycho: bool = option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag")
+    no_large_galaxies: bool = option(False, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "flag")
 
     # --- detection
-    nsigma: float = option(
-        6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("image_coadds", "srcs", "fitblobs")
-    )
+    nsigma: float = option(6.0, "--nsigma", "detection threshold", _DETECT, "float")
     saddle_fraction: float = option(
-        0.1,
-        "--saddle-fraction",
-        "required depth of the saddle between peaks, fraction of the peak",
-        _DETECT,
-        "float",
-        stages="srcs",
+        0.1, "--saddle-fraction", "required depth of the saddle between peaks, fraction of the peak", _DETECT, "float"
     )
     saddle_min: float = option(
-        2.0,
-        "--saddle-min",
-        "required depth of the saddle between peaks, sigmas",
-        _DETECT,
-        "float",
-        stages="srcs",
+        2.0, "--saddle-min", "required depth of the saddle between peaks, sigmas", _DETECT, "float"
     )
-    blob_dilate: int = option(
-        8,
-        "--blob-dilate",
-        "grow detected pixels by this many pixels",
-        _DETECT,
-        "int",
-        stages=("image_coadds", "srcs"),
-    )
+    blob_dilate: int = option(8, "--blob-dilate", "grow detected pixels by this many pixels", _DETECT, "int")
     nsatur: int | None = option(
-        None,
-        "--nsatur",
-        "a pixel is saturated if at least this many exposures are",
-        _DETECT,
-        "int",
-        stages=("image_coadds", "srcs"),
+        None, "--nsatur", "a pixel is saturated if at least this many exposures are", _DETECT, "int"
     )
-    no_iterative: bool = option(
-        False, "--no-iterative", "no second detection on the residuals", _DETECT, "flag", stages="fitblobs"
-    )
+    no_iterative: bool = option(False, "--no-iterative", "no second detection on the residuals", _DETECT, "flag")
     iterative_nsigma: float | None = option(
-        None,
-        "--iterative-nsigma",
-        "threshold of the second detection (default: --nsigma)",
-        _DETECT,
-        "float",
-        stages="fitblobs",
+        None, "--iterative-nsigma", "threshold of the second detection (default: --nsigma)", _DETECT, "float"
     )
     blob_mask: bool = option(
-        False,
-        "--blob-mask",
-        "write the detection-only blob mask before the early coadds",
-        _DETECT,
-        "flag",
-        stages="image_coadds",
+        False, "--blob-mask", "write the detection-only blob mask before the early coadds", _DETECT, "flag"
     )
 
     # --- fitting
     max_blobsize: int | None = option(
-        None, "--max-blobsize", "do not fit blobs with more pixels than this", _FIT, "int", stages="fitblobs"
+        None, "--max-blobsize", "do not fit blobs with more pixels than this", _FIT, "int"
     )
-    sub_blobs: bool = option(
-        False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag", stages="fitblobs"
-    )
+    sub_blobs: bool = option(False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag")
     checkpoint: str | None = option(None, "--checkpoint", "keep finished blobs in this file", _FIT)
     checkpoint_period: float = option(600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float")
-    bail_out: bool = option(
-        False,
-        "--bail-out",
-        "fit nothing more: write what the checkpoint holds",
-        _FIT,
-        "flag",
-        stages="fitblobs",
-    )
-    no_segmentation: bool = option(
-        False, "--no-segmentation", "fit each source on its whole box", _FIT, "flag", stages="fitblobs"
-    )
+    bail_out: bool = option(False, "--bail-out", "fit nothing more: write what the checkpoint holds", _FIT, "flag")
+    no_segmentation: bool = option(False, "--no-segmentation", "fit each source on its whole box", _FIT, "flag")
     less_masking: bool = option(
-        False,
-        "--less-masking",
-        "do not fit background levels near medium-bright stars",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+        False, "--less-masking", "do not fit background levels near medium-bright stars", _FIT, "flag"
     )
     no_galaxy_forcepsf: bool = option(
-        False,
-        "--no-galaxy-forcepsf",
-        "sources inside large galaxies may be galaxies",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+        False, "--no-galaxy-forcepsf", "sources inside large galaxies may be galaxies", _FIT, "flag"
     )
     bright_masking: bool = option(
         False,
@@ -441,12 +315,7 @@ class RunOptions:
         refused="not implemented; the segmentation map (default) separates sources",
     )
     reoptimize: bool = option(
-        False,
-        "--reoptimize",
-        "fit all sources of a blob once more after the second detection",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+        False, "--reoptimize", "fit all sources of a blob once more after the second detection", _FIT, "flag"
     )
     shape_jacobian: str = option(
         "local",
@@ -454,7 +323,6 @@ class RunOptions:
         "pixel scale for galaxy shapes: the true local one, or that of the image header (as the reference does)",
         _FIT,
         choices=("local", "header"),
-        stages=("tims", "fitblobs", "coadds"),
     )
     ivars: str = option(
         "diagonal",
@@ -463,7 +331,6 @@ class RunOptions:
         " other parameters (statistically right for galaxies)",
         _FIT,
         choices=("diagonal", "marginal"),
-        stages="fitblobs",
     )
     ceres: bool = option(
         False,
@@ -475,21 +342,13 @@ class RunOptions:
     )
 
     # --- coadds and products
-    no_lanczos: bool = option(
-        False,
-        "--no-lanczos",
-        "nearest-neighbour instead of Lanczos coadds",
-        _COADD,
-        "flag",
-        stages=("image_coadds", "coadds"),
-    )
+    no_lanczos: bool = option(False, "--no-lanczos", "nearest-neighbour instead of Lanczos coadds", _COADD, "flag")
     local_pixel_area: bool = option(
         False,
         "--local-pixel-area",
         "scale coadds by the true local pixel area instead of the header's nominal scale",
         _COADD,
         "flag",
-        stages=("image_coadds", "coadds"),
     )
     coadd_bw: bool = option(False, "--coadd-bw", "grey JPEGs when there is only one band", _COADD, "flag")
     rgb_stretch: float = option(1.0, "--rgb-stretch", "brightness of the JPEGs", _COADD, "float")
@@ -497,16 +356,9 @@ class RunOptions:
         False, "--blob-image", "early coadds after detection, with a JPEG of blob outlines", _COADD, "flag"
     )
     minimal_coadds: bool = option(
-        False,
-        "--minimal-coadds",
-        "early coadds: only image, invvar, nexp and JPEG",
-        _COADD,
-        "flag",
-        stages="image_coadds",
+        False, "--minimal-coadds", "early coadds: only image, invvar, nexp and JPEG", _COADD, "flag"
     )
-    save_coadd_psf: bool = option(
-        False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag", stages="coadds"
-    )
+    save_coadd_psf: bool = option(False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag")
     skip_metrics: bool = option(False, "--skip-metrics", "no blobs and all-models files", _COADD, "flag")
     forced_bands: tuple = option(
         (),
@@ -518,24 +370,14 @@ class RunOptions:
     )
 
     # --- WISE
-    no_wise: bool = option(False, "--no-wise", "no WISE photometry", _WISE, "flag", stages="wise_forced")
+    no_wise: bool = option(False, "--no-wise", "no WISE photometry", _WISE, "flag")
     unwise_dir: str | None = option(
-        None,
-        "--unwise-dir",
-        "unWISE coadds, several directories separated by ':' (default: $UNWISE_COADDS_DIR)",
-        _WISE,
-        stages="wise_forced",
+        None, "--unwise-dir", "unWISE coadds, several directories separated by ':' (default: $UNWISE_COADDS_DIR)", _WISE
     )
     unwise_tr_dir: str | None = option(
-        None,
-        "--unwise-tr-dir",
-        "time-resolved unWISE coadds (default: $UNWISE_COADDS_TIMERESOLVED_DIR)",
-        _WISE,
-        stages="wise_forced",
+        None, "--unwise-tr-dir", "time-resolved unWISE coadds (default: $UNWISE_COADDS_TIMERESOLVED_DIR)", _WISE
     )
-    no_unwise_coadds: bool = option(
-        False, "--no-unwise-coadds", "no WISE coadds and apertures", _WISE, "flag", stages="wise_forced"
-    )
+    no_unwise_coadds: bool = option(False, "--no-unwise-coadds", "no WISE coadds and apertures", _WISE, "flag")
     no_wise_ceres: bool = option(
         False,
         "--no-wise-ceres",
@@ -552,7 +394,6 @@ class RunOptions:
         " catalogues; fluxes come out low by some hundredths of their error), or a model of it",
         _WISE,
         choices=("data", "model"),
-        stages="wise_forced",
     )
     lc_epochs: int | None = option(
         None,
@@ -560,24 +401,16 @@ class RunOptions:
         "length of the WISE light curves in the catalogue (default: that of the data model, 17 for dr10)",
         _WISE,
         "int",
-        stages="writecat",
     )
     wise_gaia_only: bool = option(
-        False,
-        "--wise-gaia-only",
-        "WISE photometry only of objects of the reference catalogues",
-        _WISE,
-        "flag",
-        stages=("wise_forced", "writecat"),
+        False, "--wise-gaia-only", "WISE photometry only of objects of the reference catalogues", _WISE, "flag"
     )
-    save_unwise_psf: bool = option(
-        False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag", stages="wise_forced"
-    )
+    save_unwise_psf: bool = option(False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag")
 
     # --- selected blobs, debugging
-    nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
-    blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
-    blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs")
+    nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int")
+    blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int")
+    blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG)
     blobxy: tuple = option(
         (),
         "--blobxy",
@@ -587,7 +420,6 @@ class RunOptions:
         nargs=2,
         convert=int,
         metavar=("X", "Y"),
-        stages="fitblobs",
     )
     blobradec: tuple = option(
         (),
@@ -598,7 +430,6 @@ class RunOptions:
         nargs=2,
         convert=float,
         metavar=("RA", "DEC"),
-        stages="fitblobs",
     )
     verbose: int = option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
     debug: bool = option(False, "--debug", "show tracebacks", _DEBUG, "flag")
@@ -712,10 +543,6 @@ class RunOptions:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
         return self
 
-    def of_products(self, stage):
-        """The options that change files, but no results, of a stage, as a dict."""
-        return {name: getattr(self, name) for name, stages in _OF_PRODUCTS.items() if stage in stages}
-
     def _check_numbers(self):
         """Raise UsageError for numbers that make no sense."""
         for info in option_infos():
@@ -739,10 +566,6 @@ class RunOptions:
     def resolved_data_dir(self):
         """Folder of survey-wide tables, or None."""
         return self.data_dir or os.environ.get("LEGACYPIPE_DATA_DIR")
-
-    def for_stage(self, stage):
-        """The options that stage depends on, as a dict (for fingerprints)."""
-        return {i.name: getattr(self, i.name) for i in option_infos() if stage in i.stages}
 
 
 def option_infos():

@@ -7,7 +7,7 @@ import platform
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from .survey.environment import STAGE_VARIABLES
+from .stages import load_stage
 from .survey.header import package_version, software_versions
 
 __all__ = ["collected_warnings", "run_log"]
@@ -45,7 +45,7 @@ def run_log(run, command, warnings, started):
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
         After its stages ran.
     command : str
     warnings : list of str
@@ -69,7 +69,7 @@ def run_log(run, command, warnings, started):
             "python": platform.python_version(),
             **software_versions(),
         },
-        "environment": _environment(),
+        "environment": _environment(run.order),
         "options": _plain(_changed(run.options)),
         "threads": run.options.threads,
         "stages": [
@@ -89,9 +89,9 @@ def run_log(run, command, warnings, started):
     }
 
 
-def _environment():
+def _environment(order):
     """Environment variables that are set, of those that the stages read."""
-    names = [name for variables in STAGE_VARIABLES.values() for name in variables]
+    names = [variable for stage in order for variable in load_stage(stage).variables]
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

@@ -26,7 +26,7 @@ from .files import atomic_file
 __all__ = ["Loaded", "save_state", "load_state", "dump_value", "load_value", "file_stamp"]
 
 #: Changes whenever files of older versions cannot be read any more.
-FORMAT = 2
+FORMAT = 3
 
 _MAGIC = b"legacypipe_lite state\n"
 _END = b"end of state\n"

@@ -217,20 +217,16 @@ def _run(options, command):
 
 def _run_brick(options, command, display):
     """Run the brick and show what came out of it."""
-    from ..pipeline import BrickRun, look_for_earlier_results
     from ..resources import give_back_freed_memory
+    from ..run import run_brick
     from .summary import summary_lines
 
     give_back_freed_memory()
-
-    run = None
     try:
-        look_for_earlier_results(options.validated())
-        run = BrickRun(options, progress=display.progress, command=command)
-        run.frugal = True
-        run.run()
+        run = run_brick(options, progress=display.progress, command=command, frugal=True)
     except NothingToDo as end:
         logger.info("nothing to do: %s", end)
+        run = end.run
     if run is not None:
         display.show(summary_lines(run))
 

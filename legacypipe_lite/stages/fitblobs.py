@@ -2,17 +2,19 @@
 
 import logging
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
 from .. import catalog, detection
 from ..errors import NothingToDo, WorkerError
+from ..files import check_writable
 from ..fitting import BlobContext, BlobPlan, FitOptions, fit_blob
 from ..fitting.checkpoint import Checkpoint, fingerprint
 from ..fitting.merge import merge_results
 from ..resources import rare_garbage_collection
 from ..survey.products import mapper_for
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -116,17 +118,16 @@ def _merged(plan, results, failed, state, options, tools):
             (state["sources"][row], [int(n) for n in fitted.new_number[blobs] if n >= 0])
             for row, blobs in plan.frozen.items()
         ],
-        "header_fitblobs": _header(options),
     }
     write_fitblobs({**state, **made}, options, tools)
-    return made
+    return StageResult(made, _header_cards(options))
 
 
 def write_fitblobs(state, options, tools):
     """Write the map of blobs and the table of all models."""
     if options.skip_metrics:
         return
-    cards = tools.header(state)
+    cards = tools.header(state, _header_cards(options))
     jobs = [(_write_blobmap, (state["fit_blobmap"], state["target"], cards))]
     table = state["fit_table"]
     if np.any(table["regular"]):
@@ -153,11 +154,10 @@ def _bailed_table(detections, rows, nbands):
     return table
 
 
-def _header(options):
+def _header_cards(options):
     """Header cards of this stage."""
     names = ("PSF", "REX", "DEV", "EXP", "SER")
     return [
-        version_card("VER_FITB"),
         ("GALFRPSF", not options.no_galaxy_forcepsf, "Large galaxies force PSF?"),
         ("LESSMASK", options.less_masking, "Less masking of medium-bright stars?"),
         ("COMMENT", "DCHISQ array model names", ""),
@@ -175,6 +175,12 @@ def _write_all_models(products, models, cards):
     """Write the table of all fitted models."""
     table = catalog.all_models_table(*models)
     products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
+
+
+def _check(options):
+    """The folder of the checkpoint must be there, and writable."""
+    if options.checkpoint is not None:
+        check_writable(Path(options.checkpoint).resolve().parent)
 
 
 STAGE = Stage(
@@ -208,4 +214,26 @@ STAGE = Stage(
     run=run_fitblobs,
     replaces=("image_coadds",),
     write=write_fitblobs,
+    options=(
+        "nsigma",
+        "no_iterative",
+        "iterative_nsigma",
+        "max_blobsize",
+        "sub_blobs",
+        "bail_out",
+        "no_segmentation",
+        "less_masking",
+        "no_galaxy_forcepsf",
+        "reoptimize",
+        "shape_jacobian",
+        "ivars",
+        "nblobs",
+        "blob",
+        "blobid",
+        "blobxy",
+        "blobradec",
+    ),
+    product_options=("skip_metrics",),
+    check=_check,
+    keyword="VER_FITB",
 )

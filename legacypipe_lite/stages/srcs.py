@@ -11,7 +11,7 @@ from ..errors import NothingToDo
 from ..models import Source
 from ..reference import file_columns, mask_map
 from ..threads import map_in_threads
-from .base import Stage
+from .base import Stage, StageResult
 
 __all__ = ["STAGE", "EDGE_TAPER", "brick_maps"]
 
@@ -76,7 +76,7 @@ def run_srcs(state, options, tools):
     logger.info("%d sources detected, %d from catalogues, %d blobs", len(found), sum(~special), len(blob_slices))
     tools.report.counts.update({"sources detected": len(found), "blobs": len(blob_slices)})
     _write_sources(detections, sources, blobmap, blob_slices, refs, bands, tools, state)
-    return {
+    made = {
         "detections": detections,
         "sources": sources,
         "special_refs": refs[special],
@@ -87,6 +87,7 @@ def run_srcs(state, options, tools):
         "saturated_maps": saturated,
         "co_sky": co_sky,
     }
+    return StageResult(made)
 
 
 def apply_srcs(state, made):
@@ -183,4 +184,6 @@ STAGE = Stage(
     ),
     run=run_srcs,
     apply=apply_srcs,
+    options=("no_residual_sky", "nsigma", "saddle_fraction", "saddle_min", "blob_dilate", "nsatur"),
+    keyword="VER_SRCS",
 )

@@ -1,7 +1,7 @@
 """The version header: cards that say what was run on what, in every product of a brick.
 
-It grows stage by stage: cards of the run, of the brick, then those that each stage leaves in its state item
-``header_<stage>``. A card is a tuple (keyword, value, comment).
+It grows stage by stage: cards of the run, of the brick, then those that each stage leaves. A card is a tuple (keyword,
+value, comment).
 """
 
 import os
@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 __all__ = [
     "run_cards",
     "brick_cards",
-    "stage_version_cards",
     "merge_cards",
     "bit_cards",
     "dq_bit_cards",
@@ -28,18 +27,6 @@ _REFERENCE_DATA = {
     "TYCHO2_KD": "TYCHO2_KD_DIR",
     "GAIA_CAT": "GAIA_CAT_DIR",
     "SKY_TEMPLATE": "SKY_TEMPLATE_DIR",
-}
-
-_VERSION_KEYWORDS = {
-    "tims": "VER_TIMS",
-    "refs": "VER_REFS",
-    "mask_junk": "VER_OUTL",
-    "halos": "VER_HALO",
-    "srcs": "VER_SRCS",
-    "fitblobs": "VER_FITB",
-    "coadds": "VER_COAD",
-    "wise_forced": "VER_WISE",
-    "writecat": "VER_WCAT",
 }
 
 
@@ -151,12 +138,6 @@ def _sexagesimal(value, sign=False):
     units, minutes = divmod(minutes, 60)
     prefix = ("-" if value < 0 else "+") if sign else ""
     return f"{prefix}{units:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
-
-
-def stage_version_cards(stage):
-    """The card by which a stage says that it ran, as a list (empty for stages without one)."""
-    keyword = _VERSION_KEYWORDS.get(stage)
-    return [] if keyword is None else [(keyword, package_version(), "")]
 
 
 def merge_cards(*lists):

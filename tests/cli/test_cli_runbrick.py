@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from legacypipe_lite import pipeline
+from legacypipe_lite import run as run_module
 from legacypipe_lite.cli.runbrick import main, make_parser, parse_options
 from legacypipe_lite.errors import NothingToDo, WorkerError
 from legacypipe_lite.options import STAGE_ORDER, RunOptions, option_infos
@@ -26,7 +26,8 @@ class FakeRun:
     error = None
     last = None
 
-    def __init__(self, options, progress=None, command=None):
+    def __init__(self, options, progress=None, command=None, frugal=False):
+        options.validated()
         FakeRun.last = self
         self.options, self.progress, self.command = options, progress, command
 
@@ -40,7 +41,7 @@ class FakeRun:
 def fake(monkeypatch):
     from legacypipe_lite.cli import summary
 
-    monkeypatch.setattr(pipeline, "BrickRun", FakeRun)
+    monkeypatch.setattr(run_module, "BrickRun", FakeRun)
     monkeypatch.setattr(summary, "summary_lines", lambda run: ["the summary", "  of the run"])
     monkeypatch.setattr(FakeRun, "error", None)
     return FakeRun

@@ -13,8 +13,9 @@ from legacypipe_lite.catalog.other_tables import CCDS, DEPTH, INTERMEDIATE, REFE
 from legacypipe_lite.cli.command_page import command_page, subcommand_arguments
 from legacypipe_lite.cli.main import SUBCOMMANDS
 from legacypipe_lite.cli.runbrick import make_parser
+from legacypipe_lite.options import STAGE_ORDER
+from legacypipe_lite.stages import load_stage
 from legacypipe_lite.survey import OutputTree
-from legacypipe_lite.survey.environment import STAGE_VARIABLES
 from legacypipe_lite.survey.products import PRODUCTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,8 +63,8 @@ def test_flags_exist(page):
 
 def test_environment_variables_are_explained():
     page = command_page()
-    for variables in STAGE_VARIABLES.values():
-        assert all(f"`{variable}`" in page for variable in variables)
+    for name in STAGE_ORDER:
+        assert all(f"`{variable}`" in page for variable in load_stage(name).variables)
 
 
 def test_pages_are_listed():

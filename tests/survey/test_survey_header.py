@@ -49,8 +49,6 @@ def test_sexagesimal_rounding():
 
 
 def test_version_cards(monkeypatch):
-    assert header.stage_version_cards("srcs")[0][:2] == ("VER_SRCS", header.package_version())
-    assert header.stage_version_cards("image_coadds") == []
 
     def missing(name):
         raise header.PackageNotFoundError
