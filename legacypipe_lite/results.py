@@ -14,7 +14,7 @@ from .errors import OutputError, StateError, UsageError
 from .options import option_infos
 from .resources import Usage
 from .state import Loaded, file_stamp, load_state, save_state
-from .survey.header import package_version
+from .versions import package_version
 
 __all__ = ["Before", "Earlier", "StageRecord", "StageResults", "pickle_path"]
 
@@ -162,7 +162,7 @@ class StageResults:
         """Whether the options ask for a stage's pickle."""
         if self._options.write_stage:
             return name in self._options.write_stage
-        return not self._options.no_write
+        return self._options.write
 
     def load(self, stage):
         """The `Earlier` result of a stage: what its pickle holds, if that is good."""
@@ -209,7 +209,7 @@ class StageResults:
             "products": before.new_products(self._products),
             "dropped_ccds": before.new_dropped_ccds(self._report),
             "counts": before.new_counts(self._report),
-            "product_options": {name: getattr(options, name) for name in stage.product_options},
+            "product_options": self._product_options(stage),
             "result": result,
         }
         if notes is not None:
@@ -234,11 +234,17 @@ class StageResults:
             lost = [name for name in lost if not (self._products.outdir / name).is_file()]
         if lost:
             return f"{len(lost)} of its files are not in {self._products.outdir}, or have changed ({lost[0]})"
-        for name in stage.product_options:
-            then, now = notes["product_options"].get(name), getattr(self._options, name)
+        for flag, now in self._product_options(stage).items():
+            then = notes["product_options"].get(flag)
             if now != then:
-                return f"--{name.replace('_', '-')} was {then}, is {now}"
+                return f"{flag} was {then}, is {now}"
         return None
+
+    def _product_options(self, stage):
+        """Flag -> value of the options that change files, but not the result, of a stage."""
+        infos = {info.name: info for info in option_infos()}
+        chosen = [infos[name] for name in stage.product_options]
+        return {info.flags[-1]: info.of_flag(getattr(self._options, info.name)) for info in chosen}
 
     # --- what a result is made from
 
@@ -250,7 +256,7 @@ class StageResults:
         for stage in chain:
             for info in option_infos():
                 if info.name in stage.options:
-                    values[info.flags[-1]] = self._resolved(info.name)
+                    values[info.flags[-1]] = info.of_flag(self._resolved(info.name))
         tables = (path for stage in chain for path in stage.tables(self._survey) if path is not None)
         return {
             "brick": self._brickname,

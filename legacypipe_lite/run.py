@@ -4,7 +4,6 @@ import gc
 import logging
 import uuid
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -12,6 +11,7 @@ import fitsio
 
 from . import stages
 from .errors import InputError, LegacypipeError, NothingToDo, UsageError, WorkerError
+from .options import changed_options
 from .parallel import run_tasks, stream_tasks
 from .report import Report
 from .resources import measure
@@ -413,10 +413,5 @@ def _freezing(frugal):
 
 def _describe(options):
     """A run from Python, as the headers quote it."""
-    changed = []
-    for f in fields(options):
-        value = getattr(options, f.name)
-        default = f.default_factory() if callable(f.default_factory) else f.default
-        if value != default:
-            changed.append(f"{f.name}={value!r}")
+    changed = [f"{name}={value!r}" for name, value in changed_options(options).items()]
     return f"run_brick(RunOptions({', '.join(changed)}))"

@@ -1,6 +1,7 @@
 import dataclasses
 import logging
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -150,7 +151,10 @@ def test_order(options):
 def test_package_exports():
     assert legacypipe_lite.run_brick is run_brick
     assert legacypipe_lite.RunOptions is RunOptions
-    assert "BrickRun" in dir(legacypipe_lite)
+    assert {"BrickRun", "InputError", "models", "__version__"} <= set(dir(legacypipe_lite))
+    assert legacypipe_lite.models is sys.modules["legacypipe_lite.models"]
+    assert legacypipe_lite.NothingToDo is NothingToDo
+    assert set(legacypipe_lite.errors.__all__) <= set(legacypipe_lite.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         legacypipe_lite.nonsense  # noqa: B018
 

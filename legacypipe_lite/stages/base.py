@@ -6,7 +6,7 @@ from typing import Any
 
 from ..parallel import stream_tasks
 from ..report import Report
-from ..survey.header import package_version
+from ..versions import package_version
 
 __all__ = ["Stage", "StageResult", "Tools"]
 

@@ -106,7 +106,7 @@ def _coadd_band(catalogue, band, dates, options, tools):
         dates,
         detail="models",
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     members = [i for i, tim in enumerate(catalogue.tims) if tim.band == band]
@@ -210,7 +210,7 @@ STAGE = Stage(
     makes=("coadd_table", "maskbits"),
     run=run_coadds,
     replaces=("image_coadds",),
-    options=("shape_jacobian", "no_lanczos", "local_pixel_area", "save_coadd_psf"),
+    options=("shape_jacobian", "lanczos", "local_pixel_area", "save_coadd_psf"),
     product_options=("rgb_stretch", "coadd_bw"),
     keyword="VER_COAD",
 )

@@ -43,11 +43,11 @@ def run_fitblobs(state, options, tools):
 def fit_options(options):
     """The part of the run's options that the fit of a blob depends on."""
     return FitOptions(
-        iterative=not options.no_iterative,
+        iterative=options.iterative,
         iterative_nsigma=options.nsigma if options.iterative_nsigma is None else options.iterative_nsigma,
-        segmentation=not options.no_segmentation,
+        segmentation=options.segmentation,
         less_masking=options.less_masking,
-        galaxy_forces_psf=not options.no_galaxy_forcepsf,
+        galaxy_forces_psf=options.galaxy_forcepsf,
         shape_jacobian=options.shape_jacobian,
         reoptimize=options.reoptimize,
         marginal_ivars=options.ivars == "marginal",
@@ -158,7 +158,7 @@ def _header_cards(options):
     """Header cards of this stage."""
     names = ("PSF", "REX", "DEV", "EXP", "SER")
     return [
-        ("GALFRPSF", not options.no_galaxy_forcepsf, "Large galaxies force PSF?"),
+        ("GALFRPSF", options.galaxy_forcepsf, "Large galaxies force PSF?"),
         ("LESSMASK", options.less_masking, "Less masking of medium-bright stars?"),
         ("COMMENT", "DCHISQ array model names", ""),
         *[(f"DCHISQ_{i}", name, "") for i, name in enumerate(names)],
@@ -216,14 +216,14 @@ STAGE = Stage(
     write=write_fitblobs,
     options=(
         "nsigma",
-        "no_iterative",
+        "iterative",
         "iterative_nsigma",
         "max_blobsize",
         "sub_blobs",
         "bail_out",
-        "no_segmentation",
+        "segmentation",
         "less_masking",
-        "no_galaxy_forcepsf",
+        "galaxy_forcepsf",
         "reoptimize",
         "shape_jacobian",
         "ivars",

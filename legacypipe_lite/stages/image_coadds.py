@@ -45,7 +45,7 @@ def _stack_band(band, state, options, products):
         band,
         state["target"],
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     products.add_band(coadd, _MINIMAL_PRODUCTS if options.minimal_coadds else _PRODUCTS, ["image"])
@@ -85,7 +85,7 @@ STAGE = Stage(
     makes=(),
     run=run_image_coadds,
     uses=("blobmap", "saturated_maps", "co_sky"),
-    options=("nsigma", "blob_dilate", "nsatur", "blob_mask", "no_lanczos", "local_pixel_area", "minimal_coadds"),
+    options=("nsigma", "blob_dilate", "nsatur", "blob_mask", "lanczos", "local_pixel_area", "minimal_coadds"),
     product_options=("rgb_stretch", "coadd_bw"),
     products_only=True,
 )

@@ -28,8 +28,8 @@ def run_mask_junk(state, options, tools):
         "outlier_masks": [None] * len(tims),
         "outlier_patches": [None] * len(tims),
     }
-    cards = [("OUTLIER", not options.no_outliers, "Were outliers masked?")]
-    if options.no_outliers:
+    cards = [("OUTLIER", options.outliers, "Were outliers masked?")]
+    if not options.outliers:
         return StageResult(made, cards)
     cached = None
     if options.cache_outliers or options.remake_outlier_jpegs:
@@ -178,7 +178,7 @@ STAGE = Stage(
     makes=("outlier_masks", "outlier_patches"),
     run=run_mask_junk,
     apply=apply_mask_junk,
-    options=("no_outliers", "cache_outliers", "remake_outlier_jpegs", "outlier_leave_one_out"),
+    options=("outliers", "cache_outliers", "remake_outlier_jpegs", "outlier_leave_one_out"),
     product_options=("rgb_stretch", "coadd_bw"),
     keyword="VER_OUTL",
 )

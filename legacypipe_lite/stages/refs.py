@@ -32,7 +32,7 @@ def _tables(survey):
 
 def _input_files(state, survey, options, report):
     """The Gaia files around the brick."""
-    if options.no_gaia:
+    if not options.gaia:
         return []
     margin = math.ceil(MAX_MASK_RADIUS / state["target"].pixel_scale)
     catalogs = RefCatalogs.from_environment(survey, options, report)
@@ -45,7 +45,7 @@ STAGE = Stage(
     reads=("target", "bands"),
     makes=("refs", "ref_sources"),
     run=run_refs,
-    options=("data_dir", "no_gaia", "no_tycho", "no_large_galaxies"),
+    options=("data_dir", "gaia", "tycho", "large_galaxies"),
     variables=(
         "GAIA_CAT_DIR",
         "GAIA_CAT_PREFIX",

@@ -71,7 +71,7 @@ def run_srcs(state, options, tools):
     blobmap, blob_sources, blob_slices = detection.segment_blobs(hot, detections["ibx"], detections["iby"])
     saturated = dict(zip(bands, maps.saturated))
     del maps, found.hot, hot  # The stacks that follow need the room.
-    measured = [] if options.no_residual_sky else bands
+    measured = bands if options.residual_sky else []
     co_sky = sky_levels(tims, measured, target, blobmap, threads=options.threads)
     logger.info("%d sources detected, %d from catalogues, %d blobs", len(found), sum(~special), len(blob_slices))
     tools.report.counts.update({"sources detected": len(found), "blobs": len(blob_slices)})
@@ -184,6 +184,6 @@ STAGE = Stage(
     ),
     run=run_srcs,
     apply=apply_srcs,
-    options=("no_residual_sky", "nsigma", "saddle_fraction", "saddle_min", "blob_dilate", "nsatur"),
+    options=("residual_sky", "nsigma", "saddle_fraction", "saddle_min", "blob_dilate", "nsatur"),
     keyword="VER_SRCS",
 )

@@ -24,7 +24,7 @@ class _Measured:
 
 def run_wise_forced(state, options, tools):
     """Measure the sources in W1 to W4; zeros where there are no unWISE images; nothing with ``--no-wise``."""
-    if options.no_wise:
+    if not options.wise:
         return StageResult({"wise_table": None, "wise_masks": None}, skipped=True)
     folders = wise.WiseFolders.from_options(options)
     table, target = state["fit_table"], state["target"]
@@ -70,7 +70,7 @@ def _job(state, rows, folders, options, tools, problems):
         epoch_folder=folders.epochs,
         sky_folder=folders.sky,
         epochs=wise.epochs_of_tiles(tiles, atlas, problems),
-        make_coadds=bool(folders.full) and not options.no_unwise_coadds,
+        make_coadds=bool(folders.full) and options.unwise_coadds,
         noise=options.wise_noise,
     )
 
@@ -184,10 +184,10 @@ STAGE = Stage(
     run=run_wise_forced,
     options=(
         "data_dir",
-        "no_wise",
+        "wise",
         "unwise_dir",
         "unwise_tr_dir",
-        "no_unwise_coadds",
+        "unwise_coadds",
         "wise_noise",
         "wise_gaia_only",
         "save_unwise_psf",

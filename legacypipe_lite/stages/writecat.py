@@ -51,7 +51,7 @@ def run_writecat(state, options, tools):
         options.bands,
         release,
         data_model=options.data_model,
-        gaia=not options.no_gaia,
+        gaia=options.gaia,
         wise=_wise_columns(state, options),
     )
     tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
@@ -76,7 +76,7 @@ def _write_maskbits(state, options, header, tools):
     values = {bit.name: bit.value for bit in MASKBITS_FIXED}
     for name, mask in zip(("WISEM1", "WISEM2"), masks):
         maskbits[mask != 0] |= values[name]
-    if options.wise_gaia_only and not options.no_wise:
+    if options.wise_gaia_only and options.wise:
         brick = state["brick"]
         maskbits[brick.unique_pixels(state["target"]) | brick.custom] |= values["WISE_GAIA"]
     cards = [*header, *coadds.target_wcs_cards(state["target"]), ("IMTYPE", "maskbits", "LegacySurveys image type")]
@@ -158,7 +158,7 @@ STAGE = Stage(
     makes=("tractor",),
     run=run_writecat,
     kept=("tractor",),
-    options=("release", "data_model", "no_gaia", "lc_epochs", "wise_gaia_only"),
+    options=("release", "data_model", "gaia", "lc_epochs", "wise_gaia_only"),
     variables=("DUST_DIR",),
     check=_check,
     keyword="VER_WCAT",

@@ -5,8 +5,8 @@ value, comment).
 """
 
 import os
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+
+from ..versions import package_version, software_versions
 
 __all__ = [
     "run_cards",
@@ -14,12 +14,7 @@ __all__ = [
     "merge_cards",
     "bit_cards",
     "dq_bit_cards",
-    "package_version",
-    "software_versions",
 ]
-
-#: Packages whose versions are noted, besides our own.
-_PACKAGES = ("astropy", "astropy-healpix", "fitsio", "numba", "numpy", "photutils", "scipy", "sep")
 
 #: Reference data: name in the header -> environment variable.
 _REFERENCE_DATA = {
@@ -28,15 +23,6 @@ _REFERENCE_DATA = {
     "GAIA_CAT": "GAIA_CAT_DIR",
     "SKY_TEMPLATE": "SKY_TEMPLATE_DIR",
 }
-
-
-@lru_cache(maxsize=1)
-def package_version():
-    """Version of this package, or "unknown" in a source tree that is not installed."""
-    try:
-        return version("legacypipe-lite")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
@@ -79,16 +65,6 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         cards += [(f"DEPNAM{i:02d}", name, ""), (f"DEPVER{i:02d}", value, "")]
     cards.append(("CMDLINE", command, "runbrick command-line"))
     return cards
-
-
-def software_versions():
-    """Versions of the packages that results depend on, besides our own; dict."""
-    return dict(_software_versions())
-
-
-@lru_cache
-def _software_versions():
-    return {name: version(name) for name in _PACKAGES}
 
 
 def _dependencies():

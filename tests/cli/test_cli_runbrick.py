@@ -12,6 +12,7 @@ from legacypipe_lite import run as run_module
 from legacypipe_lite.cli.runbrick import main, make_parser, parse_options
 from legacypipe_lite.errors import NothingToDo, WorkerError
 from legacypipe_lite.options import STAGE_ORDER, RunOptions, option_infos
+from legacypipe_lite.refused_flags import REFUSED
 
 
 def parse(*argv):
@@ -89,8 +90,15 @@ def test_help_is_complete(capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     for info in option_infos():
-        assert (info.flags[-1] in text) == (info.refused is None), info.name
-    assert "--galex" not in text and "exit status" in text
+        assert info.flags[-1] in text, info.name
+    assert not any(f"{flag.flags[-1]} " in text for flag in REFUSED) and "exit status" in text
+
+
+@pytest.mark.parametrize("flag", REFUSED, ids=lambda flag: flag.name)
+def test_refused_flags_say_why(fake, flag, capsys):
+    values = [] if flag.convert is None else ["1"] * (flag.nargs or 1)
+    assert main(["--brick", "1102p240", flag.flags[-1], *values]) == 1
+    assert capsys.readouterr().err == f"runbrick: {flag.flags[-1]} is not supported: {flag.why}\n"
 
 
 def test_version(capsys):

@@ -67,6 +67,23 @@ def test_environment_variables_are_explained():
         assert all(f"`{variable}`" in page for variable in load_stage(name).variables)
 
 
+def test_table_of_stages_is_up_to_date():
+    """The table of the architecture page tells what the stages declare: what they make, in order, and what they are."""
+    text = (DOCS / "architecture.md").read_text()
+    rows = {}
+    for line in text[text.index("| stage | makes | type |") :].split("\n\n")[0].splitlines()[2:]:
+        _, name, items, what, _ = re.split(r" *(?<!\\)\| *", line)
+        rows.setdefault(name or list(rows)[-1], []).append((re.findall(r"`(\w+)`", items), what))
+    stages = {name: load_stage(name) for name in STAGE_ORDER}
+    assert {name: [item for items, _ in lines for item in items] for name, lines in rows.items()} == {
+        name: list(stage.makes) for name, stage in stages.items()
+    }
+    for name, stage in stages.items():
+        what = " ".join(what for _, what in rows[name])
+        assert (stage.apply is not None) == bool(re.search(r"\bappl(ies|ied):", what)), name
+        assert stage.products_only == ("products only" in what), name
+
+
 def test_pages_are_listed():
     index = (DOCS / "index.md").read_text()
     for page in DOCS.glob("*.md"):
