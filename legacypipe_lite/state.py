@@ -38,6 +38,7 @@ _VALUE_CLASSES = {
     "legacypipe_lite.wcs.tan": {"TanWcs"},
     "legacypipe_lite.wcs.tpv": {"TpvWcs"},
     "legacypipe_lite.wcs.sip": {"SipWcs"},
+    "legacypipe_lite.models.ivars": {"ParameterIvars"},
     "legacypipe_lite.models.psf": {"PsfModel"},
     "legacypipe_lite.models.tim": {"Tim", "CcdInfo"},
     "legacypipe_lite.models.sources": {"Source", "Motion"},
