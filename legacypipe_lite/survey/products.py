@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import atomic_file, check_writable
+from ..fits_checksums import finished
 from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 
 __all__ = ["OutputTree", "PRODUCTS", "mapper_for", "tile_size"]
@@ -162,7 +163,7 @@ class OutputTree:
         """
         check_writable(self.outdir)
 
-    def write_image(self, product, image, cards=(), *, band=None, primary_cards=()):
+    def write_image(self, product, image, cards=(), *, band=None, primary_cards=(), primary=False):
         """Write one image product: an empty primary HDU, then the image, compressed as the product asks.
 
         Parameters
@@ -176,6 +177,8 @@ class OutputTree:
         band : str or None
         primary_cards : sequence
             Cards of the primary HDU.
+        primary : bool
+            The image itself is the primary HDU, and is not compressed.
 
         Returns
         -------
@@ -189,7 +192,14 @@ class OutputTree:
         extname = PRODUCTS[product].extname
         if extname is not None:
             extname = extname.format(band=band)
-        return self.write_images(product, [(image, extname, cards)], band=band, primary_cards=primary_cards)
+        hdus = [(image, extname, cards)]
+        if primary:
+            return self._write_primary(product, hdus, band)
+        return self.write_images(product, hdus, band=band, primary_cards=primary_cards)
+
+    def _write_primary(self, product, hdus, band):
+        """Write images as they are, the first one as the primary HDU."""
+        return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
 
     def write_images(self, product, hdus, *, band=None, primary_cards=(), mapper=None):
         """Write an image product with several HDUs, given as (image, extension name or None, cards).
@@ -207,7 +217,7 @@ class OutputTree:
         compression = _COMPRESSION.get(PRODUCTS[product].compression)
         if compression is None:
             # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
-            return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
+            return self._write_primary(product, hdus, band)
         primary = fits_bytes(lambda fits: fits.write(None, header=fits_cards(primary_cards)))
         shared, tasks = (hdus, compression), range(len(hdus))
         if mapper is None:
@@ -330,6 +340,7 @@ class OutputTree:
 
     def _publish(self, relative, data):
         """Write the bytes of a FITS file, gzipped if its name says so."""
+        data = finished(data, primary_image=relative.endswith(".fz"))
         if relative.endswith(".gz"):
             data = gzipped(data)
         return self._write_bytes(relative, data)
