@@ -109,13 +109,12 @@ sweeps.
 
 ### What programs of the surveys expect
 
-| program | bands, data model |
+| program | what it expects |
 |---|---|
-| DESI target selection, secondary and ToO targets | g, r, z: dr9 (`--bands g,r,z --data-model dr9`) |
-| DESI fibre assignment: sky locations | g, r, z coadds and blob maps: dr9, or dr10 |
-| DESI spectroscopy: matching to photometry | g, r, z: dr9 (brick name, `OBJID`, `RELEASE` below 10000); g, r, i, z: dr10 |
-| sweeps, photometric redshifts | g, r, z: dr9; g, r, i, z: dr10 (with the columns of i and WISE, be they empty) |
-| programs that take columns by position | dr9 or dr10, without `--only-measured-columns` |
+| DESI target selection; sky locations for fibres; spectroscopy | g, r, z: `--bands g,r,z --data-model dr9` |
+| sweeps and what reads them | g, r, z: dr9; g, r, i, z: dr10; all columns of these bands and of WISE, be they empty |
+| programs that take columns by position, or check them | dr9 or dr10, without `--only-measured-columns` |
+| programs that read i-band columns or mask bits | `--bands g,r,i,z --data-model dr10` |
 | comparison with the reference implementation | dr11, as above |
 
 Programs that tell the two parts of the surveys apart by the release (9011 is the north) or by declination (32.375
@@ -159,9 +158,10 @@ def _files():
         path = product.pattern.format(group="AAA", brick="<brick>", prefix="legacysurvey", band="<b>")
         lines.append(f"| `{path}` | {_PRODUCT_TEXTS[key]} |")
     lines.append(
-        "\nImages are in extension 1, compressed (``funpack`` makes them the primary image; the blob map: see below): image, model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1,"
-        " invvar to 1/16 of its noise, all others without loss. The primary header of every table, and the header of"
-        " every image, says what was run on what. All HDUs have CHECKSUM and DATASUM.\n"
+        "\nImages are in extension 1, compressed (`funpack` makes them the primary image; the blob map: see below): image,"
+        " model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1, invvar to 1/16 of its noise, all others without"
+        " loss. The primary header of every table, and the header of every image, says what was run on what. All HDUs"
+        " have CHECKSUM and DATASUM.\n"
     )
     return "\n".join(lines)
 

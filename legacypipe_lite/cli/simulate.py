@@ -34,8 +34,8 @@ def add_arguments(parser):
     what.add_argument("--seed", type=int, default=default.seed, metavar="N", help="of all random numbers")
     what.add_argument(
         "--radec", type=float, nargs=2, metavar=("RA", "DEC"),
-        help=f"degrees; the brick there is simulated (default: {default.ra:g} {default.dec:g}; 180 33 for the cameras of"
-        " the north, and without WISE)",
+        help=f"degrees; the brick there is simulated (default: {default.ra:g} {default.dec:g}; 180 33 for the cameras"
+        " of the north, and without WISE)",
     )  # fmt: skip
     what.add_argument("--width", type=int, default=default.width, metavar="N", help="width of the field, brick pixels")
     what.add_argument("--height", type=int, default=default.height, metavar="N", help="its height")
