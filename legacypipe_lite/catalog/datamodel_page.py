@@ -158,10 +158,10 @@ def _files():
         path = product.pattern.format(group="AAA", brick="<brick>", prefix="legacysurvey", band="<b>")
         lines.append(f"| `{path}` | {_PRODUCT_TEXTS[key]} |")
     lines.append(
-        "\nImages are in extension 1, compressed (`funpack` makes them the primary image; the blob map: see below): image,"
-        " model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1, invvar to 1/16 of its noise, all others without"
-        " loss. The primary header of every table, and the header of every image, says what was run on what. All HDUs"
-        " have CHECKSUM and DATASUM.\n"
+        "\nImages are in extension 1, compressed (`funpack` makes them the primary image; the blob map: see below):"
+        " image, model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1, invvar to 1/16 of its noise, all others"
+        " without loss. The primary header of every table, and the header of every image, says what was run on what."
+        " All HDUs have CHECKSUM and DATASUM.\n"
     )
     return "\n".join(lines)
 
