@@ -18,7 +18,7 @@ __all__ = ["CatalogStore", "box_bounds", "in_box", "sources_of_tile", "rows_in_b
 LOWEST_ZOOM = 12
 _LARGEST_BOX = 25.0  # square degrees
 _MOST_BRICKS_KEPT = 400
-_LIGHT = ("ra", "dec", "brick_primary", "type", "objid", "brickname", "shape_r", "shape_e1", "shape_e2")
+_LIGHT = ("ra", "dec", "brick_primary", "type", "objid", "brickname", "maskbits", "shape_r", "shape_e1", "shape_e2")
 
 
 class CatalogStore:
@@ -236,7 +236,7 @@ def sources_of_tile(layer, zoom, x, y, store):
     -------
     dict
         Lists of equal length, fit for JSON: ``rd`` [[ra, dec], ...], ``sourcetype``, ``fluxes``, ``nobs``,
-        ``bricknames``, ``objids``, ``abratio``, ``posangle`` [deg, East of North], ``radius`` [arcsec].
+        ``bricknames``, ``objids``, ``abratio``, ``posangle`` [deg, East of North], ``radius`` [arcsec], ``maskbits``.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def sources_of_tile(layer, zoom, x, y, store):
     if isinstance(layer, SplitLayer):
         halves = [(layer.north, True), (layer.south, False)]
     out = {key: [] for key in ("rd", "sourcetype", "fluxes", "nobs", "bricknames", "objids")}
-    out |= {key: [] for key in ("abratio", "posangle", "radius")}
+    out |= {key: [] for key in ("abratio", "posangle", "radius", "maskbits")}
     ra, dec = grid.border()
     radius = float(np.rad2deg(np.arccos(np.clip(unit_vector(ra, dec) @ unit_vector(*grid.center), -1, 1))).max())
     for half, north in halves:
@@ -285,6 +285,7 @@ def _append(out, rows, bands):
     out["abratio"] += plain_values((1 - e) / (1 + e))
     out["posangle"] += plain_values(np.rad2deg(np.arctan2(e2, e1)) / 2)
     out["radius"] += plain_values(rows["shape_r"])
+    out["maskbits"] += plain_values(rows["maskbits"]) if "maskbits" in known else [0] * len(rows)
 
 
 def plain_values(column):
