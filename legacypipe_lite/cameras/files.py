@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..calibration.versions import check_versions
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from .weights import quantization
 
 __all__ = ["FitsImage", "check_version"]
