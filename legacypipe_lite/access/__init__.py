@@ -19,6 +19,7 @@ from .magnitudes import (
     vega_to_ab,
 )
 from .native import Crop, Mosaic, crop, mosaic, subimages
+from .redirect import redirect
 from .runs import Run, RunBrick, open_run
 from .sweeps import find_sweep
 from .tiles import draw_tile
@@ -50,4 +51,5 @@ __all__ = [
     "asinh_magnitude",
     "vega_to_ab",
     "find_sweep",
+    "redirect",
 ]

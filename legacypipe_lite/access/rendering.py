@@ -71,6 +71,8 @@ def render(layer, grid, bands=None, product=None, combine="mean", store=None):
     store = store or PixelStore()
     bands = tuple(bands or layer.bands)
     product = product or layer.product
+    if not bands:
+        return None
     if isinstance(layer, SplitLayer):
         return _render_split(layer, grid, bands, product, combine, store)
     if product == "maskbits":

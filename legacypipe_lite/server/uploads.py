@@ -66,7 +66,9 @@ def _parsed(data):
             with fits.open(io.BytesIO(data)) as hdus:
                 hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
                 return Table(hdu.data), {**hdus[0].header, **hdu.header}
-        return Table.read(io.StringIO(data.decode("utf-8-sig")), format="ascii.csv"), {}
+        from astropy.io import ascii
+
+        return ascii.read(data.decode("utf-8-sig").splitlines(), format="csv", guess=False), {}
     except Exception as error:  # whatever a reader makes of a stranger's file
         raise Refusal(400, f"cannot read the file as FITS or CSV table: {type(error).__name__}") from None
 

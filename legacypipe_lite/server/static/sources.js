@@ -1,5 +1,5 @@
 // Sources of the catalogue: ellipses coloured by type, a filter, and a popup with stamps and parameters.
-import { element, ellipse, getJson, magnitude, say, toLng, toRa } from "./sky.js";
+import { element, ellipse, getJson, magnitude, say, toLng } from "./sky.js";
 
 const COLORS = { P: "#9afe2e", R: "#ffa500", D: "#ff4040", E: "#58acfa", S: "#da81f5", C: "#da81f5" };
 const TYPES = { P: "PSF", R: "REX", D: "DEV", E: "EXP", S: "SER", C: "COMP" };
@@ -144,10 +144,11 @@ export class SourceOverlay {
       element("a", { href: `${run}/cat?${box}`, target: "_blank" }, `${source.brick} ${source.objid}`),
       element("a", { href: `data-for-radec/?${at}&layer=${run}`, target: "_blank" }, "data"),
       element("a", { href: `cutout.fits?${at}&layer=${run}&size=${size}&invvar&maskbits` }, "FITS")));
-    L.popup({ maxWidth: 320, minWidth: 260 }).setLatLng([source.dec, toLng(source.ra, map.getCenter().lng)]).setContent(content).openOn(map);
+    const popup = L.popup({ maxWidth: 340, minWidth: 300 }).setLatLng([source.dec, toLng(source.ra, map.getCenter().lng)]).setContent(content).openOn(map);
     try {
       const row = await getJson(`${run}/cat.json?${box}`);
       if (row !== null) fill(table, row, source);
+      popup.update();
     } catch (error) {
       table.append(element("tr", {}, element("td", {}, error.message)));
     }
@@ -196,4 +197,4 @@ function fill(table, row, source) {
   line(table, "mask bits", value("maskbits") ? `0x${value("maskbits").toString(16)}` : "0");
 }
 
-export { TYPES, toRa };
+export { TYPES };

@@ -1,5 +1,5 @@
 // The box, the comparison of catalogues, the second layer beside the first.
-import { boxOfBounds, element, ellipse, getJson, say, toLng } from "./sky.js";
+import { boxOfBounds, element, ellipse, getJson, say } from "./sky.js";
 
 /** Draw a box with the mouse or a finger; tells how many rows of the catalogue it holds. */
 export class BoxTool {
@@ -143,5 +143,3 @@ export class SideBySide {
     this.divider.style.left = `${x}px`;
   }
 }
-
-export { toLng };

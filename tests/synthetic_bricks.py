@@ -66,3 +66,36 @@ class BrickWriter:
             step = np.arange(self.size, dtype=np.float32)
             pixels += np.float32(1e-5 * slope) * step + np.float32(2e-5 * slope) * step[:, np.newaxis]
         return pixels
+
+
+def write_catalog(root, name):
+    """Write a catalogue: a 5 x 5 grid of sources 30 arcsec apart around the middle of the brick, types in turn.
+
+    The last one is not of the brick's own area, by its column; the first has no finite flux in g.
+    """
+    brick = brick_of_name(name)
+    n = 25
+    step = (np.arange(5) - 2) * 30 / 3600
+    east, north = (a.ravel() for a in np.meshgrid(step, step))
+    types = np.array(["PSF", "REX", "DEV", "EXP", "SER"])[np.arange(n) % 5]
+    flux = 10.0 ** np.linspace(0, 2, n)
+    columns = {
+        "brickname": np.full(n, name),
+        "objid": np.arange(n, dtype=np.int32),
+        "brick_primary": np.arange(n) < n - 1,
+        "type": types.astype("S3"),
+        "ra": (brick.ra[0] + east / np.cos(np.deg2rad(brick.dec[0]))) % 360,
+        "dec": brick.dec[0] + north,
+        "maskbits": np.where(np.arange(n) % 3 == 0, 2, 0).astype(np.int32),
+        "shape_r": np.where(types == "PSF", 0, 1.5).astype(np.float32),
+        "shape_e1": np.where(np.isin(types, ["PSF", "REX"]), 0, 0.3).astype(np.float32),
+        "shape_e2": np.zeros(n, np.float32),
+    }
+    for band in "grz":
+        columns[f"flux_{band}"] = flux.astype(np.float32)
+        columns[f"flux_ivar_{band}"] = np.full(n, 100.0, np.float32)
+        columns[f"nobs_{band}"] = np.full(n, 2, np.int16)
+    columns["flux_g"][0] = np.nan
+    path = root / "tractor" / name[:3] / f"tractor-{name}.fits"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fitsio.write(str(path), list(columns.values()), names=list(columns), extname="CATALOG")
