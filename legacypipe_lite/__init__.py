@@ -5,6 +5,10 @@
 >>> run.tractor  # doctest: +SKIP
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from .kernel_cache import refresh as _refresh_kernels
 
 _refresh_kernels()  # before any kernel is loaded; takes 2 ms
@@ -14,7 +18,7 @@ __all__ = ["BrickRun", "RunOptions", "run_brick"]
 _HOMES = {"BrickRun": "pipeline", "RunOptions": "options", "run_brick": "pipeline"}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> type:
     # Imported on first use: the command line must answer --help without loading numpy and numba.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -23,5 +27,5 @@ def __getattr__(name):
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 
-def __dir__():
+def __dir__() -> Any:
     return sorted([*globals(), *__all__])

@@ -6,6 +6,8 @@ file, does. So the state of the kernel files that a room's kernels may use (its 
 anew.
 """
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
 
@@ -16,7 +18,7 @@ _STAMP = "kernels.stamp"
 _USED_BY_ALL = ("arrays", "wcs", "models")
 
 
-def _fingerprint(rooms):
+def _fingerprint(rooms: dict[str, None]) -> str:
     state = hashlib.sha256()
     for room in rooms:
         for path in sorted((_PACKAGE / room).glob("*_kernels.py")):
@@ -25,7 +27,7 @@ def _fingerprint(rooms):
     return state.hexdigest()
 
 
-def refresh():
+def refresh() -> None:
     """Remove cached kernels of rooms in which any kernel file changed since they were made.
 
     Where the package folder cannot be written nothing is done: numba then keeps its cache elsewhere.

@@ -4,9 +4,14 @@ The figures are those of the Legacy Surveys' table `ampcorrections.fits`, rounde
 itself is used if it is in the data directory.
 """
 
+from __future__ import annotations
+
 import functools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..tables import read_table
@@ -21,7 +26,9 @@ _COLUMNS = ("camera", "filter", "ccdname", "mjd_start", "mjd_end", "dzp", "xlo",
 _EPOCHS = (-np.inf, 57602.0, 57967.0, 58332.0, np.inf)
 
 
-def amplifier_scales(camera, band, ccdname, mjd, path=None):
+def amplifier_scales(
+    camera: str, band: str, ccdname: str, mjd: float, path: Path | None = None
+) -> list[tuple[float, tuple[int, int, int, int]]]:
     """Factors by which the flux of each part of a CCD is multiplied.
 
     Parameters
@@ -51,7 +58,7 @@ def amplifier_scales(camera, band, ccdname, mjd, path=None):
 
 
 @functools.cache
-def _file_table(path):
+def _file_table(path: Any) -> Any:
     table = read_table(path, columns=list(_COLUMNS))
     if not np.all(np.isfinite(table["dzp"])):
         raise InputError(f"{path}: column dzp has values that are not finite")
@@ -61,7 +68,7 @@ def _file_table(path):
 
 
 @functools.cache
-def _builtin_table():
+def _builtin_table() -> NDArray[np.void]:
     """The built-in figures, one row per amplifier and epoch, in the columns of the table."""
     ccds = packaged_table("amplifier_corrections.csv")
     dtype = [(c, "U8") for c in _COLUMNS[:3]] + [(c, "f8") for c in _COLUMNS[3:6]] + [(c, "i4") for c in _COLUMNS[6:]]

@@ -1,7 +1,11 @@
 """The PSF and sky models of a CCD: read from the survey directory, or made and written there."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +26,10 @@ from ..survey.header import package_version
 from ..units import utc_to_tai
 from ..wcs import ImageWcs
 from .extent import Region
+
+if TYPE_CHECKING:
+    from ..calibration import SplineSky
+    from .base import CcdImage
 
 __all__ = ["CcdField", "load_psf", "load_sky"]
 
@@ -58,18 +66,18 @@ class CcdField:
     has_halos: bool
 
     @property
-    def shape(self):
+    def shape(self) -> Any:
         """(height, width)."""
         return self.wcs.shape
 
 
-def _say_that_one_is_made(ccd, kind, paths, reason):
+def _say_that_one_is_made(ccd: Any, kind: Any, paths: Any, reason: Any) -> None:
     """Log why a calibration is made: a file that is there, but cannot be used, is worth a warning."""
     level = logging.WARNING if any(path.exists() for path in paths) else logging.INFO
     logger.log(level, "%s: making the %s model (%s)", ccd.name, kind, reason)
 
 
-def load_psf(ccd):
+def load_psf(ccd: CcdImage) -> tuple[PsfModel, tuple[str, ...]]:
     """PSF model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters
@@ -109,7 +117,9 @@ def load_psf(ccd):
     return psf_from_row(row, path, normalize), (row["legpipev"], row["plver"])
 
 
-def load_sky(ccd, wcs, psf, scene=None):
+def load_sky(
+    ccd: CcdImage, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
+) -> tuple[SplineSky, tuple[str, ...]]:
     """Sky model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters
@@ -147,7 +157,7 @@ def load_sky(ccd, wcs, psf, scene=None):
     return sky, (row["legpipev"], row["plver"])
 
 
-def _make_sky(ccd, wcs, psf, scene, template):
+def _make_sky(ccd: Any, wcs: Any, psf: Any, scene: Any, template: Any) -> Any:
     """A new sky model, and its table row."""
     region = ccd.good_region()
     with ccd.open_image() as image_file:
@@ -164,7 +174,7 @@ def _make_sky(ccd, wcs, psf, scene, template):
     return fitted.sky.shifted(-region.x0, -region.y0), row
 
 
-def _field(ccd, wcs, psf, region, primary_header):
+def _field(ccd: Any, wcs: Any, psf: Any, region: Any, primary_header: Any) -> Any:
     return CcdField(
         name=ccd.name,
         band=ccd.band,
@@ -178,13 +188,13 @@ def _field(ccd, wcs, psf, region, primary_header):
     )
 
 
-def _identity(ccd, primary_header, header):
+def _identity(ccd: Any, primary_header: Any, header: Any) -> Any:
     """Identity columns of a new calibration."""
     image = {"procdate": primary_header.get("DATE", ""), "imgdsum": header.get("DATASUM", "")}
     return identity_columns(ccd.identity, image, f"legacypipe_lite {package_version()}")
 
 
-def _write(path, row):
+def _write(path: Any, row: Any) -> None:
     """Keep a new calibration in the survey directory, if that can be written to."""
     try:
         write_row(path, row)

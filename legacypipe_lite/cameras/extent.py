@@ -1,12 +1,18 @@
 """Which part of a CCD covers a target image."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..survey.polygons import clip_polygon
 from ..wcs import TanWcs
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs
 
 __all__ = ["Region", "covering_region", "MIN_SIZE"]
 
@@ -27,26 +33,26 @@ class Region(NamedTuple):
     y1: int
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Columns."""
         return self.x1 - self.x0
 
     @property
-    def height(self):
+    def height(self) -> int:
         """Rows."""
         return self.y1 - self.y0
 
     @property
-    def is_usable(self):
+    def is_usable(self) -> bool:
         """True if it is large enough to work with."""
         return self.width >= MIN_SIZE and self.height >= MIN_SIZE
 
-    def intersection(self, other):
+    def intersection(self, other: Region) -> Region:
         """The common part; may be empty (negative sizes)."""
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
 
-def covering_region(wcs, target_wcs):
+def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     """Smallest rectangle of an image that covers its overlap with a target image.
 
     Parameters
@@ -73,7 +79,7 @@ def covering_region(wcs, target_wcs):
     return Region(x0, x1 + 1, y0, y1 + 1)
 
 
-def _target_corners(wcs, target_wcs):
+def _target_corners(wcs: ImageWcs, target_wcs: ImageWcs) -> NDArray[np.float64]:
     """The target's corner pixels in image pixels, (4, 2)."""
     tw, th = target_wcs.width - 1.0, target_wcs.height - 1.0
     ra, dec = target_wcs.pixel_to_sky(np.array([0.0, tw, tw, 0.0]), np.array([0.0, 0.0, th, th]))

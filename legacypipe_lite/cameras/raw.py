@@ -1,8 +1,13 @@
 """Pixels of a CCD before calibration, and why there may be none."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .extent import Region
@@ -19,7 +24,7 @@ class UnusableImage(InputError):  # noqa: N818 - says what the image is
         True if nothing is wrong: the CCD does not reach into the target.
     """
 
-    def __init__(self, reason, expected=False):
+    def __init__(self, reason: Any, expected: bool = False) -> None:
         super().__init__(reason)
         self.expected = expected
 
@@ -42,14 +47,14 @@ class RawImage:
         Of the image file.
     """
 
-    image: np.ndarray
-    dq: np.ndarray
-    invvar: np.ndarray
+    image: NDArray[np.float32]
+    dq: NDArray[np.uint16]
+    invvar: NDArray[np.float32]
     region: Region
-    primary_header: dict
-    header: dict
+    primary_header: Mapping[Any, Any]
+    header: Mapping[Any, Any]
 
-    def cut(self, y, x):
+    def cut(self, y: Any, x: Any) -> None:
         """Keep the slices `y`, `x` only."""
         parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
         self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)

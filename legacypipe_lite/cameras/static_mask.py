@@ -1,11 +1,19 @@
 """Static mask of 90Prime: bad regions that the image processing does not flag."""
 
+from __future__ import annotations
+
 import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .data_tables import packaged_table
 from .files import FitsImage
+
+if TYPE_CHECKING:
+    from .extent import Region
 
 __all__ = ["static_mask", "STATIC_MASK_FILE"]
 
@@ -13,7 +21,7 @@ __all__ = ["static_mask", "STATIC_MASK_FILE"]
 STATIC_MASK_FILE = "ksb_staticmask_ood_v1.fits.fz"
 
 
-def static_mask(hdu, region, path=None):
+def static_mask(hdu: int, region: Region, path: Path | None = None) -> NDArray[np.bool_]:
     """Bad pixels in a region of a CCD.
 
     Parameters
@@ -52,5 +60,5 @@ def static_mask(hdu, region, path=None):
 
 
 @functools.cache
-def _bad_regions():
+def _bad_regions() -> NDArray[np.void]:
     return packaged_table("bok_static_mask.csv")

@@ -1,9 +1,14 @@
 """Weight maps (inverse variances): undoing what lossy compression did to their zeros, and clipping glitches."""
 
+from __future__ import annotations
+
 import logging
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
@@ -30,11 +35,11 @@ class Quantization(NamedTuple):
     """
 
     kind: str
-    steps: np.ndarray | None = None
+    steps: NDArray[np.float64] | None = None
     reason: str = ""
 
 
-def quantization(path, hdu, header):
+def quantization(path: str | Path, hdu: int, header: Mapping[Any, Any]) -> Quantization:
     """How the weight map of a CCD was quantised.
 
     Parameters
@@ -63,7 +68,7 @@ def quantization(path, hdu, header):
     return Quantization("rows", scale)
 
 
-def _scale_columns(path, hdu):
+def _scale_columns(path: str | Path, hdu: int) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """ZSCALE and ZZERO of each tile, from the binary table behind a compressed image."""
     from astropy.io import fits
 
@@ -77,7 +82,14 @@ def _scale_columns(path, hdu):
         raise InputError(f"{path}: HDU {hdu}: cannot be read ({e})") from None
 
 
-def clean_weights(invvar, dq, quantized, first_row, limit, name):
+def clean_weights(
+    invvar: NDArray[np.float32],
+    dq: NDArray[np.uint16],
+    quantized: Quantization,
+    first_row: int,
+    limit: float,
+    name: str,
+) -> None:
     """Repair a weight map, in place.
 
     Parameters
@@ -102,7 +114,7 @@ def clean_weights(invvar, dq, quantized, first_row, limit, name):
     if not np.all(np.isfinite(invvar)):
         raise InputError(f"{name}: the weight map has values that are not finite")
     invvar[dq != 0] = 0
-    if quantized.kind == "rows":
+    if quantized.kind == "rows" and quantized.steps is not None:
         steps = quantized.steps[first_row : first_row + len(invvar)]
         invvar[invvar <= 0.5 * steps[:, np.newaxis]] = 0
     elif quantized.kind == "unknown" and np.any(invvar > 0):
@@ -117,7 +129,9 @@ def clean_weights(invvar, dq, quantized, first_row, limit, name):
     invvar[invvar < 0] = 0
 
 
-def add_source_noise(invvar, image, dq, sky, exptime):
+def add_source_noise(
+    invvar: NDArray[np.float32], image: NDArray[np.float32], dq: NDArray[np.uint16], sky: float, exptime: float
+) -> NDArray[np.float32]:
     """Weights with the photon noise of sources, for maps that hold that of the sky only.
 
     Parameters
@@ -140,7 +154,7 @@ def add_source_noise(invvar, image, dq, sky, exptime):
     return weights
 
 
-def weights_of_neighbours(invvar):
+def weights_of_neighbours(invvar: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weights in which the variance of a pixel is the mean of that of its eight neighbours.
 
     Weight maps whose photon noise comes from the measured values give less weight to pixels that are too bright by
@@ -171,7 +185,7 @@ def weights_of_neighbours(invvar):
     return weights
 
 
-def apodize(invvar):
+def apodize(invvar: Any) -> None:
     """Taper a weight map to zero at its four edges, in place."""
     h, w = invvar.shape
     for axis, length in ((0, h), (1, w)):

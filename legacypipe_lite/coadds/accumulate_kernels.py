@@ -55,7 +55,7 @@ class Exposure(NamedTuple):
         DQ bits: saturated; those that do not keep a pixel out of the unweighted stack; outlier.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     factor: float
     psf_term: float
     flat_term: float

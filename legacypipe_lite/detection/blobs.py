@@ -140,7 +140,7 @@ class SubBlob(NamedTuple):
         Half-open interval of positions that this piece is responsible for; those of all pieces tile the blob.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     box: tuple
     unique_x: tuple
     unique_y: tuple

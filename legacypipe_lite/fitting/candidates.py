@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Choice:
     nimages: int = 0
 
 
-_DROPPED = (None, {}, np.zeros(len(TYPES)))
+_DROPPED: tuple[None, dict[str, Any], np.ndarray] = (None, {}, np.zeros(len(TYPES)))
 
 
 def choose_model(

@@ -131,7 +131,7 @@ class SourceResult:
     source: object
     x0: float
     y0: float
-    ivar: ParameterIvars = None
+    ivar: ParameterIvars | None = None
     models: dict = field(default_factory=dict)
     dchisq: np.ndarray = field(default_factory=lambda: np.zeros(len(TYPES)))
     started_in_blob: bool = False
@@ -147,10 +147,10 @@ class SourceResult:
     symm_height: int = 0
     symm_npix: int = 0
     symm_nimages: int = 0
-    fracflux: np.ndarray = None
-    fracin: np.ndarray = None
-    fracmasked: np.ndarray = None
-    rchisq: np.ndarray = None
+    fracflux: np.ndarray | None = None
+    fracin: np.ndarray | None = None
+    fracmasked: np.ndarray | None = None
+    rchisq: np.ndarray | None = None
 
 
 @dataclass
