@@ -1,8 +1,10 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,9 @@ class ImageIdentity:
     plprocid: str = ""
 
 
-def find_row(paths, identity, old_calibs_ok=False):
+def find_row(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False
+) -> tuple[dict[str, Any] | None, Path | None]:
     """The row of a CCD, from the first file that has it.
 
     Parameters
@@ -112,7 +116,7 @@ def _check_versions(fits, path, identity, old_calibs_ok):
     )
 
 
-def identity_columns(identity, header, version):
+def identity_columns(identity: ImageIdentity, header: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Columns that say what a new calibration belongs to.
 
     Parameters
@@ -138,7 +142,7 @@ def identity_columns(identity, header, version):
     }
 
 
-def write_row(path, row):
+def write_row(path: Path, row: dict[str, Any]) -> None:
     """Write a calibration of one row; the file appears complete or not at all.
 
     Parameters

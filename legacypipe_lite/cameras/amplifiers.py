@@ -26,9 +26,7 @@ _COLUMNS = ("camera", "filter", "ccdname", "mjd_start", "mjd_end", "dzp", "xlo",
 _EPOCHS = (-np.inf, 57602.0, 57967.0, 58332.0, np.inf)
 
 
-def amplifier_scales(
-    camera: str, band: str, ccdname: str, mjd: float, path: Path | None = None
-) -> list[tuple[float, tuple[int, int, int, int]]]:
+def amplifier_scales(camera: str, band: str, ccdname: str, mjd: float, path: Path | None = None) -> list[Any]:
     """Factors by which the flux of each part of a CCD is multiplied.
 
     Parameters

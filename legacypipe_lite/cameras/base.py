@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import median
-from ..calibration import STANDARD_RECIPE, ImageIdentity
+from ..calibration import STANDARD_RECIPE, ImageIdentity, SkyTemplate
 from ..errors import InputError
-from ..models import CcdInfo, Tim, gaussian_psf
+from ..models import CcdInfo, PsfModel, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
-from ..survey import image_base_name
+from ..options import RunOptions
+from ..survey import SurveyDirectory, image_base_name
 from ..units import SIGMA_PER_FWHM, utc_to_tai
-from ..wcs import cd_pixel_scale, wcs_from_header
+from ..wcs import ImageWcs, TanWcs, cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
 from . import weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
@@ -29,14 +30,6 @@ from .raw import RawImage, UnusableImage
 
 if TYPE_CHECKING:
     import fitsio
-
-    from ..calibration import SplineSky
-    from ..calibration.sky_templates import SkyTemplate
-    from ..models import PsfModel
-    from ..options import RunOptions
-    from ..survey import SurveyDirectory
-    from ..wcs import ImageWcs, TanWcs, TpvWcs
-    from .weights import Quantization
 
 __all__ = ["CcdImage"]
 
@@ -81,7 +74,7 @@ class CcdImage:
     #: Star halos are subtracted before a sky model is made; only for DECam is there a model of them.
     has_halos: bool = False
 
-    def __init__(self, ccd: Mapping[Any, Any], survey: SurveyDirectory, options: RunOptions) -> None:
+    def __init__(self, ccd: Mapping[str, Any], survey: SurveyDirectory, options: RunOptions) -> None:
         self.survey = survey
         self.options = options
         self.ccd = ccd
@@ -204,7 +197,7 @@ class CcdImage:
 
     # --- geometry
 
-    def read_wcs(self, header: fitsio.FITSHDR) -> TpvWcs:
+    def read_wcs(self, header: Mapping[str, Any]) -> ImageWcs:
         """WCS of the whole CCD, with the astrometric correction of the CCD table."""
         correction = (float(self.ccd["ccdraoff"]), float(self.ccd["ccddecoff"]))
         wcs = wcs_from_header(header, self.image_path, correction)
@@ -237,12 +230,12 @@ class CcdImage:
             plver = _text(dq_file.primary_header, "PLVER") or self.plver
             return self.remap_dq(dq_file.read(region), plver, region), plver
 
-    def read_dq_codes(self, region: Any) -> Any:
+    def read_dq_codes(self, region: Region) -> NDArray[np.integer]:
         """Data-quality codes of a region, as they are in the file."""
         with self._open(self.dq_filename()) as dq_file:
             return dq_file.read(region)
 
-    def remap_dq(self, codes: NDArray[np.int32], plver: str, region: Region) -> NDArray[np.uint16]:
+    def remap_dq(self, codes: NDArray[np.integer], plver: str, region: Region) -> NDArray[np.uint16]:
         """Bits from the codes of the data-quality file; uint16."""
         return dq_maps.bits_from_codes(codes, self.ignored_codes)
 
@@ -255,7 +248,7 @@ class CcdImage:
         return invvar
 
     def clean_weights(
-        self, invvar: NDArray[np.float32], dq: NDArray[np.uint16], quantized: Quantization, first_row: int
+        self, invvar: NDArray[np.float32], dq: NDArray[np.uint16], quantized: weights.Quantization, first_row: int
     ) -> None:
         """Repair a weight map in place, see `weights.clean_weights`."""
         limit = 1.0 / (self.sig1 * self.flux_scale()) ** 2
@@ -286,7 +279,7 @@ class CcdImage:
 
     # --- calibration
 
-    def header_fwhm(self, header: fitsio.FITSHDR) -> float:
+    def header_fwhm(self, header: Mapping[str, Any]) -> float:
         """Seeing FWHM [pixel] from the image header."""
         for card in self.fwhm_cards:
             try:
@@ -301,25 +294,26 @@ class CcdImage:
             raise InputError(f"{self.image_path}: HDU {self.hdu}: {card} is {value}, but must be positive")
         return value
 
-    def read_psf(self, wcs: ImageWcs, psf_fwhm: float) -> tuple[PsfModel, tuple[str, ...]]:
+    def read_psf(self, wcs: ImageWcs, psf_fwhm: float) -> tuple[PsfModel, tuple[str, str]]:
         """PSF model in pixels of the whole CCD, and its version."""
         if self.options.gpsf:
             return gaussian_psf(psf_fwhm * SIGMA_PER_FWHM), ("", "")
         return load_psf(self)
 
-    def read_sky(self, wcs: ImageWcs, psf: PsfModel, scene: Any = None) -> tuple[SplineSky, tuple[str, ...]]:
+    def read_sky(
+        self, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
+    ) -> tuple[Any, tuple[str, str]]:
         """Sky model in pixels of the whole CCD, and its version."""
         return load_sky(self, wcs, psf, scene)
 
     def sky_template(self) -> SkyTemplate | None:
         """`calibration.SkyTemplate` that is subtracted before the sky model; None unless overridden."""
-        return None
 
-    def has_sky_jump(self) -> Any:
+    def has_sky_jump(self) -> bool:
         """True if the two halves of the CCD may have different sky levels."""
         return self.ccdname in self.sky_jumps.get(self.band, ())
 
-    def subtract_sky(self, raw: RawImage, sky_model: SplineSky) -> float:
+    def subtract_sky(self, raw: RawImage, sky_model: Any) -> float:
         """Subtract the sky model in place; returns its median [counts]."""
         r = raw.region
         sky = sky_model.image(r.x0, r.y0, r.width, r.height)
@@ -361,7 +355,7 @@ class CcdImage:
         """Flux corrections of the amplifiers, see `amplifiers.amplifier_scales`; none unless overridden."""
         return []
 
-    def tabulated_amplifier_scales(self) -> list[tuple[float, tuple[int, int, int, int]]]:
+    def tabulated_amplifier_scales(self) -> list[Any]:
         """The corrections of the table for this CCD."""
         path = self.survey.data_file(CORRECTIONS_FILE)
         return amplifier_scales(self.camera, self.band, self.ccdname, self.mjd_obs, path)
@@ -376,8 +370,8 @@ class CcdImage:
         psf_fwhm: float,
         midsky: float,
         zpscale: float,
-        skyver: tuple[str, ...],
-        psfver: tuple[str, ...],
+        skyver: tuple[str, str],
+        psfver: tuple[str, str],
     ) -> Tim:
         """The `Tim` of calibrated pixels.
 
@@ -428,7 +422,7 @@ class CcdImage:
             primary_cards={card: raw.primary_header.get(card, "") for card in QUOTED_CARDS},
         )
 
-    def info(self, primary_header: fitsio.FITSHDR) -> CcdInfo:
+    def info(self, primary_header: Mapping[str, Any]) -> CcdInfo:
         """`CcdInfo` of this CCD."""
         return CcdInfo(
             camera=self.camera,

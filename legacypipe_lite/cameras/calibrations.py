@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +26,6 @@ from ..survey.header import package_version
 from ..units import utc_to_tai
 from ..wcs import ImageWcs
 from .extent import Region
-
-if TYPE_CHECKING:
-    from ..calibration import SplineSky
-    from .base import CcdImage
 
 __all__ = ["CcdField", "load_psf", "load_sky"]
 
@@ -66,7 +62,7 @@ class CcdField:
     has_halos: bool
 
     @property
-    def shape(self) -> Any:
+    def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self.wcs.shape
 
@@ -77,7 +73,7 @@ def _say_that_one_is_made(ccd: Any, kind: Any, paths: Any, reason: Any) -> None:
     logger.log(level, "%s: making the %s model (%s)", ccd.name, kind, reason)
 
 
-def load_psf(ccd: CcdImage) -> tuple[PsfModel, tuple[str, ...]]:
+def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     """PSF model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters
@@ -118,8 +114,8 @@ def load_psf(ccd: CcdImage) -> tuple[PsfModel, tuple[str, ...]]:
 
 
 def load_sky(
-    ccd: CcdImage, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
-) -> tuple[SplineSky, tuple[str, ...]]:
+    ccd: Any, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
+) -> tuple[Any, tuple[str, str]]:
     """Sky model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bits import DQ
-from ..calibration import find_sky_template, plver_at_least
+from ..calibration import SkyTemplate, find_sky_template, plver_at_least
 from ..errors import InputError
 from . import dq as dq_maps
 from .base import CcdImage
 from .extent import Region
 
 if TYPE_CHECKING:
-    from ..calibration.sky_templates import SkyTemplate
     from .files import FitsImage
 
 __all__ = ["DecamImage"]
@@ -59,7 +58,7 @@ class DecamImage(CcdImage):
                 y1 = self.height - 100
         return Region(0, x1, y0, y1)
 
-    def remap_dq(self, codes: NDArray[np.int32], plver: str, region: Region) -> NDArray[np.uint16]:
+    def remap_dq(self, codes: NDArray[np.integer], plver: str, region: Region) -> NDArray[np.uint16]:
         """Bits from codes (PLVER 3.5.0 and later) or from the older bit masks."""
         if self._version_at_least(plver, "3.5.0"):
             ignored = (8,) if self._version_at_least(plver, "4.8.0") else (5, 8)
@@ -117,6 +116,6 @@ class DecamImage(CcdImage):
         return self._sky_template
 
     @cached_property
-    def _sky_template(self) -> SkyTemplate | None:
+    def _sky_template(self) -> Any:
         folder = os.environ.get("SKY_TEMPLATE_DIR")
         return find_sky_template(folder, self.identity, self.band, self.options.old_calibs_ok)

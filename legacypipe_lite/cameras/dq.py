@@ -1,9 +1,6 @@
 """Data-quality maps: from the codes of the image processing to the bits used here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +68,7 @@ def mark_edges(dq: NDArray[np.uint16]) -> None:
     dq[np.isin(regions, touching[touching > 0])] = DQ["edge"]
 
 
-def trimmed(invvar: NDArray[np.float32]) -> tuple[Any, ...] | None:
+def trimmed(invvar: NDArray[np.float32]) -> tuple[slice, slice] | None:
     """Slices (y, x) without the leading and trailing rows, then columns, of zero weight; None if nothing is left."""
     used = invvar > 0
     rows = np.flatnonzero(np.any(used, axis=1))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..survey.polygons import clip_polygon
-from ..wcs import TanWcs
-
-if TYPE_CHECKING:
-    from ..wcs import ImageWcs
+from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["Region", "covering_region", "MIN_SIZE"]
 

@@ -6,21 +6,16 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
+from ..calibration import ImageIdentity
 from ..calibration.versions import check_versions
 from ..errors import InputError
 from ..tables import open_fits, short_message
-from .weights import quantization
-
-if TYPE_CHECKING:
-    import fitsio
-
-    from ..calibration import ImageIdentity
-    from .extent import Region
-    from .weights import Quantization
+from .extent import Region
+from .weights import Quantization, quantization
 
 __all__ = ["FitsImage", "check_version"]
 
@@ -65,7 +60,7 @@ class FitsImage:
             raise InputError(f"{path}: HDU {hdu}: shape is {self.shape}, expected {expected}")
 
     @cached_property
-    def header(self) -> fitsio.FITSHDR:
+    def header(self) -> Any:
         """Header of the HDU."""
         try:
             return self._image.read_header()
@@ -78,7 +73,7 @@ class FitsImage:
     def __exit__(self, *exc: Any) -> None:
         self._fits.close()
 
-    def read(self, region: Region) -> NDArray[Any]:
+    def read(self, region: Region) -> NDArray:
         """Pixels of a `Region`, as they are in the file.
 
         Raises
@@ -99,7 +94,7 @@ class FitsImage:
         return quantization(self.path, self.hdu, self.header)
 
 
-def check_version(path: Path, header: Mapping[Any, Any], identity: ImageIdentity, old_ok: bool = False) -> None:
+def check_version(path: Path, header: Mapping[str, Any], identity: ImageIdentity, old_ok: bool = False) -> None:
     """Check that a file is of the exposure and the processing that the CCD table says.
 
     Parameters
@@ -124,7 +119,7 @@ def check_version(path: Path, header: Mapping[Any, Any], identity: ImageIdentity
     check_versions(path, comparisons, "the CCD table", InputError, old_ok=old_ok, whole=True)
 
 
-def exposure_number(header: fitsio.FITSHDR) -> int | None:
+def exposure_number(header: Mapping[str, Any]) -> int | None:
     """Exposure number of a primary header; None if it has none.
 
     Where EXPNUM is blank, Mosaic-3 exposures are numbered by the time in OBSID, 90Prime ones by the digits of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from . import weights
 from .base import CcdImage
+from .raw import RawImage
 
 if TYPE_CHECKING:
     import fitsio
-
-    from .raw import RawImage
 
 __all__ = ["CountRateImage", "MosaicImage"]
 
@@ -40,7 +39,7 @@ class CountRateImage(CcdImage):
             raise InputError(f"{self.image_path}: no usable card {card} in the primary header")
         return value
 
-    def amplifier_scales(self) -> list[tuple[float, tuple[int, int, int, int]]]:
+    def amplifier_scales(self) -> list[Any]:
         """Corrections of the table for this CCD."""
         return self.tabulated_amplifier_scales()
 

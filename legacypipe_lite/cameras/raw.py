@@ -24,7 +24,7 @@ class UnusableImage(InputError):  # noqa: N818 - says what the image is
         True if nothing is wrong: the CCD does not reach into the target.
     """
 
-    def __init__(self, reason: Any, expected: bool = False) -> None:
+    def __init__(self, reason: str, expected: bool = False) -> None:
         super().__init__(reason)
         self.expected = expected
 
@@ -54,7 +54,7 @@ class RawImage:
     primary_header: Mapping[Any, Any]
     header: Mapping[Any, Any]
 
-    def cut(self, y: Any, x: Any) -> None:
+    def cut(self, y: slice, x: slice) -> None:
         """Keep the slices `y`, `x` only."""
         parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
         self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)

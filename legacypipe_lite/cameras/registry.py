@@ -20,6 +20,7 @@ from .mosaic import MosaicImage
 if TYPE_CHECKING:
     from .base import CcdImage
 
+
 __all__ = ["camera_class", "known_cameras", "load_camera_modules", "register_camera"]
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def _entry_points() -> Any:
     return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
 
 
-def known_cameras() -> Any:
+def known_cameras() -> list[str]:
     """Names of all cameras, sorted."""
     return sorted({*_BUILT_IN, *_registered, *_entry_points()})
 
@@ -113,7 +114,7 @@ def load_camera_modules(modules: Sequence[str]) -> None:
             raise UsageError(f"--camera-module {module}: {type(e).__name__}: {e}") from e
 
 
-def _import(module: str) -> None:
+def _import(module: Any) -> None:
     if not module.endswith(".py"):
         importlib.import_module(module)
         return

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .data_tables import packaged_table
+from .extent import Region
 from .files import FitsImage
-
-if TYPE_CHECKING:
-    from .extent import Region
 
 __all__ = ["static_mask", "STATIC_MASK_FILE"]
 

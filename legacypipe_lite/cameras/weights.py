@@ -39,7 +39,7 @@ class Quantization(NamedTuple):
     reason: str = ""
 
 
-def quantization(path: str | Path, hdu: int, header: Mapping[Any, Any]) -> Quantization:
+def quantization(path: str | Path, hdu: int, header: Mapping[str, Any]) -> Quantization:
     """How the weight map of a CCD was quantised.
 
     Parameters
@@ -185,7 +185,7 @@ def weights_of_neighbours(invvar: NDArray[np.float32]) -> NDArray[np.float32]:
     return weights
 
 
-def apodize(invvar: Any) -> None:
+def apodize(invvar: NDArray[np.float32]) -> None:
     """Taper a weight map to zero at its four edges, in place."""
     h, w = invvar.shape
     for axis, length in ((0, h), (1, w)):

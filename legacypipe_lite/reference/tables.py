@@ -1,7 +1,8 @@
 """Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -72,7 +73,7 @@ class CatalogFile:
         if name not in self.columns:
             raise InputError(f"{self.path}: reference catalogue without column {name!r}")
 
-    def primary_header(self):
+    def primary_header(self) -> Mapping[str, Any]:
         """Header of the primary HDU."""
         return self._fits[0].read_header()
 
