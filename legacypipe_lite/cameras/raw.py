@@ -56,7 +56,8 @@ class RawImage:
 
     def cut(self, y: slice, x: slice) -> None:
         """Keep the slices `y`, `x` only."""
-        parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
-        self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)
+        self.image = np.ascontiguousarray(self.image[y, x])
+        self.dq = np.ascontiguousarray(self.dq[y, x])
+        self.invvar = np.ascontiguousarray(self.invvar[y, x])
         r = self.region
         self.region = Region(r.x0 + x.start, r.x0 + x.stop, r.y0 + y.start, r.y0 + y.stop)

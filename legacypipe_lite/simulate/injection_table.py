@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..units import mag_to_nanomaggies
+from ..wcs import ImageWcs
 from . import populations
 from .randoms import generator
 
 if TYPE_CHECKING:
-    from ..wcs import TanWcs
+    pass
 
 __all__ = ["draw_injection"]
 
@@ -25,7 +26,7 @@ _MAGNITUDE_BINS = 10
 
 
 def draw_injection(
-    wcs: TanWcs,
+    wcs: ImageWcs,
     allowed: NDArray[np.bool_],
     occupied: tuple[NDArray[Any], NDArray[Any]],
     number: int,
@@ -44,7 +45,7 @@ def draw_injection(
 
     Parameters
     ----------
-    wcs : TanWcs
+    wcs : ImageWcs
         Of the image.
     allowed : numpy.ndarray of bool, shape (h, w)
         Where sources may be put.
