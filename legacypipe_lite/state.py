@@ -176,7 +176,7 @@ def _load(stream: Any, identity: dict[str, Any], objection: Callable[..., Any] |
     return Loaded(_unpickle(stream), header["sha256"], header["notes"])
 
 
-def dump_value(value: dict[str, Any] | NDArray[Any]) -> bytes:
+def dump_value(value: Any) -> bytes:
     """Bytes of one value, with the same rules as `save_state`."""
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump(value)

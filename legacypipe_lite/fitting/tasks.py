@@ -1,6 +1,9 @@
 """What the fit of one blob needs and gives: plain data."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,10 +11,14 @@ from ..models.ivars import ParameterIvars
 from ..models.sources import TYPES
 from ..wcs.projection_kernels import PACKED_SIZE
 
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from ..wcs import TanWcs
+
 __all__ = ["BlobTask", "BlobContext", "FitOptions", "SourceResult", "BlobResult"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """Options of the run that change the fit of a blob.
 
@@ -19,7 +26,8 @@ class FitOptions:
     ----------
     iterative : bool
         Detect and fit sources in the residuals.
-    iterative_nsigma : float
+    iterative_nsigma, saddle_fraction, saddle_min : float
+        Thresholds of this detection, see `detection.detect_sources`.
     segmentation : bool
         Fit each source on its own segment.
     less_masking : bool
@@ -34,7 +42,9 @@ class FitOptions:
     """
 
     iterative: bool = True
-    iterative_nsigma: float = 6.0
+    iterative_nsigma: float
+    saddle_fraction: float
+    saddle_min: float
     segmentation: bool = True
     less_masking: bool = False
     galaxy_forces_psf: bool = True
@@ -61,13 +71,13 @@ class BlobContext:
 
     tims: list
     bands: list
-    target: object
+    target: TanWcs
     sources: list
     refmap: np.ndarray
     blobmap: np.ndarray
     options: FitOptions
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # What `cut_tims` needs of all tims, for its kernel.
         self.packed = np.array([tim.wcs.pack() for tim in self.tims]).reshape(len(self.tims), PACKED_SIZE)
         self.shapes = np.array([tim.shape for tim in self.tims], np.int64).reshape(len(self.tims), 2)
@@ -128,7 +138,7 @@ class SourceResult:
     """
 
     row: int
-    source: object
+    source: Source
     x0: float
     y0: float
     ivar: ParameterIvars | None = None
