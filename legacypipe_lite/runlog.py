@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .survey.environment import STAGE_VARIABLES
-from .survey.header import package_version, software_versions
-
-if TYPE_CHECKING:
-    from .options import RunOptions
+from .options import changed_options
+from .stages import load_stage
+from .versions import package_version, software_versions
 
 __all__ = ["collected_warnings", "run_log"]
 
@@ -52,7 +49,7 @@ def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> d
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
         After its stages ran.
     command : str
     warnings : list of str
@@ -76,8 +73,8 @@ def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> d
             "python": platform.python_version(),
             **software_versions(),
         },
-        "environment": _environment(),
-        "options": _plain(_changed(run.options)),
+        "environment": _environment(run.order),
+        "options": _plain(changed_options(run.options)),
         "threads": run.options.threads,
         "stages": [
             {
@@ -96,17 +93,10 @@ def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> d
     }
 
 
-def _environment() -> dict[str, str]:
+def _environment(order: Any) -> dict[str, str]:
     """Environment variables that are set, of those that the stages read."""
-    names = [name for variables in STAGE_VARIABLES.values() for name in variables]
+    names = [variable for stage in order for variable in load_stage(stage).variables]
     return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def _changed(options: RunOptions) -> dict[str, Any]:
-    """Options that differ from their defaults."""
-    defaults = type(options)()
-    names = [field.name for field in dataclasses.fields(options)]
-    return {name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)}
 
 
 def _plain(value: Any) -> Any:

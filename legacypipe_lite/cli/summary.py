@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..models.sources import TYPES_SIMPLE_FIRST
 
 if TYPE_CHECKING:
-    from ..pipeline import BrickRun, StageRecord
+    from ..run import BrickRun, StageRecord
     from ..survey import OutputTree
 
 __all__ = ["summary_lines"]
@@ -21,7 +21,7 @@ def summary_lines(run: BrickRun) -> list[str]:
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..survey.header import package_version
+from ..versions import package_version
 
 if TYPE_CHECKING:
     from ..calibration import SplineSky
