@@ -4,6 +4,8 @@ The values are those of the Legacy Surveys data releases (https://www.legacysurv
 of the bands depend on the data model, see `maskbits_for_bands`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -126,7 +128,7 @@ def maskbits_for_bands(bands: Sequence[str], data_model: str = "dr10") -> list[B
     return bits
 
 
-def _band_values(bands, data_model):
+def _band_values(bands: Sequence[str], data_model: str) -> dict[str, tuple[int, int]]:
     """Band -> values of SATUR and ALLMASK, of the bands that have bits."""
     if data_model == "dr11":
         return dict(zip(bands, [*_PUBLISHED_BANDS.values(), *_OTHER_VALUES]))
@@ -146,7 +148,7 @@ def stored_maskbits(maskbits: NDArray[np.int32], data_model: str) -> NDArray:
     return (maskbits & _DR9_BITS).astype(np.uint16).view(np.int16) if data_model == "dr9" else maskbits
 
 
-def band_suffix(band):
+def band_suffix(band: str) -> str:
     """Band name as used in header keywords and bit names: upper case, ``-`` replaced by ``_``."""
     return band.upper().replace("-", "_")
 

@@ -72,7 +72,7 @@ def tractor_table(
         gaia=gaia or not only_measured,
         wise=wise is not None or not only_measured,
         light_curves=curves or not only_measured,
-        epochs=wise["lc_epoch_index_w1"].shape[1] if curves else epochs,
+        epochs=wise["lc_epoch_index_w1"].shape[1] if wise is not None and curves else epochs,
         brickname_length=max(8, _longest(table["brickname"])),
     )
     order = np.argsort(np.asarray(table["objid"]), kind="stable")

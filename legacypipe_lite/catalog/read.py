@@ -47,7 +47,7 @@ def read_catalog(path: str | Path) -> QTable:
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: its table cannot be read: {' '.join(str(error).split())}") from error
     table = QTable()
-    for i, name in enumerate(rows.dtype.names, 1):
+    for i, name in enumerate(rows.dtype.names or (), 1):
         values = rows[name]
         if values.dtype.kind == "U":
             values = np.char.rstrip(values)

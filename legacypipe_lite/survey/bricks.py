@@ -1,12 +1,21 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, NoSuchBrickError, UsageError
 from ..tables import open_fits, read_columns
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["Brick", "find_brick", "parse_radec"]
 
@@ -47,7 +56,16 @@ class Brick:
     boxed: bool = False
 
     @classmethod
-    def around(cls, ra, dec, target_wcs, *, brickid=None, short_name=False, box=None):
+    def around(
+        cls,
+        ra: float,
+        dec: float,
+        target_wcs: TanWcs,
+        *,
+        brickid: int | None = None,
+        short_name: bool = False,
+        box: tuple[float, ...] | None = None,
+    ) -> Brick:
         """The custom brick at a position, with the bounds of its (zoomed) target image.
 
         Parameters
@@ -65,7 +83,8 @@ class Brick:
         name = custom_brick_name(ra, dec, short_name)
         brickid = custom_brick_id(ra, dec, target_wcs) if brickid is None else brickid
         if box is not None:
-            return cls(name, brickid, ra, dec, *(float(value) for value in box), custom=True, boxed=True)
+            ra1, ra2, dec1, dec2 = (float(value) for value in box)
+            return cls(name, brickid, ra, dec, ra1, ra2, dec1, dec2, custom=True, boxed=True)
         w, h = target_wcs.width, target_wcs.height
         # Edge middles at FITS pixels (W, H/2), (1, H/2), (W/2, 1), (W/2, H).
         ra1, _ = target_wcs.pixel_to_sky(w - 1.0, h / 2.0 - 1.0)
@@ -75,11 +94,11 @@ class Brick:
         return cls(name, brickid, ra, dec, ra1, ra2, dec1, dec2, custom=True)
 
     @property
-    def whole(self):
+    def whole(self) -> bool:
         """True if all of the brick's image is its own area."""
         return self.custom and not self.boxed
 
-    def owns(self, ra, dec, target_wcs):
+    def owns(self, ra: ArrayLike, dec: ArrayLike, target_wcs: ImageWcs) -> NDArray[np.bool_]:
         """True where a position belongs to the brick's own area: of a custom brick, where it lies on the image.
 
         Parameters
@@ -97,7 +116,7 @@ class Brick:
         x, y = target_wcs.sky_to_pixel(np.asarray(ra, np.float64), np.asarray(dec, np.float64))
         return (x >= -0.5) & (x < target_wcs.width - 0.5) & (y >= -0.5) & (y < target_wcs.height - 0.5)
 
-    def contains(self, ra, dec):
+    def contains(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
         """True where a position lies within the bounds in RA and Dec.
 
         Parameters
@@ -116,7 +135,7 @@ class Brick:
             inside = (ra >= self.ra1) & (ra < self.ra2)
         return inside & (dec >= self.dec1) & (dec < self.dec2)
 
-    def unique_pixels(self, target_wcs):
+    def unique_pixels(self, target_wcs: ImageWcs) -> NDArray[np.bool_]:
         """Map of the target pixels whose centres lie in the brick's own area (see `owns`).
 
         Parameters
@@ -136,7 +155,7 @@ class Brick:
             unique[y, x] = self.contains(*target_wcs.pixel_to_sky(columns[np.newaxis, :], rows[:, np.newaxis]))
         return unique
 
-    def _tiles_at_border(self, target_wcs):
+    def _tiles_at_border(self, target_wcs: ImageWcs) -> Iterator[Any]:
         """Tiles (slices y, x) of a target that may have pixels outside the brick's own area.
 
         A tile whose corners, moved outwards by a pixel, are all inside has none: over the length of a tile the area's
@@ -153,7 +172,7 @@ class Brick:
             yield slice(int(y0[i]), int(y1[i])), slice(int(x0[j]), int(x1[j]))
 
 
-def custom_brick_name(ra, dec, short=False):
+def custom_brick_name(ra: float, dec: float, short: bool = False) -> str:
     """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``; short: ``0091p033``.
 
     A short name has the 8 characters of the survey's own bricks, and might be that of one of them.
@@ -164,7 +183,7 @@ def custom_brick_name(ra, dec, short=False):
     return f"custom-{int(1000 * ra):06d}{sign}{int(1000 * abs(dec)):05d}"
 
 
-def custom_brick_id(ra, dec, target_wcs):
+def custom_brick_id(ra: float, dec: float, target_wcs: TanWcs) -> int:
     """Number of the custom brick at a position [deg]: a hash of position, size and scale, above the survey's numbers.
 
     Parameters
@@ -185,7 +204,7 @@ def custom_brick_id(ra, dec, target_wcs):
     return _FIRST_CUSTOM_ID + number % (2**31 - _FIRST_CUSTOM_ID)
 
 
-def find_brick(path, name):
+def find_brick(path: Path | None, name: str) -> Brick:
     """The brick of that name in a table of bricks.
 
     Parameters
@@ -213,11 +232,11 @@ def find_brick(path, name):
         if len(rows) == 0:
             raise NoSuchBrickError(f"No such brick: {name} is not in {path}")
         row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
-    bounds = [float(row[c]) for c in _COLUMNS[2:]]
-    return Brick(name, int(row["brickid"]), *bounds)
+    ra, dec, ra1, ra2, dec1, dec2 = (float(row[c]) for c in _COLUMNS[2:])
+    return Brick(name, int(row["brickid"]), ra, dec, ra1, ra2, dec1, dec2)
 
 
-def parse_radec(ra, dec):
+def parse_radec(ra: str | float, dec: str | float) -> tuple[float, float]:
     """RA and Dec in degrees from what the user typed: decimal degrees, or hh:mm:ss and dd:mm:ss.
 
     Parameters
@@ -240,7 +259,7 @@ def parse_radec(ra, dec):
     return ra_deg % 360.0, dec_deg
 
 
-def _angle(text, degrees_per_unit):
+def _angle(text: Any, degrees_per_unit: Any) -> Any:
     """Degrees of a decimal or sexagesimal number; None if it is neither."""
     parts = str(text).strip().split(":")
     try:

@@ -1,7 +1,10 @@
 """What an output tree holds of a brick: whether it is done, and whether it is the same field at all."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fitsio
 import numpy as np
@@ -12,20 +15,23 @@ from ..wcs import great_circle_distance, target_wcs
 from .bricks import custom_brick_name, parse_radec
 from .products import OutputTree
 
+if TYPE_CHECKING:
+    from ..options import RunOptions
+
 __all__ = ["brick_name", "not_done", "refuse_other_field"]
 
 #: Corners of the same field agree to so many pixels.
 _TOLERANCE = 0.1
 
 
-def brick_name(options) -> str:
+def brick_name(options: RunOptions) -> str:
     """Name of the brick of a run, without looking into the survey's table of bricks."""
     if options.brick is not None:
         return options.brick
     return custom_brick_name(*parse_radec(*options.radec), options.short_name)
 
 
-def not_done(options) -> str | None:
+def not_done(options: RunOptions) -> str | None:
     """Why the catalogue of a run is not there, or not that of its brick; None if it is.
 
     The catalogue must be readable, equal to its entry in the list of checksums, which is written last, and of the same
@@ -43,7 +49,7 @@ def not_done(options) -> str | None:
     return problem or _differs_from_list(products) or _other_field(header, options)
 
 
-def refuse_other_field(options) -> None:
+def refuse_other_field(options: RunOptions) -> None:
     """Raise `InputError` if the output tree holds another custom field of the same name, whose files would be lost.
 
     Names of custom bricks have a thousandth of a degree (short ones a tenth).
@@ -69,7 +75,7 @@ def refuse_other_field(options) -> None:
         )
 
 
-def _header(path: Path):
+def _header(path: Path) -> tuple[Any, str | None]:
     """Primary header of a catalogue and None, or None and what is wrong with it."""
     try:
         with fitsio.FITS(str(path)) as fits:
@@ -80,7 +86,7 @@ def _header(path: Path):
         return None, f"cannot be read: {short_message(error)}"
 
 
-def _differs_from_list(products):
+def _differs_from_list(products: OutputTree) -> str | None:
     """Why the catalogue does not agree with the list of checksums, or None."""
     listed = products.path("checksums")
     relative = products.relative("tractor")
@@ -95,7 +101,7 @@ def _differs_from_list(products):
     return None
 
 
-def _other_field(header, options):
+def _other_field(header: Any, options: RunOptions) -> str | None:
     """Why a catalogue is of another field than a run's, or None."""
     if "CENTRA" not in header:
         return "does not say where its field lies"

@@ -1,8 +1,14 @@
 """Release numbers of catalogues, as published."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..options import RunOptions
 
 __all__ = ["NO_RELEASE", "RUNS", "cameras_of_run", "release_number", "release_of_run"]
 
@@ -60,7 +66,7 @@ def release_number(data_model: str, cameras: Iterable[str]) -> int:
     return _PUBLISHED.get((data_model, parts[0]), NO_RELEASE) if parts else NO_RELEASE
 
 
-def release_of_run(options, ccds=None) -> int:
+def release_of_run(options: RunOptions, ccds: Any = None) -> int:
     """Release number of a run's products: ``--release``, or the default for the cameras.
 
     Parameters
