@@ -23,6 +23,7 @@ from legacypipe_lite.options import STAGE_ORDER, RunOptions
 from legacypipe_lite.run import BrickRun, run_brick
 from legacypipe_lite.stages import Stage, StageResult, load_stage, stage_order, tims
 from legacypipe_lite.survey import Brick, done
+from legacypipe_lite.wcs import TanWcs
 
 PARENT = os.getpid()
 
