@@ -4,6 +4,8 @@ Every one carries a single line that names the culprit (file, column, flag) and 
 line prints that line and exits with `exit_status`; a traceback is shown only with ``--debug``.
 """
 
+from typing import Any
+
 __all__ = [
     "LegacypipeError",
     "UsageError",
@@ -66,6 +68,13 @@ class StateError(LegacypipeError):
 
 
 class NothingToDo(LegacypipeError):  # noqa: N818 - not an error: a normal, early end
-    """The run ends early without anything being wrong (no CCDs, no sources)."""
+    """The run ends early without anything being wrong (no CCDs, no sources).
+
+    Attributes
+    ----------
+    run : run.BrickRun or None
+        What there is of the run, if it had begun.
+    """
 
     exit_status = 0
+    run: Any = None

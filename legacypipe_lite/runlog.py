@@ -1,14 +1,18 @@
 """The log of a brick run: what it was asked for, what it did, what it took, and what it warned of."""
 
-import dataclasses
+from __future__ import annotations
+
 import logging
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
-from .survey.environment import STAGE_VARIABLES
-from .survey.header import package_version, software_versions
+from .options import changed_options
+from .stages import load_stage
+from .versions import package_version, software_versions
 
 __all__ = ["collected_warnings", "run_log"]
 
@@ -19,18 +23,18 @@ FORMAT = 1
 class _Collector(logging.Handler):
     """Keeps the text of warnings and errors, each once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.texts = []
+        self.texts: list[str] = []
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if text not in self.texts:
             self.texts.append(text)
 
 
 @contextmanager
-def collected_warnings():
+def collected_warnings() -> Iterator[list[Any]]:
     """Context manager that gives a list, to which the package's warnings are added while it is active."""
     collector, package = _Collector(), logging.getLogger("legacypipe_lite")
     package.addHandler(collector)
@@ -40,12 +44,12 @@ def collected_warnings():
         package.removeHandler(collector)
 
 
-def run_log(run, command, warnings, started):
+def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> dict[Any, Any]:
     """What there is to say about a run.
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
         After its stages ran.
     command : str
     warnings : list of str
@@ -69,8 +73,8 @@ def run_log(run, command, warnings, started):
             "python": platform.python_version(),
             **software_versions(),
         },
-        "environment": _environment(),
-        "options": _plain(_changed(run.options)),
+        "environment": _environment(run.order),
+        "options": _plain(changed_options(run.options)),
         "threads": run.options.threads,
         "stages": [
             {
@@ -89,20 +93,13 @@ def run_log(run, command, warnings, started):
     }
 
 
-def _environment():
+def _environment(order: Any) -> dict[str, str]:
     """Environment variables that are set, of those that the stages read."""
-    names = [name for variables in STAGE_VARIABLES.values() for name in variables]
+    names = [variable for stage in order for variable in load_stage(stage).variables]
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _changed(options):
-    """Options that differ from their defaults."""
-    defaults = type(options)()
-    names = [field.name for field in dataclasses.fields(options)]
-    return {name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)}
-
-
-def _plain(value):
+def _plain(value: Any) -> Any:
     """The same in JSON types."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -4,11 +4,13 @@ A subcommand is a module of this room with ``DESCRIPTION`` (text of its help), `
 ``run(arguments) -> int or None`` (exit status). It is imported only when it is asked for.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import logging
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .program import run_guarded, until_the_pipe_is_closed
 
@@ -38,11 +40,18 @@ SUBCOMMANDS = {
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
+    "serve": Subcommand("serve", "show brick runs on a map in the browser; cutouts by URL"),
+    "cutout": Subcommand("cutout", "cut out an image around a position"),
+    "many-cutouts": Subcommand("many_cutouts", "cut out images for the rows of a table"),
+    "crop": Subcommand("crop", "crop native pixels of all products of a brick"),
+    "mosaic": Subcommand("mosaic", "put several bricks on one grid"),
+    "brick-of": Subcommand("brick_of", "print the brick at a position"),
+    "find-sweep": Subcommand("find_sweep", "print the sweep file that holds a position"),
 }
 
 
 @until_the_pipe_is_closed
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -73,10 +82,10 @@ def main(argv=None):
     return _run(name, module, arguments)
 
 
-def _overview(argv):
+def _overview(argv: Any) -> Any:
     """Show the subcommands; exit status 0 if they were asked for."""
     if argv == ["--version"]:
-        from ..survey.header import package_version
+        from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         return 0
@@ -92,7 +101,7 @@ def _overview(argv):
     return 2
 
 
-def _run(name, module, arguments):
+def _run(name: str, module: Any, arguments: argparse.Namespace) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     return run_guarded(

@@ -1,14 +1,22 @@
 """Command line of a brick run: ``runbrick --brick 1102p240 --survey-dir DIR --outdir OUT``."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os
 import shlex
 import sys
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
+from ..refused_flags import REFUSED
 from .program import run_guarded, until_the_pipe_is_closed
+
+if TYPE_CHECKING:
+    from ..option_declaration import OptionInfo
+    from .progress import PlainDisplay, RichDisplay
 
 __all__ = ["main", "make_parser", "parse_options"]
 
@@ -50,7 +58,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @until_the_pipe_is_closed
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -69,16 +77,15 @@ def main(argv=None):
         parser.print_help()
         return 255
     arguments = parser.parse_args(_protect_negative(argv))
-    options = parse_options(arguments)
     if arguments.list_stages:
-        return _list_stages(options)
+        return _list_stages(arguments)
     for variable in _ONE_THREAD:
         # Libraries read this when they are loaded; processes are what this program parallelises over.
         os.environ.setdefault(variable, "1")
-    return _run(options, "runbrick " + shlex.join(argv))
+    return _run(arguments, "runbrick " + shlex.join(argv))
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     """The `argparse.ArgumentParser` of the command, built from the options' declarations."""
     parser = argparse.ArgumentParser(
         prog="runbrick",
@@ -94,6 +101,8 @@ def make_parser():
         if info.group not in groups:
             groups[info.group] = parser.add_argument_group(info.group)
         _add_argument(groups[info.group], info)
+    for flag in REFUSED:
+        _add_refused(parser, flag)
     about = parser.add_argument_group("About this program")
     about.add_argument("-h", "--help", action="help", help="show this text and exit")
     about.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
@@ -106,17 +115,17 @@ def make_parser():
 class _ShowVersion(argparse.Action):
     """Prints the version, which is looked up only then."""
 
-    def __call__(self, parser, *arguments):
-        from ..survey.header import package_version
+    def __call__(self, parser: Any, *arguments: Any) -> None:
+        from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         parser.exit()
 
 
-def _add_argument(group, info):
+def _add_argument(group: Any, info: OptionInfo) -> None:
     keywords = {"dest": info.name, "default": info.default, "help": _help(info)}
-    if info.kind == "flag":
-        keywords["action"] = "store_true"
+    if info.kind in ("flag", "off"):
+        keywords["action"] = "store_true" if info.kind == "flag" else "store_false"
     elif info.kind == "count":
         keywords["action"] = "count"
     else:
@@ -133,7 +142,16 @@ def _add_argument(group, info):
     group.add_argument(*info.flags, **keywords)
 
 
-def value_names(info):
+def _add_refused(parser: Any, flag: Any) -> None:
+    """Let a flag that is not supported be understood, so that its use can be explained; help does not show it."""
+    if flag.convert is None:
+        keywords = {"action": "store_const", "const": True}
+    else:
+        keywords = {"type": flag.convert, "nargs": flag.nargs}
+    parser.add_argument(*flag.flags, dest=flag.name, help=argparse.SUPPRESS, **keywords)
+
+
+def value_names(info: OptionInfo) -> tuple[str, ...]:
     """What the values of an option are called in help texts.
 
     Parameters
@@ -145,7 +163,7 @@ def value_names(info):
     tuple of str
         Empty for a flag.
     """
-    if info.kind in ("flag", "count"):
+    if info.kind in ("flag", "off", "count"):
         return ()
     if info.choices:
         return ("{" + ",".join(info.choices) + "}",)
@@ -156,21 +174,19 @@ def value_names(info):
     return (_METAVARS.get(info.name, info.name.upper().rsplit("_", 1)[-1]),)
 
 
-def _help(info):
-    if info.refused is not None:
-        return argparse.SUPPRESS
+def _help(info: OptionInfo) -> str:
     text = info.help
-    if info.default not in (None, False, (), 0) and "default" not in text:
+    if info.kind != "off" and info.default not in (None, False, (), 0) and "default" not in text:
         shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         text += f" (default: {shown})".replace("%", "%%")
     return text
 
 
-def _comma_list(text):
+def _comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _protect_negative(argv):
+def _protect_negative(argv: list[str]) -> list[str]:
     """Keep argparse from taking a negative sexagesimal declination for a flag: put a blank in front of it."""
     result, wait = [], 0
     for argument in argv:
@@ -181,7 +197,7 @@ def _protect_negative(argv):
     return result
 
 
-def parse_options(arguments):
+def parse_options(arguments: argparse.Namespace) -> RunOptions:
     """`RunOptions` of parsed arguments.
 
     Parameters
@@ -192,6 +208,11 @@ def parse_options(arguments):
     -------
     RunOptions
         Not validated yet.
+
+    Raises
+    ------
+    UsageError
+        If a flag is used that is not supported.
     """
     values = {}
     for info in option_infos():
@@ -201,50 +222,48 @@ def parse_options(arguments):
         elif isinstance(value, list):
             value = tuple(v.strip() if isinstance(v, str) else v for v in value)
         values[info.name] = value
-    return RunOptions(**values)
+    refused = {flag.name: getattr(arguments, flag.name) for flag in REFUSED}
+    return RunOptions(**values, **refused)
 
 
-def _run(options, command):
+def _run(arguments: Any, command: str) -> int:
     from .progress import make_display
 
-    def work():
+    def work() -> None:
+        options = parse_options(arguments)
         _log_ignored(options)
         _run_brick(options, command, display)
 
     with make_display() as display:
-        return run_guarded(work, "runbrick", display.handler, verbose=options.verbose, debug=options.debug)
+        return run_guarded(work, "runbrick", display.handler, verbose=arguments.verbose, debug=arguments.debug)
 
 
-def _run_brick(options, command, display):
+def _run_brick(options: RunOptions, command: str, display: RichDisplay | PlainDisplay) -> None:
     """Run the brick and show what came out of it."""
-    from ..pipeline import BrickRun, look_for_earlier_results
     from ..resources import give_back_freed_memory
+    from ..run import run_brick
     from .summary import summary_lines
 
     give_back_freed_memory()
-
-    run = None
     try:
-        look_for_earlier_results(options.validated())
-        run = BrickRun(options, progress=display.progress, command=command)
-        run.frugal = True
-        run.run()
+        run = run_brick(options, progress=display.progress, command=command, frugal=True)
     except NothingToDo as end:
         logger.info("nothing to do: %s", end)
+        run = end.run
     if run is not None:
         display.show(summary_lines(run))
 
 
-def _log_ignored(options):
+def _log_ignored(options: RunOptions) -> None:
     for info in option_infos():
         if info.ignored is not None and getattr(options, info.name) != info.default:
             logger.warning("%s: %s", info.flags[-1], info.ignored)
 
 
-def _list_stages(options):
+def _list_stages(arguments: Any) -> Any:
     from ..stages import load_stage, stage_order
 
-    for name in stage_order(options):
+    for name in stage_order(arguments):
         stage = load_stage(name)
         print(f"{name}: {stage.text}")
         print(f"    reads: {', '.join(stage.reads) or '-'}")

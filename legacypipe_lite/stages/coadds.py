@@ -7,11 +7,11 @@ import numpy as np
 from astropy.table import Table
 
 from .. import catalog, coadds
-from ..bits import FITBITS, maskbits_for_bands
+from ..bits import FITBITS, bands_without_maskbits, maskbits_for_bands
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..models.render import TimRenderer
-from ..survey.header import bit_cards, merge_cards
-from .base import Stage, version_card
+from ..survey.header import bit_cards
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -52,8 +52,7 @@ class _Measurements:
 def run_coadds(state, options, tools):
     """Stack the images and the models band by band, measure on the stacks, and write them."""
     target, bands, table = state["target"], state["bands"], state["fit_table"]
-    version = version_card("VER_COAD")
-    products = CoaddProducts(state, options, tools, merge_cards(tools.header(state), [version]))
+    products = CoaddProducts(state, options, tools, tools.header(state))
     products.write_ccds()
     catalogue = _catalogue(state, options)
     dates = coadds.DateMaps(state["tims"], target.shape)
@@ -64,12 +63,24 @@ def run_coadds(state, options, tools):
             _write_coadd_psf(band, state, tools, products)
     products.write_depth_table()
     products.write_pictures(_PICTURES)
-    bits = maskbits_for_bands(options.bands)
-    return {
+    made = {
         "coadd_table": _coadd_table(measured, dates, table, target),
         "maskbits": maskbits_of_state(state, options, products, state["refmap"]),
-        "header_coadds": [version, *bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")],
     }
+    return StageResult(made, _bit_cards(options, tools))
+
+
+def _bit_cards(options, tools):
+    """Cards that say what the mask bits and fit bits are."""
+    lacking = bands_without_maskbits(options.bands, options.data_model)
+    if lacking:
+        tools.report.warn_once(
+            logger,
+            f"no mask bits are left for {', '.join(lacking)}: SATUR and ALLMASK of these bands are not in maskbits",
+        )
+    short = options.data_model != "dr11"
+    bits = maskbits_for_bands(options.bands, options.data_model)
+    return [*bit_cards(bits, "M", "maskbit", short), *bit_cards(FITBITS, "F", "fitbit", short)]
 
 
 def _catalogue(state, options):
@@ -107,7 +118,7 @@ def _coadd_band(catalogue, band, dates, options, tools):
         dates,
         detail="models",
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     members = [i for i, tim in enumerate(catalogue.tims) if tim.band == band]
@@ -225,4 +236,7 @@ STAGE = Stage(
     makes=("coadd_table", "maskbits"),
     run=run_coadds,
     replaces=("image_coadds",),
+    options=("data_model", "shape_jacobian", "lanczos", "local_pixel_area", "save_coadd_psf"),
+    product_options=("release", "rgb_stretch", "coadd_bw"),
+    keyword="VER_COAD",
 )

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.ndimage import label
 
 from .. import coadds, detection
-from ..bits import maskbits_for_bands
+from ..bits import maskbits_for_bands, stored_maskbits
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..reference import mask_map
 from ..survey.header import bit_cards, merge_cards
-from .base import Stage
+from .base import Stage, StageResult
 from .srcs import brick_maps
 
 __all__ = ["STAGE"]
@@ -35,7 +35,7 @@ def run_image_coadds(state, options, tools):
     products.write_pictures(["image"])
     if "blobmap" in state:
         _write_blobs(state, options, tools, products)
-    return {}
+    return StageResult()
 
 
 def _stack_band(band, state, options, products):
@@ -45,7 +45,7 @@ def _stack_band(band, state, options, products):
         band,
         state["target"],
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     products.add_band(coadd, _MINIMAL_PRODUCTS if options.minimal_coadds else _PRODUCTS, ["image"])
@@ -65,9 +65,10 @@ def _write_blob_mask(state, options, tools, products):
 def _write_maskbits(state, options, tools, products):
     """Write the mask bits that are known so far."""
     maskbits = maskbits_of_state(state, options, products, mask_map(state["refs"], state["target"]))
-    bits = maskbits_for_bands(options.bands)
-    cards = merge_cards(products.header, bit_cards(bits, "M", "maskbit"), products.wcs_cards)
-    tools.products.write_image("maskbits", maskbits, cards)
+    bits = maskbits_for_bands(options.bands, options.data_model)
+    short = options.data_model != "dr11"
+    cards = merge_cards(products.header, bit_cards(bits, "M", "maskbit", short), products.wcs_cards)
+    tools.products.write_image("maskbits", stored_maskbits(maskbits, options.data_model), cards)
 
 
 def _write_blobs(state, options, tools, products):
@@ -75,7 +76,8 @@ def _write_blobs(state, options, tools, products):
     blobmap = state["blobmap"]
     tools.products.write_jpeg("imageblob-jpeg", coadds.with_outlines(products.picture("image"), blobmap >= 0))
     if not options.skip_metrics:
-        tools.products.write_image("blobmap", blobmap, products.image_cards("blobmap"))
+        primary = options.data_model != "dr11"
+        tools.products.write_image("blobmap", blobmap, products.image_cards("blobmap"), primary=primary)
 
 
 STAGE = Stage(
@@ -85,4 +87,7 @@ STAGE = Stage(
     makes=(),
     run=run_image_coadds,
     uses=("blobmap", "saturated_maps", "co_sky"),
+    options=("nsigma", "blob_dilate", "nsatur", "blob_mask", "lanczos", "local_pixel_area", "minimal_coadds"),
+    product_options=("release", "data_model", "rgb_stretch", "coadd_bw"),
+    products_only=True,
 )

@@ -15,7 +15,7 @@ from ..reference import SkySceneFinder
 from ..survey import Brick, find_brick, parse_radec, read_ccds
 from ..survey.ccds import good_ccds, touching
 from ..wcs import TanWcs, target_wcs
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -55,7 +55,7 @@ def run_tims(state, options, tools):
     load_camera_modules(options.camera_module)
     brick, target = _brick_and_target(options, tools.survey)
     files = tools.survey.ccd_files()
-    ccds = _choose(files, target, options)
+    ccds = _choose(files, target, options, tools.survey)
     for camera in dict.fromkeys(ccds["camera"]):
         camera_class(str(camera))
     _check_memory(ccds, target, options.max_memory_gb)
@@ -76,12 +76,12 @@ def run_tims(state, options, tools):
         "dropped_ccds": dropped,
         "ccd_files": ccd_files,
         "injected": None if injection is None else injection.table(tims, target),
-        "header_tims": _header_cards(ccd_files, tims, bands, options.bands),
     }
+    cards = _header_cards(ccd_files, tims, bands, options.bands)
     if injection is not None:
         tools.report.counts["injected sources"] = int(np.sum(made["injected"]["in_zoom"]))
-        tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made))
-    return made
+        tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made, cards))
+    return StageResult(made, cards)
 
 
 def _injection(options):
@@ -98,14 +98,22 @@ def _brick_and_target(options, survey):
         return brick, target_wcs(brick.ra, brick.dec, *size)
     ra, dec = parse_radec(*options.radec)
     target = target_wcs(ra, dec, *size)
-    return Brick.around(ra, dec, target), target
+    custom = {"brickid": options.brickid, "short_name": options.short_name, "box": options.primary_box}
+    return Brick.around(ra, dec, target, **custom), target
 
 
 # --- choosing CCDs
 
 
-def _choose(files, target, options):
+def _choose(files, target, options, survey):
     ccds = read_ccds(files, target)
+    of_run = survey.rows_of_run(files, ccds["camera"])
+    if len(ccds) and not of_run.any():
+        raise InputError(
+            f"--run {options.run}: no CCD table has {' or '.join(survey.cameras)} in its name, and no CCD near the"
+            " brick is of these cameras"
+        )
+    ccds = ccds[of_run]
     ccds = ccds[touching(ccds, target)]
     if len(ccds) == 0:
         raise NothingToDo("No CCDs touching brick")
@@ -211,10 +219,10 @@ def _add_columns(ccds, tims, target):
     heights, widths = np.array([tim.shape for tim in tims]).T
     x0, y0 = (np.array([getattr(tim, name) for tim in tims]) for name in ("x0", "y0"))
     for name, values in (("ccd_x0", x0), ("ccd_y0", y0), ("ccd_x1", x0 + widths), ("ccd_y1", y0 + heights)):
-        ccds[name] = values.astype(np.int16)
+        ccds[name] = _pixel_column(values)
     corners = np.array([_brick_box(tim, target) for tim in tims])
     for name, values in zip(("brick_x0", "brick_x1", "brick_y0", "brick_y1"), corners.T):
-        ccds[name] = np.clip(values, -(2**15), 2**15 - 1).astype(np.int16)
+        ccds[name] = _pixel_column(values)
     ccds["psfnorm"] = np.array([tim.psfnorm for tim in tims], np.float32)
     ccds["galnorm"] = np.array([tim.galnorm for tim in tims], np.float32)
     texts = {
@@ -227,6 +235,13 @@ def _add_columns(ccds, tims, target):
     }
     for name, values in texts.items():
         ccds[name] = np.array(values, dtype=f"U{max(1, *(len(v) for v in values))}")
+
+
+def _pixel_column(values):
+    """Pixel numbers as int16, as in the published tables; as int32 if they do not fit."""
+    limits = np.iinfo(np.int16)
+    fit = np.all((values >= limits.min) & (values <= limits.max))
+    return np.clip(values, -(2**31), 2**31 - 1).astype(np.int16 if fit else np.int32)
 
 
 def _brick_box(tim, target):
@@ -250,7 +265,32 @@ def _header_cards(ccd_files, tims, bands, all_bands):
     cards.append(("BANDS", ",".join(bands), "Bands touching this brick"))
     cards.append(("NBANDS", len(bands), "Number of bands in this catalog"))
     cards += [(f"BAND{i}", band, "Band name in this catalog") for i, band in enumerate(bands)]
-    return [*cards, version_card("VER_TIMS")]
+    return [*cards, STAGE.version_card()]
+
+
+# --- what they depend on
+
+
+def _tables(survey):
+    return [survey.bricks_file(), *survey.ccd_files()]
+
+
+def _input_files(state, survey, options, report):
+    """Images of the CCDs with their masks, weights and calibrations, images that were dropped, injected sources."""
+    for row in state["ccds"]:
+        image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
+        yield survey.image_file(image)
+        ccd = camera_class(str(row["camera"]))(row, survey, options)
+        for sibling in ("dq_filename", "weight_filename"):
+            # A user's own class need not have these.
+            if hasattr(ccd, sibling):
+                yield survey.image_file(getattr(ccd, sibling)())
+        for kind in ("psf", "sky"):
+            yield from survey.calibration_files(kind, image, ccdname)
+    for name, _ in state["dropped_ccds"]:
+        yield survey.image_file(name.split()[0])
+    if options.inject is not None:
+        yield options.inject
 
 
 STAGE = Stage(
@@ -259,4 +299,44 @@ STAGE = Stage(
     reads=(),
     makes=("brick", "target", "bands", "tims", "ccds", "dropped_ccds", "ccd_files", "injected"),
     run=run_tims,
+    kept=("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files"),
+    options=(
+        "brick",
+        "radec",
+        "width",
+        "height",
+        "pixscale",
+        "zoom",
+        "brickid",
+        "short_name",
+        "primary_box",
+        "bands",
+        "survey_dir",
+        "data_dir",
+        "run",
+        "camera_module",
+        "min_mjd",
+        "max_mjd",
+        "inject",
+        "inject_seed",
+        "skip_calibs",
+        "old_calibs_ok",
+        "splinesky",
+        "sky_box_size",
+        "blob_mask_dir",
+        "sky_subtract_large_galaxies",
+        "gpsf",
+        "hybrid_psf",
+        "normalize_psf",
+        "apodize",
+        "smooth_weights",
+        "gaia",
+        "tycho",
+        "large_galaxies",
+        "shape_jacobian",
+    ),
+    variables=("SKY_TEMPLATE_DIR",),
+    tables=_tables,
+    input_files=_input_files,
+    keyword="VER_TIMS",
 )

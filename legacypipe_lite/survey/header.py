@@ -1,26 +1,33 @@
 """The version header: cards that say what was run on what, in every product of a brick.
 
-It grows stage by stage: cards of the run, of the brick, then those that each stage leaves in its state item
-``header_<stage>``. A card is a tuple (keyword, value, comment).
+It grows stage by stage: cards of the run, of the brick, then those that each stage leaves. A card is a tuple (keyword,
+value, comment).
 """
 
+from __future__ import annotations
+
 import os
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..versions import package_version, software_versions
+
+if TYPE_CHECKING:
+    from ..bits import Bit
+    from ..wcs import TanWcs
+    from .bricks import Brick
 
 __all__ = [
     "run_cards",
+    "run_date",
     "brick_cards",
-    "stage_version_cards",
     "merge_cards",
     "bit_cards",
     "dq_bit_cards",
-    "package_version",
-    "software_versions",
 ]
-
-#: Packages whose versions are noted, besides our own.
-_PACKAGES = ("astropy", "astropy-healpix", "fitsio", "numba", "numpy", "photutils", "scipy", "sep")
 
 #: Reference data: name in the header -> environment variable.
 _REFERENCE_DATA = {
@@ -30,29 +37,18 @@ _REFERENCE_DATA = {
     "SKY_TEMPLATE": "SKY_TEMPLATE_DIR",
 }
 
-_VERSION_KEYWORDS = {
-    "tims": "VER_TIMS",
-    "refs": "VER_REFS",
-    "mask_junk": "VER_OUTL",
-    "halos": "VER_HALO",
-    "srcs": "VER_SRCS",
-    "fitblobs": "VER_FITB",
-    "coadds": "VER_COAD",
-    "wise_forced": "VER_WISE",
-    "writecat": "VER_WCAT",
-}
 
-
-@lru_cache(maxsize=1)
-def package_version():
-    """Version of this package, or "unknown" in a source tree that is not installed."""
-    try:
-        return version("legacypipe-lite")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
+def run_cards(
+    survey_dir: str | Path,
+    release: int,
+    command: str,
+    data_model: str = "dr10",
+    unwise_dirs: Sequence[str] = (),
+    unwise_tr_dir: str | None = None,
+    unwise_sky_dir: str | None = None,
+    *,
+    date: str | None = None,
+) -> list[tuple[str, Any, str]]:
     """Cards that hold for a whole run.
 
     Parameters
@@ -65,6 +61,8 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         "dr9", "dr10" or "dr11".
     unwise_dirs : sequence of str
     unwise_tr_dir, unwise_sky_dir : str or None
+    date : str or None
+        Of the run, see `run_date`.
 
     Returns
     -------
@@ -82,6 +80,8 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         ("OBSTYPE", "object", "Observation type"),
         ("PROCTYPE", "tile", "Processing type"),
     ]
+    if date is not None:
+        cards.append(("RUNDATE", date, "Date of the run (UTC)"))
     cards += [(f"UNWISD{i}", folder, "unWISE directory") for i, folder in enumerate(unwise_dirs, 1)]
     if unwise_tr_dir:
         cards.append(("UNWISTD", unwise_tr_dir, "unWISE time-resolved directory"))
@@ -94,24 +94,33 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     return cards
 
 
-def software_versions():
-    """Versions of the packages that results depend on, besides our own; dict."""
-    return dict(_software_versions())
+def run_date() -> str:
+    """The date of a run for its headers: the time $SOURCE_DATE_EPOCH [seconds since 1970], else today.
+
+    Without the variable there is no time of day, so that two runs of a day give the same files.
+
+    Raises
+    ------
+    UsageError
+        If the variable is not such a number.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if not epoch:
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"SOURCE_DATE_EPOCH={epoch}: expected a number of seconds since 1970") from error
 
 
-@lru_cache
-def _software_versions():
-    return {name: version(name) for name in _PACKAGES}
-
-
-def _dependencies():
+def _dependencies() -> Iterator[tuple[str, ...]]:
     yield from software_versions().items()
     for name, variable in _REFERENCE_DATA.items():
         if os.environ.get(variable):
             yield name, os.environ[variable]
 
 
-def brick_cards(brick, target):
+def brick_cards(brick: Brick, target: TanWcs) -> list[tuple[str, Any, str]]:
     """Cards of the brick and the corners of its target image.
 
     Parameters
@@ -143,7 +152,7 @@ def brick_cards(brick, target):
     return cards
 
 
-def _sexagesimal(value, sign=False):
+def _sexagesimal(value: float, sign: bool = False) -> str:
     """``hh:mm:ss.sss`` (or ``+dd:mm:ss.sss``), rounded to milliseconds."""
     total = round(abs(value) * 3600e3)
     whole, milliseconds = divmod(total, 1000)
@@ -153,15 +162,10 @@ def _sexagesimal(value, sign=False):
     return f"{prefix}{units:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
 
 
-def stage_version_cards(stage):
-    """The card by which a stage says that it ran, as a list (empty for stages without one)."""
-    keyword = _VERSION_KEYWORDS.get(stage)
-    return [] if keyword is None else [(keyword, package_version(), "")]
-
-
-def merge_cards(*lists):
+def merge_cards(*lists: Iterable[tuple[str, Any, str]]) -> list[tuple[str, Any, str]]:
     """One list of cards: a keyword that comes again replaces the earlier value in its place; comments all stay."""
-    merged, place = [], {}
+    merged: list[tuple[str, Any, str]] = []
+    place: dict[str, int] = {}
     for card in (card for cards in lists for card in cards):
         keyword = card[0]
         if keyword in ("COMMENT", "HISTORY"):
@@ -174,7 +178,7 @@ def merge_cards(*lists):
     return merged
 
 
-def bit_cards(bits, prefix, what):
+def bit_cards(bits: Sequence[Bit], prefix: str, what: str, short: bool = False) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of a mask: ``MB_NPRIMARY = 1`` ... and ``MBIT_0 = 'NPRIMARY'`` ...
 
     Parameters
@@ -184,21 +188,26 @@ def bit_cards(bits, prefix, what):
         "M" (maskbits), "F" (fitbits) or "W" (wisemask).
     what : str
         Singular, for the comments, e.g. "maskbit".
+    short : bool
+        Also cards with short names, ``MB_NPRIM``, beside those whose names need the HIERARCH convention.
 
     Returns
     -------
     list of (str, object, str)
     """
     plural = what if what.endswith("mask") else what + "s"
-    cards = [("COMMENT", f"{plural} bits:", "")]
+    cards: list[tuple[str, Any, str]] = [("COMMENT", f"{plural} bits:", "")]
     cards += [(f"{prefix}B_{bit.name}", bit.value, f"{what}: {bit.text}") for bit in bits]
+    if short:
+        names = {f"{prefix}B_{bit.short}": bit for bit in bits if bit.short and len(f"{prefix}B_{bit.name}") > 8}
+        cards += [(name, bit.value, f"{what}: {bit.text}") for name, bit in names.items()]
     for bit in sorted(bits, key=lambda bit: bit.value):
         number = bit.value.bit_length() - 1
         cards.append((f"{prefix}BIT_{number}", bit.name, f"{what} {number} (0x{bit.value:x}): {bit.text}"))
     return cards
 
 
-def dq_bit_cards(dq_bits):
+def dq_bit_cards(dq_bits: dict[Any, Any]) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of the columns anymask and allmask.
 
     Parameters

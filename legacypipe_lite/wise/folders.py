@@ -32,7 +32,7 @@ class WiseFolders:
     @classmethod
     def from_options(cls, options):
         """From the flags, else from the environment."""
-        if options.no_wise:
+        if not options.wise:
             return cls()
         named = options.unwise_dir or os.environ.get("UNWISE_COADDS_DIR") or ""
         full = tuple(folder for folder in named.split(":") if folder)
@@ -53,7 +53,7 @@ class WiseFolders:
         for flag, folder in (
             ("--unwise-tr-dir (UNWISE_COADDS_TIMERESOLVED_DIR)", self.epochs),
             ("UNWISE_MODEL_SKY_DIR", self.sky),
-            ("WISE_PSF_DIR", os.environ.get("WISE_PSF_DIR")),
+            ("WISE_PSF_DIR", os.environ.get("WISE_PSF_DIR") or None),
         ):
             if folder is not None and not os.path.isdir(folder):
                 raise InputError(f"{flag} {folder}: no such directory")
