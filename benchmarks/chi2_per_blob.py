@@ -62,7 +62,7 @@ def blob_chi2(state, sources, shape_jacobian="local"):
             blob = blobmap[int(np.clip(np.rint(y), 0, h - 1)), int(np.clip(np.rint(x), 0, w - 1))]
             members.setdefault(int(blob), []).append(s)
     chi2, penalty = [], []
-    context = BlobContext(state["tims"], bands, target, [], None, blobmap, None, None)
+    context = BlobContext(state["tims"], bands, target, [], None, blobmap, None)
     for number, (ys, xs) in enumerate(state["blob_slices"]):
         box = (xs.start, ys.start, xs.stop - xs.start, ys.stop - ys.start)
         cutouts = cut_tims(context, box)
