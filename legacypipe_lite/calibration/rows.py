@@ -9,7 +9,7 @@ import fitsio
 import numpy as np
 
 from ..errors import CalibrationError, OutputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]

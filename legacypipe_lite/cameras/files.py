@@ -7,7 +7,7 @@ import numpy as np
 
 from ..calibration.versions import check_versions
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from ..wcs import inherited_cards, inherits, is_wcs_card
 from .weights import quantization
 

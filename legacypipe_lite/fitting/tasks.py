@@ -1,22 +1,12 @@
 """What the fit of one blob needs and gives: plain data."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from ..wcs.projection_kernels import PACKED_SIZE
 
-__all__ = ["BlobTask", "BlobContext", "Detector", "FitOptions", "SourceResult", "BlobResult"]
-
-
-class Detector(NamedTuple):
-    """The detection room's functions that the fit uses (see `legacypipe_lite.detection`)."""
-
-    detection_maps: object
-    sed_list: object
-    detect_sources: object
-    segmentation_map: object
+__all__ = ["BlobTask", "BlobContext", "FitOptions", "SourceResult", "BlobResult"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,6 @@ class BlobContext:
         All sources of the run.
     refmap : numpy.ndarray of uint8, shape (H, W)
     blobmap : numpy.ndarray of int32, shape (H, W)
-    detector : Detector
     options : FitOptions
     """
 
@@ -74,7 +63,6 @@ class BlobContext:
     sources: list
     refmap: np.ndarray
     blobmap: np.ndarray
-    detector: Detector
     options: FitOptions
 
     def __post_init__(self):

@@ -98,7 +98,7 @@ def reference_sources(target_wcs, bands, catalogs, report=None):
     bands : sequence of str
         Order of the sources' fluxes.
     catalogs : RefCatalogs
-    report : stages.base.Report, optional
+    report : report.Report, optional
         Gets the numbers of objects in `counts`.
 
     Returns

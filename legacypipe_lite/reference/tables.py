@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 
 __all__ = [
     "BOOLEAN_COLUMNS",

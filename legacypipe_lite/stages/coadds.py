@@ -8,10 +8,10 @@ from astropy.table import Table
 
 from .. import coadds
 from ..bits import FITBITS, maskbits_for_bands
+from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..models.render import TimRenderer
 from ..survey.header import bit_cards, merge_cards
 from .base import Stage, version_card
-from .coadd_products import CoaddProducts, maskbits_of_state
 
 __all__ = ["STAGE"]
 

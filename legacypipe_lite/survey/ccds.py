@@ -5,8 +5,8 @@ import logging
 import numpy as np
 
 from ..errors import InputError
+from ..tables import open_fits, read_columns
 from .polygons import polygons_overlap
-from .tables import open_fits, read_columns
 
 __all__ = ["read_ccds", "touching", "good_ccds", "EDGE_MARGIN"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..survey.tables import open_fits, read_columns
+from ..tables import open_fits, read_columns
 
 __all__ = ["read_catalog", "read_truth", "is_partial", "bands_of", "common_bands", "GALAXY_TYPES", "INJECTED_EXTNAME"]
 

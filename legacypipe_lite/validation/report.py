@@ -5,12 +5,12 @@ import io
 
 import numpy as np
 
-from ..survey.tables import open_fits
+from ..tables import open_fits
 from ..units import point_source_depth_mag
 from . import page, run_plots
-from .matching import read_scene
 from .plots import score_plots
 from .products import BrickProducts
+from .scenes import read_scene
 from .scores import evaluate
 from .tables import headline, score_tables
 

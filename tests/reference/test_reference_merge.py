@@ -5,7 +5,7 @@ import pytest
 from legacypipe_lite.models import Motion
 from legacypipe_lite.reference import RefCatalogs, file_columns, reference_sources
 from legacypipe_lite.reference.tables import BOOLEAN_COLUMNS
-from legacypipe_lite.stages.base import Report
+from legacypipe_lite.report import Report
 from legacypipe_lite.units import nanomaggies_to_mag, utc_to_tai
 from legacypipe_lite.wcs import TpvWcs, target_wcs
 

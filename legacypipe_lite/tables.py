@@ -5,7 +5,7 @@ import os
 import fitsio
 import numpy as np
 
-from ..errors import InputError
+from .errors import InputError
 
 __all__ = ["column_names", "native_array", "open_fits", "read_columns", "read_table", "short_message"]
 

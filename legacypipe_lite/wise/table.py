@@ -3,7 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
-from .. import wise
+from .images import BANDS, VEGA_TO_AB
+from .lightcurves import LIGHT_CURVE_BANDS, choose_epochs
 
 __all__ = ["wise_table", "tractor_form"]
 
@@ -45,7 +46,7 @@ def wise_table(n_rows, rows, photometry, epochs, apertures, masks):
     columns = _Columns(n_rows, rows, photometry, epochs)
     table = Table(columns.tiles([*photometry.values(), *(p for curve in epochs.values() for p in curve)]))
     table["wise_mask"] = masks
-    for band in wise.BANDS:
+    for band in BANDS:
         for name, power in (("flux", 1), ("flux_ivar", -2), ("psfdepth", -2)):
             table[f"{name}_w{band}"] = columns.full(band, name, np.float32, _to_ab(band, power))
             if band in epochs and name in _CURVES:
@@ -53,7 +54,7 @@ def wise_table(n_rows, rows, photometry, epochs, apertures, masks):
         for (name, power), values in zip(_APERTURES.items(), apertures.get(band, ())):
             table[f"{name}_w{band}"] = (values * _to_ab(band, power)).astype(np.float32)
     for name, dtype in (("nobs", np.int16), ("fracflux", np.float32), ("rchisq", np.float32)):
-        for band in wise.BANDS:
+        for band in BANDS:
             table[f"{name}_w{band}"] = columns.full(band, name, dtype)
     for name in ("nobs", "fracflux", "rchisq", "mjd"):
         for band in epochs:
@@ -96,7 +97,7 @@ class _Columns:
 
 def _to_ab(band, power):
     """Factor from Vega to AB nanomaggies, to a power."""
-    return 10 ** (-wise.VEGA_TO_AB[band] / 2.5 * power)
+    return 10 ** (-VEGA_TO_AB[band] / 2.5 * power)
 
 
 def tractor_form(table, length):
@@ -115,12 +116,12 @@ def tractor_form(table, length):
         Without light curves, ``lc_epoch_index_w*`` is -1 and the other ``lc_`` columns are missing (zero).
     """
     result = Table({name: table[name] for name in table.colnames if not name.startswith(("lc_", "wise_mask"))})
-    for i, band in enumerate(wise.LIGHT_CURVE_BANDS):
+    for i, band in enumerate(LIGHT_CURVE_BANDS):
         result[f"wisemask_w{band}"] = np.asarray(table["wise_mask"])[:, i]
         index = np.full((len(table), length), -1, np.int16)
         if f"lc_nobs_w{band}" in table.colnames:
             nobs, mjd = (np.asarray(table[f"lc_{name}_w{band}"]) for name in ("nobs", "mjd"))
-            index[:] = wise.choose_epochs(nobs, mjd, length)
+            index[:] = choose_epochs(nobs, mjd, length)
             for name in _CURVES:
                 result[f"lc_{name}_w{band}"] = _picked(np.asarray(table[f"lc_{name}_w{band}"]), index)
         result[f"lc_epoch_index_w{band}"] = index

@@ -13,11 +13,10 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..models import Source
-from ..models.profiles import SERSIC_MAX, SERSIC_MIN
-from ..models.render import TimRenderer
-from ..models.sources import TYPES
-from ..survey.tables import read_table
+from ..tables import read_table
+from .profiles import SERSIC_MAX, SERSIC_MIN
+from .render import TimRenderer
+from .sources import TYPES, Source
 
 __all__ = ["Injection", "read_injection", "photons_per_nanomaggy"]
 
