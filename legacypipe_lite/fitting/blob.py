@@ -235,7 +235,7 @@ class _Blob:
             e.patches = self.images.render(e.source)
             self.images.add(e.patches, -1.0)
         for e in order:
-            if e.source.frozen and not (e.source.sga_fit and e.source.type == "PSF"):
+            if e.source.frozen and not (e.source.sga_fit and e.source.kind.is_point):
                 continue
             self.images.add(e.patches, 1.0)
             began = time.process_time()

@@ -10,6 +10,7 @@ from ..errors import NothingToDo, WorkerError
 from ..fitting import BlobContext, BlobPlan, FitOptions, fit_blob
 from ..fitting.checkpoint import Checkpoint, fingerprint
 from ..fitting.merge import merge_results
+from ..models.sources import TYPES
 from ..resources import rare_garbage_collection
 from ..survey.products import mapper_for
 from .base import Stage, version_card
@@ -155,13 +156,12 @@ def _bailed_table(detections, rows, nbands):
 
 def _header(options):
     """Header cards of this stage."""
-    names = ("PSF", "REX", "DEV", "EXP", "SER")
     return [
         version_card("VER_FITB"),
         ("GALFRPSF", not options.no_galaxy_forcepsf, "Large galaxies force PSF?"),
         ("LESSMASK", options.less_masking, "Less masking of medium-bright stars?"),
         ("COMMENT", "DCHISQ array model names", ""),
-        *[(f"DCHISQ_{i}", name, "") for i, name in enumerate(names)],
+        *[(f"DCHISQ_{i}", name, "") for i, name in enumerate(TYPES)],
     ]
 
 

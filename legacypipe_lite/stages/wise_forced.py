@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import coadds, wise
+from .. import catalog, coadds, wise
 from ..survey.header import merge_cards
 from .base import Stage, version_card
 
@@ -136,7 +136,7 @@ def _write_coadds(maps, wcs, version_cards, tools):
 def _apertures(coadds_of_bands, wcs, table):
     """Aperture fluxes, those of the residuals, and inverse variances of all rows; by band."""
     x, y = wcs.sky_to_pixel(np.asarray(table["ra"]), np.asarray(table["dec"]))
-    radii = np.array(wise.APERTURE_RADII) / wcs.pixel_scale
+    radii = np.array(catalog.WISE_APERTURE_RADII) / wcs.pixel_scale
     results = {}
     for band, coadd in coadds_of_bands.items():
         # Two maps, as for the optical bands: so the same compiled code serves, and need not be loaded.

@@ -91,10 +91,10 @@ def _catalog_cards(state):
         level = state["co_sky"].get(band)
         if level is not None:
             cards.append((f"COSKY_{band_suffix(band)}", float(level), "Sky level estimated (+subtracted) from coadd"))
-    for i, radius in enumerate(coadds.APERTURE_RADII):
+    for i, radius in enumerate(catalog.APERTURE_RADII):
         cards.append((f"APRAD{i}", float(radius), "(optical) Aperture radius, in arcsec"))
     if state["wise_table"] is not None:
-        for i, radius in enumerate(wise.APERTURE_RADII):
+        for i, radius in enumerate(catalog.WISE_APERTURE_RADII):
             cards.append((f"WAPRAD{i}", radius, "(unWISE) Aperture radius, in arcsec"))
         for band, value in wise.VEGA_TO_AB.items():
             cards.append((f"WISEAB{band}", value, f"WISE Vega to AB conv for band {band}"))

@@ -1,6 +1,6 @@
 """WISE: forced photometry of a brick's sources on unWISE coadds, light curves, masks, coadds."""
 
-from .coadds import APERTURE_RADII, wise_picture, wise_target
+from .coadds import wise_picture, wise_target
 from .folders import WiseFolders
 from .images import BANDS, VEGA_TO_AB, candidate_paths, find_mask_file, sky_path
 from .inputs import epochs_of_tiles, find_tiles, input_files, open_atlas, psf_models, sources_to_measure
@@ -12,7 +12,6 @@ from .tasks import BandResult, WiseJob, make_psf, map_masks, measure_band
 from .tiles import Tile, read_tile_table, scan_tiles, tiles_of_brick
 
 __all__ = [
-    "APERTURE_RADII",
     "BANDS",
     "LIGHT_CURVE_BANDS",
     "VEGA_TO_AB",

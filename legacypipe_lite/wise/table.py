@@ -3,20 +3,16 @@
 import numpy as np
 from astropy.table import Table
 
+from ..catalog import TRACTOR_SCHEMA
 from .images import BANDS, VEGA_TO_AB
 from .lightcurves import LIGHT_CURVE_BANDS, choose_epochs
 
 __all__ = ["wise_table", "tractor_form"]
 
-#: Columns of light curves and their types.
-_CURVES = {
-    "flux": np.float32,
-    "flux_ivar": np.float32,
-    "nobs": np.int16,
-    "fracflux": np.float32,
-    "rchisq": np.float32,
-    "mjd": np.float64,
-}
+#: Band columns -> their types; those of the light curves begin with ``lc_``.
+_TYPES = {entry.name: entry.dtype for entry in TRACTOR_SCHEMA if entry.bands in ("wise", "light curve")}
+#: What a light curve has of each epoch.
+_CURVES = [name[3:] for name in _TYPES if name.startswith("lc_") and name != "lc_epoch_index"]
 #: Aperture columns, and the power of the flux that they are.
 _APERTURES = {"apflux": 1, "apflux_resid": 1, "apflux_ivar": -2}
 
@@ -48,14 +44,14 @@ def wise_table(n_rows, rows, photometry, epochs, apertures, masks):
     table["wise_mask"] = masks
     for band in BANDS:
         for name, power in (("flux", 1), ("flux_ivar", -2), ("psfdepth", -2)):
-            table[f"{name}_w{band}"] = columns.full(band, name, np.float32, _to_ab(band, power))
+            table[f"{name}_w{band}"] = columns.full(band, name, _to_ab(band, power))
             if band in epochs and name in _CURVES:
                 table[f"lc_{name}_w{band}"] = columns.curve(band, name, _to_ab(band, power))
         for (name, power), values in zip(_APERTURES.items(), apertures.get(band, ())):
-            table[f"{name}_w{band}"] = (values * _to_ab(band, power)).astype(np.float32)
-    for name, dtype in (("nobs", np.int16), ("fracflux", np.float32), ("rchisq", np.float32)):
+            table[f"{name}_w{band}"] = (values * _to_ab(band, power)).astype(_TYPES[name])
+    for name in ("nobs", "fracflux", "rchisq"):
         for band in BANDS:
-            table[f"{name}_w{band}"] = columns.full(band, name, dtype)
+            table[f"{name}_w{band}"] = columns.full(band, name)
     for name in ("nobs", "fracflux", "rchisq", "mjd"):
         for band in epochs:
             table[f"lc_{name}_w{band}"] = columns.curve(band, name)
@@ -68,15 +64,15 @@ class _Columns:
     def __init__(self, n_rows, rows, photometry, epochs):
         self.n_rows, self.rows, self.photometry, self.epochs = n_rows, rows, photometry, epochs
 
-    def full(self, band, name, dtype, factor=1):
-        column = np.zeros(self.n_rows, dtype)
+    def full(self, band, name, factor=1):
+        column = np.zeros(self.n_rows, _TYPES[name])
         if band in self.photometry:
             column[self.rows] = getattr(self.photometry[band], name) * factor
         return column
 
     def curve(self, band, name, factor=1):
         """One value for each epoch."""
-        values = np.zeros((self.n_rows, len(self.epochs[band])), _CURVES[name])
+        values = np.zeros((self.n_rows, len(self.epochs[band])), _TYPES["lc_" + name])
         for i, photometry in enumerate(self.epochs[band]):
             values[self.rows, i] = getattr(photometry, name) * factor
         return values
