@@ -17,6 +17,7 @@ from .gaia import gaia_stars
 from .galaxy_sources import make_sources
 from .geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
 from .large_galaxies import large_galaxies
+from .plausible import plausible_galaxies, plausible_stars
 from .star_colors import MAX_MASK_RADIUS
 from .tables import add_missing_columns, empty_references, stack
 from .tycho2 import tycho2_stars
@@ -69,11 +70,17 @@ def reference_sources(
         If a catalogue file is missing or damaged.
     """
     gaia, tycho, clusters, galaxies, models = _read_all(target_wcs, bands, catalogs)
+    if gaia is not None:
+        gaia = plausible_stars(gaia, "Gaia")
+    if tycho is not None:
+        tycho = plausible_stars(tycho, "Tycho-2")
+    if clusters is not None:
+        clusters, _ = plausible_galaxies(clusters, [], "star clusters")
     if gaia is not None and tycho is not None:
         tycho = _merge_tycho(tycho, gaia)
     galaxy_sources = []
     if galaxies is not None:
-        galaxy_sources = make_sources(models, bands)
+        galaxies, galaxy_sources = plausible_galaxies(galaxies, make_sources(models, bands), "large galaxies")
         if gaia is not None:
             galaxies, gaia = _adopt_gaia_rows(galaxies, galaxy_sources, gaia)
             _flag_duplicates(galaxies, gaia, _GALAXY_GAIA_MATCH)
