@@ -29,6 +29,7 @@ def run_writecat(state, options, tools):
     table = catalog.intermediate_table(
         state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, options.bands
     )
+    catalog.flag_impossible(table, target, state.get("flux_limits"))
     table["fiberflux"], table["fibertotflux"] = coadds.fiber_fluxes(
         state["fit_sources"],
         target,
@@ -150,5 +151,6 @@ STAGE = Stage(
         "injected",
     ),
     makes=("tractor",),
+    uses=("flux_limits",),
     run=run_writecat,
 )
