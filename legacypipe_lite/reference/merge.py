@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from ..catalog import REFERENCE
 from ..models import Motion, Source
+from ..tables import stack_columns
 from ..units import mag_to_nanomaggies
 from ..wcs import ImageWcs
 from .catalogs import RefCatalogs
@@ -17,9 +18,8 @@ from .gaia import gaia_stars
 from .galaxy_sources import make_sources
 from .geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
 from .large_galaxies import large_galaxies
-from .plausible import plausible_galaxies, plausible_stars
 from .star_colors import MAX_MASK_RADIUS
-from .tables import add_missing_columns, empty_references, stack
+from .tables import add_missing_columns, empty_references
 from .tycho2 import tycho2_stars
 
 __all__ = ["reference_sources", "file_columns", "FILE_UNITS"]
@@ -70,17 +70,11 @@ def reference_sources(
         If a catalogue file is missing or damaged.
     """
     gaia, tycho, clusters, galaxies, models = _read_all(target_wcs, bands, catalogs)
-    if gaia is not None:
-        gaia = plausible_stars(gaia, "Gaia")
-    if tycho is not None:
-        tycho = plausible_stars(tycho, "Tycho-2")
-    if clusters is not None:
-        clusters, _ = plausible_galaxies(clusters, [], "star clusters")
     if gaia is not None and tycho is not None:
         tycho = _merge_tycho(tycho, gaia)
     galaxy_sources = []
     if galaxies is not None:
-        galaxies, galaxy_sources = plausible_galaxies(galaxies, make_sources(models, bands), "large galaxies")
+        galaxy_sources = make_sources(models, bands)
         if gaia is not None:
             galaxies, gaia = _adopt_gaia_rows(galaxies, galaxy_sources, gaia)
             _flag_duplicates(galaxies, gaia, _GALAXY_GAIA_MATCH)
@@ -89,7 +83,7 @@ def reference_sources(
     tables = [table for table in (tycho, gaia, clusters, galaxies) if table is not None and len(table)]
     if not tables:
         return empty_references(), []
-    refs = add_missing_columns(stack(tables))
+    refs = add_missing_columns(Table(stack_columns(tables)))
     sources = [None] * (len(refs) - len(galaxy_sources)) + galaxy_sources
     keep = _locate(refs, target_wcs)
     refs, sources = refs[keep], [sources[i] for i in np.flatnonzero(keep)]
