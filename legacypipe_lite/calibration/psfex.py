@@ -7,8 +7,8 @@ import numpy as np
 
 from ..errors import CalibrationError
 from ..models import PsfModel
-from ..models.psf import SIGMA_PER_FWHM
 from ..tables import open_fits, read_columns
+from ..units import SIGMA_PER_FWHM
 from .rows import find_row
 
 __all__ = ["read_psf", "psf_from_row", "row_from_psfex_file"]

@@ -1,15 +1,14 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import fitsio
 import numpy as np
 
 from ..errors import CalibrationError, OutputError
-from ..tables import column_names, open_fits, read_columns
+from ..files import atomic_file
+from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
@@ -154,23 +153,10 @@ def write_row(path, row):
         If it cannot be written.
     """
     path = Path(path)
-    columns = [(name, _column(value)) for name, value in row.items()]
-    table = np.empty(1, [(name, value.dtype, value.shape) for name, value in columns])
-    for name, value in columns:
-        table[name][0] = value
-    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    table = structured_array({name: _column(value)[np.newaxis] for name, value in row.items()})
     _check_not_protected(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fitsio.FITS(str(temporary), "rw", clobber=True) as fits:
-            fits.write(table)
-        with open(temporary, "rb+") as f:
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except OSError as e:
-        if temporary.exists():
-            temporary.unlink()
-        raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from None
+    with atomic_file(path, sync=True, failure="{path}: cannot be written ({reason})") as stream:
+        stream.write(fits_bytes(lambda fits: fits.write(table)))
 
 
 def _check_not_protected(path):

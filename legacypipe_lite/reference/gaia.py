@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..catalog import REFERENCE
 from ..errors import InputError
+from ..tables import stack_columns
 from ..wcs import ImageWcs
 from .catalogs import RefCatalogs
 from .star_colors import BANDS, gaia_to_optical, mask_radius
-from .tables import CatalogFile, stack
+from .tables import CatalogFile
 
 __all__ = ["gaia_stars", "healpix_pixels", "chunk_files"]
 
@@ -80,7 +81,7 @@ def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs
     InputError
         If a file is missing or lacks a necessary column.
     """
-    raw = stack([_read_chunk(path, margin_wcs) for path in chunk_files(margin_wcs, catalogs)])
+    raw = Table(stack_columns([_read_chunk(path, margin_wcs) for path in chunk_files(margin_wcs, catalogs)]))
     for name in ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag"):
         raw[name] = _finite(_column(raw, name))
     sort_mag = np.where(raw["phot_g_mean_mag"] == 0, raw["phot_rp_mean_mag"], raw["phot_g_mean_mag"])
