@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 
 from .errors import UsageError
+from .names import check_band_names, check_file_part, did_you_mean
 from .option_declaration import OptionInfo, declared_options, option
 
 __all__ = ["RunOptions", "OptionInfo", "option_infos", "STAGE_ORDER"]
@@ -106,6 +107,9 @@ class RunOptions:
     )
     bands: tuple = option(
         ("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands", stages="tims"
+    )
+    require_bands: bool = option(
+        False, "--require-bands", "a band without any image is an error", _WHAT, "flag", stages="tims"
     )
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int")
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
@@ -673,6 +677,7 @@ class RunOptions:
         UsageError
             Naming the flag.
         """
+        self._take_texts_for_lists()
         for info in option_infos():
             value = getattr(self, info.name)
             if info.refused is not None and value != info.default:
@@ -686,8 +691,9 @@ class RunOptions:
         self._check_numbers()
         if not self.bands:
             raise UsageError("--bands is empty")
-        if len(set(self.bands)) != len(self.bands):
-            raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
+        check_band_names(self.bands)
+        if self.brick is not None:
+            check_file_part(self.brick, "--brick", UsageError)
         if self.zoom is not None:
             if len(self.zoom) != 4:
                 raise UsageError(f"--zoom {self.zoom}: expected X0 X1 Y0 Y1")
@@ -705,12 +711,19 @@ class RunOptions:
             ("--force", self.force),
             ("--write-stage", self.write_stage),
         ):
-            if isinstance(names, str):
-                raise UsageError(f"{flag}: expected a list of stages, got {names!r}")
             for name in names:
                 if name not in STAGE_ORDER:
-                    raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
+                    hint = did_you_mean(name, STAGE_ORDER)
+                    raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}{hint}")
         return self
+
+    def _take_texts_for_lists(self):
+        """A text where a list is meant counts as it does on the command line."""
+        for info in option_infos():
+            value = getattr(self, info.name)
+            if info.kind in ("bands", "append") and info.nargs is None and isinstance(value, str):
+                parts = value.split(",") if info.kind == "bands" else [value]
+                setattr(self, info.name, tuple(part.strip() for part in parts if part.strip()))
 
     def of_products(self, stage):
         """The options that change files, but no results, of a stage, as a dict."""

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _LAST = "writecat"
 
 #: State items that headers, the summary and the records of input files use at any time.
-_ALWAYS_KEPT = ("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files", "tractor")
+_ALWAYS_KEPT = ("brick", "target", "bands", "ccds", "ccd_fates", "dropped_ccds", "ccd_files", "tractor")
 
 
 @dataclass

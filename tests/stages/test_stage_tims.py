@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_ccds import BRICK, DEC, RA, SyntheticSurvey
 
-from legacypipe_lite.errors import InputError, LegacypipeError, NoSuchBrickError, NothingToDo, UsageError, WorkerError
+from legacypipe_lite.errors import InputError, NoSuchBrickError, NothingToDo, UsageError, WorkerError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.parallel import run_tasks
 from legacypipe_lite.stages.base import Report, Tools
@@ -360,11 +360,10 @@ def test_mistake_in_a_camera_class(survey, tmp_path, monkeypatch):
     )
     row = survey.add_ccd(camera="wrong")
     for threads in (1, 2):
-        with pytest.raises(LegacypipeError) as caught:
+        with pytest.raises(InputError) as caught:
             run(survey.write().options(camera_module=(str(module),)), threads=threads)
-        assert f"{row['image_filename']} {row['ccdname']} (camera wrong): internal error: KeyError: 'boo'" in str(
-            caught.value
-        )
+        name = f"{row['image_filename']} {row['ccdname']}"
+        assert f"{name}: cannot be read: KeyError: 'boo' (camera wrong" in str(caught.value)
 
 
 def test_memory_limit(survey):
