@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import median
-from ..calibration import STANDARD_RECIPE, ImageIdentity
+from ..calibration import STANDARD_RECIPE, ImageIdentity, stamp_problem
 from ..errors import InputError
 from ..models import CcdInfo, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
@@ -376,6 +376,8 @@ class CcdImage:
         if self.options.no_hybrid_psf:
             psf = replace(psf, gaussian_sigma=0.0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
+        if problem := stamp_problem(stamp, psf_fwhm, loose=True):
+            raise InputError(f"{self.name}: the PSF model is useless here: {problem}")
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
         if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):
             raise UnusableImage(f"PSF norms are not positive numbers: psfnorm {psfnorm}, galnorm {galnorm}")

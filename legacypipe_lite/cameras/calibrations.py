@@ -13,6 +13,7 @@ from ..calibration import (
     psf_from_row,
     read_psf,
     read_sky,
+    sky_from_row,
     sky_row,
     write_row,
 )
@@ -105,8 +106,12 @@ def load_psf(ccd):
         raise CalibrationError(f"{reason}; {e}") from None
     row |= _identity(ccd, primary_header, header)
     path = ccd.survey.single_calibration_file("psf", ccd.image_filename, ccd.ccdname)
+    try:
+        psf = psf_from_row(row, f"the new PSF model of {ccd.name}", normalize)
+    except CalibrationError as e:
+        raise CalibrationError(f"{reason}; {e}") from None
     _write(path, row)
-    return psf_from_row(row, path, normalize), (row["legpipev"], row["plver"])
+    return psf, (row["legpipev"], row["plver"])
 
 
 def load_sky(ccd, wcs, psf, scene=None):
@@ -143,6 +148,7 @@ def load_sky(ccd, wcs, psf, scene=None):
         raise CalibrationError(f"{reason}; without reference catalogues none can be made")
     _say_that_one_is_made(ccd, "sky", paths, reason)
     sky, row = _make_sky(ccd, wcs, psf, scene, template)
+    sky_from_row(row, f"the new sky model of {ccd.name}")  # is it one?
     _write(ccd.survey.single_calibration_file("sky", ccd.image_filename, ccd.ccdname), row)
     return sky, (row["legpipev"], row["plver"])
 
