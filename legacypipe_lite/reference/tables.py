@@ -1,10 +1,14 @@
 """Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
 
+import logging
+
 import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..survey.cards import read_cards
+from ..survey.columns import to_booleans, to_integers, to_numbers, to_texts
+from ..survey.tables import column_names, null_values, open_fits, read_columns
 
 __all__ = [
     "BOOLEAN_COLUMNS",
@@ -13,6 +17,8 @@ __all__ = [
     "add_missing_columns",
     "empty_references",
 ]
+
+logger = logging.getLogger(__name__)
 
 #: Boolean columns of every reference table.
 BOOLEAN_COLUMNS = (
@@ -61,6 +67,9 @@ class CatalogFile:
     path : str or Path
     required : sequence of str
         Lower-case names of columns that must be there.
+    types : dict, optional
+        What columns hold, by lower-case name: "number", "integer", "boolean" or "text". They are converted from
+        whatever the file has; values that are not there become NaN, 0, False or "".
 
     Attributes
     ----------
@@ -74,17 +83,19 @@ class CatalogFile:
         If the file is missing or damaged, has no table in HDU 1, or lacks a required column.
     """
 
-    def __init__(self, path, required=()):
+    def __init__(self, path, required=(), types=None):
         self.path = path
+        self._types = types or {}
         self._fits = open_fits(path)
         try:
             self.columns = frozenset(column_names(self._fits, path))
+            self.nrows = self._fits[1].get_nrows()
+            self._nulls = null_values(self._fits, path)
+            for name in required:
+                self.need(name)
         except InputError:
             self._fits.close()
             raise
-        self.nrows = self._fits[1].get_nrows()
-        for name in required:
-            self.need(name)
 
     def __enter__(self):
         return self
@@ -99,10 +110,10 @@ class CatalogFile:
 
     def primary_header(self):
         """Header of the primary HDU."""
-        return self._fits[0].read_header()
+        return read_cards(self._fits, 0, self.path)
 
     def read(self, columns=None, rows=None):
-        """Read columns in native byte order, strings stripped.
+        """Read columns in native byte order and of their proper types, strings stripped.
 
         Parameters
         ----------
@@ -119,11 +130,27 @@ class CatalogFile:
             if not columns:
                 return Table()
         data = read_columns(self._fits, self.path, columns=columns, rows=rows)
-        return Table({name: _stripped(data[name]) for name in data.dtype.names})
+        return Table({name: self._converted(name, data[name]) for name in data.dtype.names})
+
+    def _converted(self, name, column):
+        kind = self._types.get(name)
+        try:
+            if kind == "text":
+                return to_texts(column)
+            if kind is not None:
+                values, strange = _CONVERTERS[kind](column, self._nulls.get(name))
+                if kind != "integer" and strange.any():
+                    value = str(column[np.flatnonzero(strange)[0]])
+                    logger.warning(
+                        "%s: column %s: %d values cannot be understood (%r)", self.path, name, strange.sum(), value
+                    )
+                return np.ascontiguousarray(values)
+        except ValueError as error:
+            raise InputError(f"{self.path}: column {name} {error}") from None
+        return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
 
 
-def _stripped(column):
-    return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
+_CONVERTERS = {"number": to_numbers, "integer": to_integers, "boolean": to_booleans}
 
 
 def stack(tables):
