@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cards import read_cards
 from ..errors import CalibrationError
 from ..models import PsfModel
 from ..models.psf import SIGMA_PER_FWHM
-from ..survey.cards import read_cards
-from ..survey.tables import open_fits, read_columns
+from ..tables import open_fits, read_columns
 from .psf_checks import stamp_problem
 from .rows import find_row, number
 

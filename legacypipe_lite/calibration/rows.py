@@ -7,10 +7,10 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
+from ..columns import to_integers, to_texts
 from ..errors import CalibrationError, InputError, OutputError
 from ..files import atomic_file
-from ..survey.columns import to_integers, to_texts
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "number", "write_row", "identity_columns"]

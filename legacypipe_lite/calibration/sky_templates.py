@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns, short_message
+from ..tables import column_names, open_fits, read_columns, short_message
 from .versions import texts_agree
 
 __all__ = ["SkyTemplate", "find_sky_template"]

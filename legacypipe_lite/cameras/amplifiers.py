@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import read_table
+from ..tables import read_table
 from .data_tables import packaged_table
 
 __all__ = ["amplifier_scales", "CORRECTIONS_FILE"]

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from ..calibration.versions import check_versions
+from ..cards import read_cards
 from ..errors import InputError
-from ..survey.cards import read_cards
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from .weights import quantization
 
 __all__ = ["FitsImage", "check_version", "header_date", "header_number"]

@@ -2,13 +2,14 @@
 
 from collections import Counter
 
+from ..models.sources import TYPES_SIMPLE_FIRST
 from ..survey.ccd_list import NOT_ASKED, NOT_OVERLAPPING, CcdFate
 
 __all__ = ["summary_lines"]
 
 #: CCDs that are named for one reason.
 _MOST_NAMES = 6
-_TYPES = ("PSF", "REX", "EXP", "DEV", "SER", "DUP", "NUN")
+_TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 
 
 def summary_lines(run):

@@ -9,7 +9,7 @@ from .accumulate import (
     sky_levels,
     stacked_image,
 )
-from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
+from .apertures import AperturePhotometry, aperture_photometry
 from .copsf import coadd_psf
 from .depth import depth_counts, depth_table
 from .fiberflux import fiber_fluxes
@@ -48,7 +48,6 @@ __all__ = [
     "map_grids",
     "sky_levels",
     "stacked_image",
-    "APERTURE_RADII",
     "AperturePhotometry",
     "aperture_photometry",
     "coadd_psf",

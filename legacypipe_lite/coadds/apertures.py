@@ -7,10 +7,7 @@ import numpy as np
 from ..threads import rows_in_threads
 from . import apertures_kernels as kernels
 
-__all__ = ["APERTURE_RADII", "AperturePhotometry", "aperture_photometry"]
-
-#: Radii of the catalogue's aperture fluxes [arcsec].
-APERTURE_RADII = (0.5, 0.75, 1.0, 1.5, 2.0, 3.5, 5.0, 7.0)
+__all__ = ["AperturePhotometry", "aperture_photometry"]
 
 
 @dataclass

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.profiles import EXTENT_IN_RE
 from . import nearby_kernels as kernels
 
 __all__ = ["SourceExtents"]
@@ -40,8 +39,7 @@ class SourceExtents:
             if source is None:
                 continue
             ra[row], dec[row] = source.ra, source.dec
-            size = 0.0 if source.type == "PSF" else EXTENT_IN_RE[source.type] * source.shape_r
-            extent[row] = size + (_MOTION if source.motion is not None else 0.0)
+            extent[row] = source.extent + (_MOTION if source.motion is not None else 0.0)
         return cls(ra, dec, extent)
 
     def rows_near(self, tim):

@@ -2,18 +2,9 @@
 
 import numpy as np
 
-__all__ = ["pixel_of", "sample_coadd"]
+from ..catalog import COADD_MAPS
 
-#: Catalogue column -> map of `BandCoadd`.
-_SAMPLED = {
-    "nobs": "nobs",
-    "ngood": "nexp",
-    "anymask": "ormask",
-    "allmask": "andmask",
-    "psfsize": "psfsize",
-    "psfdepth": "depth",
-    "galdepth": "galdepth",
-}
+__all__ = ["pixel_of", "sample_coadd"]
 
 
 def pixel_of(x, y, shape):
@@ -45,6 +36,6 @@ def sample_coadd(coadd, ix, iy):
     Returns
     -------
     dict of str -> numpy.ndarray
-        nobs, ngood, anymask, allmask (int16), psfsize, psfdepth, galdepth (float32).
+        The columns of `catalog.COADD_MAPS`, in the type of their maps.
     """
-    return {name: getattr(coadd, attribute)[iy, ix].copy() for name, attribute in _SAMPLED.items()}
+    return {name: getattr(coadd, attribute)[iy, ix].copy() for name, attribute in COADD_MAPS.items()}

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
+from ..models.ivars import ParameterIvars
+from ..models.sources import TYPES
+
 __all__ = ["FittedCatalog", "merge_results"]
 
 #: Ranks: sources inside the brick come first, fitted ones before others.
@@ -20,7 +23,8 @@ class FittedCatalog:
     ----------
     table : astropy.table.Table
     sources : list of Source or None
-    ivars : numpy.ndarray of float64, shape (rows, 2 + nbands + 4)
+    ivars : ParameterIvars
+        Row by row.
     models : list of dict of str to FittedModel
     blobmap : numpy.ndarray of int32
         Renumbered: blobs with sources are 0, 1, ... by ascending old number, others -1.
@@ -30,7 +34,7 @@ class FittedCatalog:
 
     table: Table
     sources: list
-    ivars: np.ndarray
+    ivars: ParameterIvars
     models: list
     blobmap: np.ndarray
     new_number: np.ndarray
@@ -66,10 +70,9 @@ def merge_results(results, detections, unfitted, unfitted_sources, bands, target
     columns["regular"] = np.ones(len(found), bool)
     columns = _stacked([columns, *({name: t[name] for name in t.colnames} for t in unfitted)])
     sources = [s.source for s in found] + [s for part in unfitted_sources for s in part]
-    nivar = 2 + len(bands) + 4
-    ivars = np.zeros((len(sources), nivar))
+    ivars = ParameterIvars.zeros(len(bands), len(sources))
     for k, s in enumerate(found):
-        ivars[k] = s.ivar
+        ivars.values[k] = s.ivar.values
     models = [s.models for s in found] + [{} for _ in range(len(sources) - len(found))]
     _set_positions(columns, sources, target)
     new_map, new_number = _set_blobs(columns, blobmap)
@@ -133,7 +136,7 @@ def _set_fit_columns(columns, pairs, nbands):
     column("by0", [s.y0 for s in sources], np.float32)
     for name in ("hit_limit", "hit_ser_limit", "hit_r_limit"):
         column(name, [getattr(s, name) for s in sources], bool)
-    column("dchisq", [s.dchisq for s in sources], np.float32, (5,))
+    column("dchisq", [s.dchisq for s in sources], np.float32, (len(TYPES),))
     column("force_keep_source", [s.force_keep for s in sources], bool)
     column("fit_background", [s.fit_background for s in sources], bool)
     column("forced_pointsource", [s.forced_pointsource for s in sources], bool)

@@ -60,7 +60,7 @@ class RefCatalogs:
             Finds the Tycho-2 and large-galaxy catalogues and the data directory.
         options : RunOptions
             ``no_gaia``, ``no_tycho``, ``no_large_galaxies`` switch catalogues off.
-        report : stages.base.Report, optional
+        report : report.Report, optional
             Takes the warnings about absent optional catalogues, each once.
 
         Returns

@@ -1,13 +1,18 @@
 """Gaia stars around an image, from files by HEALPix pixel."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
+from ..catalog import REFERENCE
+from ..columns import to_booleans, to_texts
 from ..errors import InputError
-from ..survey.columns import to_booleans, to_texts
+from ..wcs import ImageWcs
+from .catalogs import RefCatalogs
 from .repairs import replace_impossible, without_positions
 from .star_colors import BANDS, gaia_to_optical, mask_radius
 from .tables import CatalogFile, stack
@@ -28,27 +33,8 @@ _LATEST_EPOCH = 2016.0
 _MAX_MOTION, _MAX_PARALLAX = 2e4, 1e3  # mas/yr, mas
 _BRIGHTEST, _FAINTEST = -5.0, 30.0  # mag
 
-# Columns that are kept as read, in the order in which they are written, with the types of the data model.
-_KEPT = {
-    "phot_g_mean_mag": "f4",
-    "phot_bp_mean_mag": "f4",
-    "phot_rp_mean_mag": "f4",
-    "phot_g_mean_flux_over_error": "f4",
-    "phot_bp_mean_flux_over_error": "f4",
-    "phot_rp_mean_flux_over_error": "f4",
-    "phot_g_n_obs": "i2",
-    "phot_bp_n_obs": "i2",
-    "phot_rp_n_obs": "i2",
-    "phot_variable_flag": "?",
-    "astrometric_excess_noise": "f4",
-    "astrometric_excess_noise_sig": "f4",
-    "astrometric_n_obs_al": "i2",
-    "astrometric_n_good_obs_al": "i2",
-    "duplicated_source": "?",
-    "phot_bp_rp_excess_factor": "f4",
-    "astrometric_sigma5d_max": "f4",
-    "astrometric_params_solved": "u1",
-}
+#: Columns that are kept as they are read, in the order in which they are written -> their types.
+_KEPT = {column.name: column.dtype for column in REFERENCE if column.from_gaia}
 
 #: What is lost without a column that a catalogue need not have.
 _USEFUL = {
@@ -63,15 +49,15 @@ _USEFUL = {
 
 _ASTROMETRY = ("ra_error", "dec_error", "pmra", "pmdec", "parallax", "pmra_error", "pmdec_error", "parallax_error")
 
-#: Columns of the Gaia files that are written as they are.
-GAIA_COLUMNS = tuple(_KEPT)
 
-_TYPES = {name: {"?": "boolean", "f4": "number"}.get(dtype, "integer") for name, dtype in _KEPT.items()}
+_TYPES = {
+    name: {"?": "boolean", "bool": "boolean", "f4": "number"}.get(dtype, "integer") for name, dtype in _KEPT.items()
+}
 _TYPES |= dict.fromkeys(("ra", "dec", "ref_epoch", *_ASTROMETRY), "number") | {"source_id": "integer"}
 del _TYPES["phot_variable_flag"]  # text of its own kind
 
 
-def healpix_pixels(ra, dec, scheme):
+def healpix_pixels(ra: ArrayLike, dec: ArrayLike, scheme: str) -> NDArray[np.int64]:
     """HEALPix pixels (nside 32) of sky positions.
 
     Parameters
@@ -92,7 +78,7 @@ def healpix_pixels(ra, dec, scheme):
     return np.asarray(lonlat_to_healpix(ra * units.deg, dec * units.deg, _NSIDE, order=scheme))
 
 
-def chunk_files(margin_wcs, catalogs):
+def chunk_files(margin_wcs: ImageWcs, catalogs: RefCatalogs) -> list[Path]:
     """Paths of the Gaia files that an image (grown by its margin) touches, in order of HEALPix pixel."""
     w, h = margin_wcs.width, margin_wcs.height
     x = np.linspace(1 - _EDGE, w + _EDGE, 2 + (w + 2 * _EDGE) // _GRID_STEP) - 1
@@ -102,7 +88,7 @@ def chunk_files(margin_wcs, catalogs):
     return [Path(catalogs.gaia_dir) / f"{catalogs.gaia_prefix}-{pixel:05d}.fits" for pixel in pixels]
 
 
-def gaia_stars(margin_wcs, bands, catalogs):
+def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs) -> Table:
     """All Gaia sources around an image, with masks and optical magnitudes.
 
     Parameters

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..wcs import great_circle_distance
 from .geometry import angular_radius, centre
 from .repairs import replace_impossible, without_positions
-from .tables import CatalogFile
+from .tables import COLUMN_TYPES, CatalogFile
 
 __all__ = ["FitMode", "GalaxyCatalog", "large_galaxies"]
 
@@ -40,7 +40,6 @@ _KEPT = (
     "ignore_source",
     "set_galaxy_maskbit",
 )
-_TYPES = {"ra": "f8", "dec": "f8", "ref_cat": "U2", "ref_id": "i8", "fitmode": "u1"}
 #: What columns of the files hold.
 _FILE_TYPES = {
     **dict.fromkeys(("ra", "dec", "ba", "pa", "d26", "diam", "mag", "mag_leda", "sersic"), "number"),
@@ -50,15 +49,6 @@ _FILE_TYPES = {
     **dict.fromkeys(("ref_cat", "type"), "text"),
 }
 _LARGEST_DIAMETER = 1000.0  # arcmin
-_BOOLEANS = (
-    "islargegalaxy",
-    "issgafit",
-    "freezeparams",
-    "isresolved",
-    "ismcloud",
-    "ignore_source",
-    "set_galaxy_maskbit",
-)
 
 
 class FitMode(IntFlag):
@@ -125,7 +115,7 @@ def large_galaxies(wcs, path):
     table = Table()
     for name in _KEPT:
         if name in raw.colnames:
-            table[name] = np.asarray(raw[name]).astype("?" if name in _BOOLEANS else _TYPES.get(name, "f4"))
+            table[name] = np.asarray(raw[name]).astype(COLUMN_TYPES[name])
     return table, raw
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from .. import coadds
 from ..bits import DQ
 from ..errors import InputError
-from ..survey.tables import open_fits
+from ..survey.products import mapper_for
+from ..tables import open_fits
 from ..threads import map_in_threads
-from .base import Stage, mapper_for, version_card
+from .base import Stage, version_card
 
 __all__ = ["STAGE", "read_outlier_masks"]
 

@@ -10,13 +10,14 @@ from ..bits import band_suffix
 from ..cameras import UnusableImage, camera_class, camera_name, load_camera_modules
 from ..cameras.extent import covering_region
 from ..errors import InputError, LegacypipeError, NothingToDo, OutputError, WorkerError
+from ..models.injection import read_injection
 from ..names import did_you_mean, printable
+from ..reference import SkySceneFinder
 from ..survey import Brick, find_brick, parse_radec
 from ..survey.ccd_list import DROPPED, NOT_ASKED, NOT_OVERLAPPING, USED, fate_counts
 from ..survey.ccds import near_ccds, reasons_not_asked, touching, without_position
 from ..wcs import TanWcs, target_wcs
 from .base import Stage, version_card
-from .sky_scene import SkySceneFinder
 
 __all__ = ["STAGE"]
 
@@ -94,8 +95,6 @@ def _injection(options):
     """The sources that are to be added to the images, or None."""
     if options.inject is None:
         return None
-    from ..simulate.inject import read_injection
-
     return read_injection(options.inject, options.bands, options.inject_seed)
 
 

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 
+from ..columns import to_integers, to_numbers, to_texts
 from ..errors import InputError
+from ..tables import null_values, open_fits, read_columns
 from .ccd_checks import row_problems
 from .ccd_list import CcdList
-from .columns import to_integers, to_numbers, to_texts
 from .polygons import polygons_overlap
-from .tables import null_values, open_fits, read_columns
 
 __all__ = ["near_ccds", "read_ccds", "touching", "good_ccds", "reasons_not_asked", "EDGE_MARGIN"]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..files import atomic_file, check_writable
 
-__all__ = ["OutputTree", "PRODUCTS", "tile_size"]
+__all__ = ["OutputTree", "PRODUCTS", "mapper_for", "tile_size"]
 
 
 class _Product(NamedTuple):
@@ -438,3 +438,12 @@ def _structured(table):
 def _file_digest(path):
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+#: Below so many pixels worker processes take longer to start than products to write.
+_PIXELS_WORTH_WORKERS = 2_000_000
+
+
+def mapper_for(tools, pixels):
+    """`Tools.map` for writing products of so many pixels, or None if they are so small that workers do not pay."""
+    return tools.map if pixels >= _PIXELS_WORTH_WORKERS else None

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from legacypipe_lite import detection
-from legacypipe_lite.fitting import BlobContext, BlobTask, Detector, FitOptions
+from legacypipe_lite.fitting import BlobContext, BlobTask, FitOptions
 from legacypipe_lite.fitting.images import BlobImages, Cutout
 from legacypipe_lite.models import CcdInfo, PsfModel, Source, Tim
 from legacypipe_lite.models.render import TimRenderer
@@ -11,7 +10,6 @@ from legacypipe_lite.wcs import TanWcs, target_wcs
 
 BANDS = ["g", "r"]
 CENTRE = (150.0, 31.5)
-DETECTOR = Detector(detection.detection_maps, detection.sed_list, detection.detect_sources, detection.segmentation_map)
 
 
 def gaussian_psf(sigma, size=31):
@@ -80,7 +78,6 @@ def context(tims, sources, *, size=90, blobmap=None, refmap=None, **options):
         sources=sources,
         refmap=np.zeros(shape, np.uint8) if refmap is None else refmap,
         blobmap=np.zeros(shape, np.int32) if blobmap is None else blobmap,
-        detector=DETECTOR,
         options=FitOptions(**options),
     )
 

@@ -5,7 +5,7 @@ import warnings
 
 import fitsio
 
-from ..errors import InputError
+from .errors import InputError
 
 __all__ = ["read_cards"]
 

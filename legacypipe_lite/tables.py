@@ -6,10 +6,10 @@ from collections import Counter
 import fitsio
 import numpy as np
 
-from ..errors import InputError
-from ..files import plain_alias
 from .cards import read_cards
 from .columns import decoded
+from .errors import InputError
+from .files import plain_alias
 
 __all__ = ["column_names", "native_array", "null_values", "open_fits", "read_columns", "read_table", "short_message"]
 

@@ -4,7 +4,7 @@ import pytest
 from synthetic_ccds import write_table
 
 from legacypipe_lite.errors import InputError
-from legacypipe_lite.survey.tables import native_array, open_fits, read_columns, read_table, short_message
+from legacypipe_lite.tables import native_array, open_fits, read_columns, read_table, short_message
 
 
 def test_native_array():
