@@ -1,7 +1,9 @@
-"""Reading FITS tables with fitsio into native byte order and plain strings."""
+"""Tables: reading them from FITS files, stacking them, and the forms in which FITS files take tables and cards."""
 
+import gzip
 import os
 from collections import Counter
+from collections.abc import Mapping
 
 import fitsio
 import numpy as np
@@ -11,7 +13,20 @@ from .columns import decoded
 from .errors import InputError
 from .files import plain_alias
 
-__all__ = ["column_names", "native_array", "null_values", "open_fits", "read_columns", "read_table", "short_message"]
+__all__ = [
+    "column_names",
+    "fits_bytes",
+    "fits_cards",
+    "gzipped",
+    "native_array",
+    "null_values",
+    "open_fits",
+    "read_columns",
+    "read_table",
+    "short_message",
+    "stack_columns",
+    "structured_array",
+]
 
 #: A gzipped file cannot hold more than so many bytes per byte.
 _MAX_GZIP_RATIO = 1100
@@ -204,3 +219,124 @@ def short_message(error):
     if isinstance(error, MemoryError):
         return "not enough memory"
     return lines[0] if lines else type(error).__name__
+
+
+# --- stacking
+
+
+def _columns(table):
+    """The columns of a table of any kind: dict of str to numpy.ndarray."""
+    if isinstance(table, np.ndarray):
+        return {name: table[name] for name in table.dtype.names}
+    names = table if isinstance(table, Mapping) else table.colnames
+    return {name: np.asarray(table[name]) for name in names}
+
+
+def stack_columns(tables, empty_tables_count=True):
+    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
+
+    Parameters
+    ----------
+    tables : sequence of Table, structured numpy.ndarray or dict of str to numpy.ndarray
+    empty_tables_count : bool
+        A table without rows takes part in the choice of the common types. Without it, it says how a column looks only
+        if no other table does.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The union of the columns, in order of first appearance, each of the common type.
+    """
+    tables = [_columns(table) for table in tables]
+    lengths = [len(next(iter(table.values()), ())) for table in tables]
+    stacked = {}
+    for name in dict.fromkeys(name for table in tables for name in table):
+        have = [table[name] for table in tables if name in table]
+        if not empty_tables_count:
+            have = [column for column in have if len(column)] or have
+        dtype, shape = np.result_type(*have), have[0].shape[1:]
+        stacked[name] = np.concatenate(
+            [
+                np.asarray(table[name], dtype)
+                if name in table and (n or empty_tables_count)
+                else np.zeros((n, *shape), dtype)
+                for table, n in zip(tables, lengths)
+            ]
+        )
+    return stacked
+
+
+# --- what fitsio writes
+
+
+def structured_array(table, declared_widths=True):
+    """A native structured array of a table, strings as bytes of at least one character.
+
+    Parameters
+    ----------
+    table : Table, structured numpy.ndarray or dict of str to numpy.ndarray
+    declared_widths : bool
+        Columns of strings are as wide as they are declared, even if all values are shorter.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If a column holds Python objects.
+    """
+    dtype, values = [], {}
+    for name, column in _columns(table).items():
+        if column.dtype.kind == "U":
+            encoded = np.char.encode(column, "utf-8")
+            width = column.dtype.itemsize // 4 if declared_widths else 0
+            column = encoded.astype(f"S{max(encoded.dtype.itemsize, width, 1)}")
+        if column.dtype.kind == "O":
+            raise ValueError(f"column {name!r} holds Python objects, which a FITS table cannot")
+        if column.dtype.kind == "S" and column.dtype.itemsize == 0:
+            column = column.astype("S1")
+        values[name] = column
+        dtype.append((name, column.dtype.newbyteorder("="), column.shape[1:]))
+    rows = np.empty(len(next(iter(values.values()))) if values else 0, dtype=dtype)
+    for name, column in values.items():
+        rows[name] = column
+    return rows
+
+
+def fits_cards(cards):
+    """Cards in the form that fitsio takes, with plain Python values; numbers that are not finite are left empty.
+
+    Parameters
+    ----------
+    cards : sequence of (str, object, str)
+        Keyword, value, comment.
+
+    Returns
+    -------
+    list of dict
+    """
+    result = []
+    for keyword, value, comment in cards:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not np.isfinite(value):
+            value = None
+        if keyword in ("COMMENT", "HISTORY"):
+            result.append({"name": keyword, "value": str(comment if value is None else value), "comment": ""})
+        else:
+            result.append({"name": keyword, "value": value, "comment": comment or ""})
+    return result
+
+
+def fits_bytes(build):
+    """The FITS file that ``build(fits)`` makes."""
+    with fitsio.FITS("mem://", "rw", clobber=True) as fits:
+        build(fits)
+        return fits.read_raw()
+
+
+def gzipped(data):
+    """Compressed bytes, the same for the same data whenever it is made."""
+    return gzip.compress(data, compresslevel=9, mtime=0)

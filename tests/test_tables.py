@@ -1,10 +1,22 @@
 import fitsio
 import numpy as np
 import pytest
+from astropy.table import Table
 from synthetic_ccds import write_table
 
 from legacypipe_lite.errors import InputError
-from legacypipe_lite.tables import native_array, open_fits, read_columns, read_table, short_message
+from legacypipe_lite.tables import (
+    fits_bytes,
+    fits_cards,
+    gzipped,
+    native_array,
+    open_fits,
+    read_columns,
+    read_table,
+    short_message,
+    stack_columns,
+    structured_array,
+)
 
 
 def test_native_array():
@@ -55,3 +67,67 @@ def test_errors(tmp_path):
 def test_short_message():
     assert short_message(OSError("\n first \n second")) == "first"
     assert short_message(ValueError()) == "ValueError"
+
+
+# --- stacking
+
+
+def test_stack_fills_and_promotes():
+    a = Table({"x": np.array([1, 2], "f4"), "name": np.array(["G2", "G2"])})
+    b = Table({"x": np.array([3], "f8"), "flag": np.array([True])})
+    table = Table(stack_columns([a, b]))
+    assert table.colnames == ["x", "name", "flag"]
+    assert table["x"].dtype == np.float64 and table["x"].tolist() == [1, 2, 3]
+    assert table["name"].tolist() == ["G2", "G2", ""]
+    assert table["flag"].tolist() == [False, False, True]
+
+
+def test_stack_takes_tables_of_any_kind():
+    first = np.zeros(2, [("x", "f4"), ("v", "f8", (3,))])
+    stacked = stack_columns([first, {"x": np.array([5], "i2")}, Table({"y": [1]})])
+    assert stacked["x"].tolist() == [0, 0, 5, 0] and stacked["v"].shape == (4, 3)
+    assert stacked["y"].tolist() == [0, 0, 0, 1]
+
+
+def test_tables_without_rows_need_not_count():
+    full, empty = {"x": np.ones((2, 3), "f4")}, {"x": np.zeros(0), "name": np.zeros(0, "U5")}
+    stacked = stack_columns([empty, full], empty_tables_count=False)
+    assert stacked["x"].dtype == np.float32 and stacked["x"].shape == (2, 3)
+    assert stacked["name"].tolist() == ["", ""] and stacked["name"].dtype == "U5"
+
+
+# --- what is written
+
+
+def test_structured_array():
+    table = Table({"name": np.array(["a", ""], "U4"), "big": np.array([1, 2], ">i4"), "v": np.ones((2, 2), np.float32)})
+    rows = structured_array(table)
+    assert rows["name"].tolist() == [b"a", b""] and rows.dtype["name"] == "S4"
+    assert rows.dtype["big"] == np.int32 and rows["v"].shape == (2, 2)
+    assert structured_array(table, declared_widths=False).dtype["name"] == "S1"
+    assert structured_array({"empty": np.array(["", ""])}).dtype["empty"] == "S1"
+    assert len(structured_array({})) == 0
+    with pytest.raises(ValueError, match="objects"):
+        structured_array({"x": np.array([None])})
+
+
+def test_cards():
+    cards = fits_cards(
+        [("A", np.float32(0.5), "half"), ("B", np.nan, None), ("COMMENT", "told", ""), ("HISTORY", None, "old")]
+    )
+    assert cards == [
+        {"name": "A", "value": 0.5, "comment": "half"},
+        {"name": "B", "value": None, "comment": ""},
+        {"name": "COMMENT", "value": "told", "comment": ""},
+        {"name": "HISTORY", "value": "old", "comment": ""},
+    ]
+
+
+def test_bytes_are_those_of_a_file(tmp_path):
+    def build(fits):
+        fits.write(np.arange(12, dtype=np.int16).reshape(3, 4), header=fits_cards([("X", 1.5, "")]))
+
+    (tmp_path / "a.fits.gz").write_bytes(gzipped(fits_bytes(build)))
+    with open_fits(tmp_path / "a.fits.gz") as fits:
+        assert fits[0].read().tolist()[2] == [8, 9, 10, 11] and fits[0].read_header()["X"] == 1.5
+    assert gzipped(b"abc") == gzipped(b"abc")

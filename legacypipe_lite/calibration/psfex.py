@@ -8,8 +8,8 @@ import numpy as np
 from ..cards import read_cards
 from ..errors import CalibrationError
 from ..models import PsfModel
-from ..models.psf import SIGMA_PER_FWHM
 from ..tables import open_fits, read_columns
+from ..units import SIGMA_PER_FWHM
 from .psf_checks import stamp_problem
 from .rows import find_row, number
 

@@ -4,13 +4,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import fitsio
 import numpy as np
 
 from ..columns import to_integers, to_texts
 from ..errors import CalibrationError, InputError, OutputError
 from ..files import atomic_file
-from ..tables import column_names, open_fits, read_columns
+from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "number", "write_row", "identity_columns"]
@@ -209,16 +208,10 @@ def write_row(path, row):
         If it cannot be written.
     """
     path = Path(path)
-    columns = [(name, _column(value)) for name, value in row.items()]
-    table = np.empty(1, [(name, value.dtype, value.shape) for name, value in columns])
-    for name, value in columns:
-        table[name][0] = value
+    table = structured_array({name: _column(value)[np.newaxis] for name, value in row.items()})
     _check_not_protected(path)
-    with fitsio.FITS("mem://", "rw", clobber=True) as fits:
-        fits.write(table)
-        data = fits.read_raw()
-    with atomic_file(path, sync=True) as stream:
-        stream.write(data)
+    with atomic_file(path, sync=True, failure="{path}: cannot be written ({reason})") as stream:
+        stream.write(fits_bytes(lambda fits: fits.write(table)))
 
 
 def _check_not_protected(path):

@@ -11,11 +11,10 @@ from ..calibration import STANDARD_RECIPE, ImageIdentity, stamp_problem
 from ..errors import InputError
 from ..models import CcdInfo, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
-from ..models.psf import SIGMA_PER_FWHM
 from ..survey import image_base_name
 from ..survey.ccd_checks import impossible_number
-from ..units import utc_to_tai
-from ..wcs import wcs_from_header
+from ..units import SIGMA_PER_FWHM, utc_to_tai
+from ..wcs import cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
 from . import weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
@@ -80,8 +79,7 @@ class CcdImage:
         self.width, self.height = int(ccd["width"]), int(ccd["height"])
         self.exptime, self.mjd_obs = float(ccd["exptime"]), float(ccd["mjd_obs"])
         self.fwhm, self.sig1 = float(ccd["fwhm"]), float(ccd["sig1"])
-        cd11, cd12, cd21, cd22 = (float(ccd[c]) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
-        self.pixscale = 3600.0 * abs(cd11 * cd22 - cd12 * cd21) ** 0.5
+        self.pixscale = float(cd_pixel_scale([[ccd["cd1_1"], ccd["cd1_2"]], [ccd["cd2_1"], ccd["cd2_2"]]]))
         base = image_base_name(self.image_filename)
         self.name = f"{base}-{self.ccdname}" if self.ccdname else base
         if not self.sig1 > 0:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..bits import DQ, DQ_SATURATED
 from ..threads import map_in_threads, rows_in_threads
+from ..units import GAUSSIAN_FWHM_PER_SIGMA
 from ..wcs import MapGrid
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 #: FWHM / sqrt(noise-equivalent area) of a Gaussian PSF: 2 sqrt(2 ln 2) / (2 sqrt(pi)).
-PSF_SIZE_SCALE = 2 * math.sqrt(2 * math.log(2)) / (2 * math.sqrt(math.pi))
+PSF_SIZE_SCALE = GAUSSIAN_FWHM_PER_SIGMA / (2 * math.sqrt(math.pi))
 
 _ALL_DQ_BITS = int(np.bitwise_or.reduce(list(DQ.values())))
 _DETAILS = tuple(kernels.PLANES)

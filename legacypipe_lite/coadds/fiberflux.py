@@ -6,7 +6,7 @@ import numpy as np
 
 from ..models.ellipse import shape_tensor
 from ..models.profiles import mixture
-from ..models.psf import SIGMA_PER_FWHM
+from ..units import SIGMA_PER_FWHM
 from .apertures_kernels import single_aperture
 from .fiberflux_kernels import gaussian_mixture
 

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from ..units import FWHM_PER_SIGMA_NEA
+
 __all__ = ["noise_equivalent_areas"]
 
-_SIGMA_PER_FWHM = 1 / 2.3548
+_SIGMA_PER_FWHM = 1 / FWHM_PER_SIGMA_NEA
 
 
 def noise_equivalent_areas(tims, footprints, psfdepth, psfsize):

@@ -7,6 +7,7 @@ from astropy.table import Table
 
 from ..models.ivars import ParameterIvars
 from ..models.sources import TYPES
+from ..tables import stack_columns
 
 __all__ = ["FittedCatalog", "merge_results"]
 
@@ -68,7 +69,7 @@ def merge_results(results, detections, unfitted, unfitted_sources, bands, target
     columns = _rows_of(detections, np.array([s.row for s in found], np.int64))
     _set_fit_columns(columns, pairs, len(bands))
     columns["regular"] = np.ones(len(found), bool)
-    columns = _stacked([columns, *({name: t[name] for name in t.colnames} for t in unfitted)])
+    columns = stack_columns([columns, *unfitted], empty_tables_count=False)
     sources = [s.source for s in found] + [s for part in unfitted_sources for s in part]
     ivars = ParameterIvars.zeros(len(bands), len(sources))
     for k, s in enumerate(found):
@@ -141,24 +142,6 @@ def _set_fit_columns(columns, pairs, nbands):
     column("fit_background", [s.fit_background for s in sources], bool)
     column("forced_pointsource", [s.forced_pointsource for s in sources], bool)
     column("ran_on_gpu", [False] * len(pairs), bool)
-
-
-def _stacked(tables):
-    """Tables (dictionaries of columns) one below the other; columns that one lacks are zeros there."""
-    lengths = [len(next(iter(t.values()), ())) for t in tables]
-    out = {}
-    for name in dict.fromkeys(name for t in tables for name in t):
-        # Tables without rows say how a column looks only if no other does.
-        have = [np.asarray(t[name]) for t, n in zip(tables, lengths) if n and name in t]
-        have = have or [np.asarray(t[name]) for t in tables if name in t]
-        dtype, shape = np.result_type(*have), have[0].shape[1:]
-        out[name] = np.concatenate(
-            [
-                np.asarray(t[name], dtype) if n and name in t else np.zeros((n, *shape), dtype)
-                for t, n in zip(tables, lengths)
-            ]
-        )
-    return out
 
 
 def _set_positions(columns, sources, target):

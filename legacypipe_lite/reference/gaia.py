@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..catalog import REFERENCE
 from ..columns import to_booleans, to_texts
 from ..errors import InputError
+from ..tables import stack_columns
 from ..wcs import ImageWcs
 from .catalogs import RefCatalogs
 from .repairs import replace_impossible, without_positions
 from .star_colors import BANDS, gaia_to_optical, mask_radius
-from .tables import CatalogFile, stack
+from .tables import CatalogFile
 
 __all__ = ["gaia_stars", "healpix_pixels", "chunk_files"]
 
@@ -110,7 +111,7 @@ def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs
         If a file is missing or lacks a necessary column.
     """
     paths = chunk_files(margin_wcs, catalogs)
-    raw = stack([_read_chunk(path, margin_wcs) for path in paths])
+    raw = Table(stack_columns([_read_chunk(path, margin_wcs) for path in paths]))
     _repair(raw, catalogs, paths[0].parent)
     sort_mag = np.where(raw["phot_g_mean_mag"] == 0, raw["phot_rp_mean_mag"], raw["phot_g_mean_mag"])
     raw = raw[np.argsort(sort_mag, kind="stable")]

@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from ..catalog import REFERENCE
 from ..models import Motion, Source
+from ..tables import stack_columns
 from ..units import mag_to_nanomaggies
 from ..wcs import ImageWcs
 from .catalogs import RefCatalogs
@@ -18,7 +19,7 @@ from .galaxy_sources import make_sources
 from .geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
 from .large_galaxies import large_galaxies
 from .star_colors import MAX_MASK_RADIUS
-from .tables import add_missing_columns, empty_references, stack
+from .tables import add_missing_columns, empty_references
 from .tycho2 import tycho2_stars
 
 __all__ = ["reference_sources", "file_columns", "FILE_UNITS"]
@@ -82,7 +83,7 @@ def reference_sources(
     tables = [table for table in (tycho, gaia, clusters, galaxies) if table is not None and len(table)]
     if not tables:
         return empty_references(), []
-    refs = add_missing_columns(stack(tables))
+    refs = add_missing_columns(Table(stack_columns(tables)))
     sources = [None] * (len(refs) - len(galaxy_sources)) + galaxy_sources
     keep = _locate(refs, target_wcs)
     refs, sources = refs[keep], [sources[i] for i in np.flatnonzero(keep)]

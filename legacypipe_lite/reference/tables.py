@@ -17,7 +17,6 @@ from ..tables import column_names, null_values, open_fits, read_columns
 __all__ = [
     "COLUMN_TYPES",
     "CatalogFile",
-    "stack",
     "add_missing_columns",
     "empty_references",
 ]
@@ -126,31 +125,6 @@ class CatalogFile:
 
 
 _CONVERTERS = {"number": to_numbers, "integer": to_integers, "boolean": to_booleans}
-
-
-def stack(tables: Sequence[Table]) -> Table:
-    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
-
-    Parameters
-    ----------
-    tables : sequence of Table
-
-    Returns
-    -------
-    Table
-        With the union of the columns, in order of first appearance, each of the common type.
-    """
-    names = list(dict.fromkeys(name for table in tables for name in table.colnames))
-    columns = {}
-    for name in names:
-        dtype = np.result_type(*(table[name].dtype for table in tables if name in table.colnames))
-        columns[name] = np.concatenate(
-            [
-                np.asarray(table[name], dtype) if name in table.colnames else np.zeros(len(table), dtype)
-                for table in tables
-            ]
-        )
-    return Table(columns)
 
 
 def add_missing_columns(table: Table) -> Table:

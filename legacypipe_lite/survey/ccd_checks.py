@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..names import check_below, check_file_part
 
-__all__ = ["LIMITS", "impossible_number", "latest_mjd", "row_problems"]
+__all__ = ["LIMITS", "MAY_BE_MISSING", "impossible_number", "latest_mjd", "row_problems"]
 
 #: Smallest and largest value, and what lies outside of them.
 LIMITS = {
@@ -29,7 +29,7 @@ LIMITS = {
     "fwhm": (0.1, 200.0, "no seeing in pixels"),
 }
 #: Of these a value that is not there (NaN) can be found elsewhere.
-_MAY_BE_MISSING = ("exptime", "fwhm", "mjd_obs")
+MAY_BE_MISSING = ("exptime", "fwhm", "mjd_obs")
 _EARLIEST_MJD = 15020.0  # the year 1900
 _MJD_OF_1970 = 40587.0
 #: Arcsec per pixel.
@@ -52,7 +52,7 @@ def impossible_number(name: str, value: float) -> str:
     value : float
     """
     value = float(value)
-    if np.isnan(value) and name in _MAY_BE_MISSING:
+    if np.isnan(value) and name in MAY_BE_MISSING:
         return ""
     if name == "mjd_obs":
         if _EARLIEST_MJD <= value <= latest_mjd():

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..columns import to_integers, to_numbers, to_texts
 from ..errors import InputError
-from ..tables import null_values, open_fits, read_columns
-from .ccd_checks import row_problems
+from ..tables import null_values, open_fits, read_columns, stack_columns
+from ..wcs import cd_pixel_scale, great_circle_distance, plane_to_sky
+from .ccd_checks import MAY_BE_MISSING, row_problems
 from .ccd_list import CcdList
 from .polygons import polygons_overlap
 
@@ -100,8 +101,11 @@ def near_ccds(paths, target_wcs):
     from astropy.table import Table
 
     parts = [_read_near(path, target_wcs) for path in paths]
-    _require([columns for columns, _ in parts], paths)
-    merged = Table(_concatenated([columns for columns, _ in parts], paths), copy=False)
+    tables = [columns for columns, _ in parts]
+    _require(tables, paths)
+    _tell_missing(tables, paths)
+    _make_alike(tables, paths)
+    merged = Table(stack_columns(tables), copy=False)
     problems = [problem for _, part in parts for problem in part]
     for name, blank in OPTIONAL_COLUMNS.items():
         if name not in merged.colnames:
@@ -153,7 +157,7 @@ def _contradictions(ccds):
     """What is wrong with rows whose ra, dec and TAN columns are of different parts of the sky."""
     with np.errstate(all="ignore"):
         ra, dec = _centres(ccds)
-        apart = _distance(np.asarray(ccds["ra"], float), np.asarray(ccds["dec"], float), ra, dec)
+        apart = great_circle_distance(np.asarray(ccds["ra"], float), np.asarray(ccds["dec"], float), ra, dec)
     return [
         f"ra, dec are {d:.4g} degrees from where crval1 ... cd2_2 put the CCD (CCD table)" if d > _MAX_POINTING else ""
         for d in apart
@@ -179,7 +183,7 @@ def _within_reach(ccds, target_wcs):
     if len(ccds["ra"]) == 0:
         return np.zeros(0, bool)
     with np.errstate(all="ignore"):
-        scale = pixel_scales(ccds) / 3600.0
+        scale = cd_pixel_scale(_cd_matrices(ccds)) / 3600.0
         radius = scale * np.hypot(ccds["width"].astype(float), ccds["height"]) / 2.0
         sane = np.isfinite(radius) & (radius > 0) & (radius < _MAX_RADIUS)
         reach = np.where(sane, radius + EDGE_MARGIN * scale, _UNKNOWN_RADIUS)
@@ -188,7 +192,7 @@ def _within_reach(ccds, target_wcs):
         near, known = np.zeros(len(scale), bool), np.zeros(len(scale), bool)
         for ra, dec in ((ccds["ra"], ccds["dec"]), _centres(ccds)):
             on_sky = np.isfinite(ra) & (np.abs(dec) <= 90)
-            near |= on_sky & (_distance(ra, dec, *centre) < reach)
+            near |= on_sky & (great_circle_distance(ra, dec, *centre) < reach)
             known |= on_sky
     return near | ~known
 
@@ -200,17 +204,10 @@ def _centres(ccds):
     return ra[:, 0], dec[:, 0]
 
 
-def pixel_scales(ccds):
-    """Pixel scale [arcsec] of each CCD, from the CD matrix in the table; float64."""
-    cd11, cd12, cd21, cd22 = (np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
-    return 3600.0 * np.sqrt(np.abs(cd11 * cd22 - cd12 * cd21))
-
-
-def _distance(ra1, dec1, ra2, dec2):
-    """Angle between sky positions [deg]."""
-    ra1, dec1, ra2, dec2 = (np.deg2rad(a) for a in (ra1, dec1, ra2, dec2))
-    h = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2
-    return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))
+def _cd_matrices(ccds):
+    """CD matrix of each CCD in the table; float64 (rows, 2, 2)."""
+    columns = [np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2")]
+    return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
 def _require(tables, paths):
@@ -220,36 +217,24 @@ def _require(tables, paths):
         raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
 
 
-def _concatenated(tables, paths):
-    """One dict of columns; columns missing in some tables are zero there."""
-    names = list(dict.fromkeys(name for columns in tables for name in columns))
-    merged, filled = {}, []
-    for name in names:
-        found = [columns[name] for columns in tables if name in columns]
-        if len({column.shape[1:] for column in found}) > 1:
+def _tell_missing(tables, paths):
+    """Say which columns some of the tables lack."""
+    names = [set(columns) for columns in tables]
+    missing = set.union(*names) - set.intersection(*names)
+    if missing:
+        logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
+
+
+def _make_alike(tables, paths):
+    """Prepare columns (dicts) for stacking, in place: those for which headers stand in get NaN where they lack."""
+    for name in dict.fromkeys(name for columns in tables for name in columns):
+        if len({columns[name].shape[1:] for columns in tables if name in columns}) > 1:
             logger.warning("%s: column %s has other shapes in other tables; left out", _listed(paths), name)
-            continue
-        blank = np.concatenate([column[:0] for column in found])
-        parts = []
-        for columns in tables:
-            if name in columns:
-                parts.append(columns[name])
-            else:
-                filled.append(name)
-                length = len(columns["ra"])
-                parts.append(_blank_rows(name, length, blank))
-        merged[name] = np.concatenate(parts)
-    if filled:
-        logger.warning(
-            "%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(set(filled)))
-        )
-    return merged
-
-
-def _blank_rows(name, length, like):
-    if OPTIONAL_COLUMNS.get(name) != OPTIONAL_COLUMNS.get(name):  # NaN
-        return np.full(length, np.nan)
-    return np.zeros((length,) + like.shape[1:], like.dtype)
+            for columns in tables:
+                columns.pop(name, None)
+        elif name in MAY_BE_MISSING:
+            for columns in tables:
+                columns.setdefault(name, np.full(len(columns["ra"]), np.nan))
 
 
 def _without_repeated(ccds, problems, paths):
@@ -322,25 +307,18 @@ def _footprints(ccds, target_wcs, margin):
     low = 0.5 - margin
     x = np.concatenate([low + 0 * width, width + 0.5 + margin, width + 0.5 + margin, low + 0 * width], axis=1)
     y = np.concatenate([low + 0 * height, low + 0 * height, height + 0.5 + margin, height + 0.5 + margin], axis=1)
-    ra, dec = _tan_to_sky(ccds, x, y)
-    xt, yt = target_wcs.sky_to_pixel(ra, dec)
+    xt, yt = target_wcs.sky_to_pixel(*_tan_to_sky(ccds, x, y))
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
 
 
 def _tan_to_sky(ccds, x, y):
     """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
-
-    def column(name):
-        return np.asarray(ccds[name], np.float64)[:, np.newaxis]
-
-    u, v = x - column("crpix1"), y - column("crpix2")
-    xi = np.deg2rad(column("cd1_1") * u + column("cd1_2") * v)
-    eta = np.deg2rad(column("cd2_1") * u + column("cd2_2") * v)
-    ra0, dec0 = np.deg2rad(column("crval1")), np.deg2rad(column("crval2"))
-    q = np.cos(dec0) - eta * np.sin(dec0)
-    ra = ra0 + np.arctan2(xi, q)
-    dec = np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, q))
-    return np.rad2deg(ra) % 360.0, np.rad2deg(dec)
+    crval1, crval2, crpix1, crpix2 = (
+        np.asarray(ccds[c], np.float64)[:, np.newaxis] for c in ("crval1", "crval2", "crpix1", "crpix2")
+    )
+    cd, u, v = _cd_matrices(ccds)[..., np.newaxis], x - crpix1, y - crpix2
+    xi, eta = cd[:, 0, 0] * u + cd[:, 0, 1] * v, cd[:, 1, 0] * u + cd[:, 1, 1] * v
+    return plane_to_sky(crval1, crval2, xi, eta)
 
 
 def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):

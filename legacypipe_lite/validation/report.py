@@ -8,6 +8,7 @@ import numpy as np
 from ..models.sources import TYPES_SIMPLE_FIRST
 from ..tables import open_fits
 from ..units import point_source_depth_mag
+from ..wcs import cd_pixel_scale
 from . import page, run_plots
 from .plots import score_plots
 from .products import BrickProducts
@@ -329,7 +330,7 @@ def _median(values):
 
 def _pixel_scale(ccd):
     """arcsec."""
-    return 3600.0 * abs(ccd["cd1_1"] * ccd["cd2_2"] - ccd["cd1_2"] * ccd["cd2_1"]) ** 0.5
+    return cd_pixel_scale([[ccd["cd1_1"], ccd["cd1_2"]], [ccd["cd2_1"], ccd["cd2_2"]]])
 
 
 # --- pictures

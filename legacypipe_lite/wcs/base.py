@@ -1,12 +1,10 @@
 """Common ground of the image WCS classes: gnomonic projection with optional distortion."""
 
-import math
-
 import numpy as np
 
 from . import projection_kernels as kernels
 
-__all__ = ["ImageWcs", "great_circle_distance"]
+__all__ = ["ImageWcs", "cd_pixel_scale", "great_circle_distance"]
 
 
 class ImageWcs:
@@ -54,7 +52,7 @@ class ImageWcs:
     @property
     def pixel_scale(self):
         """Nominal pixel scale [arcsec]: 3600 sqrt|det CD|, i.e. that of the header, at CRPIX."""
-        return 3600.0 * math.sqrt(abs(float(np.linalg.det(self.cd))))
+        return float(cd_pixel_scale(self.cd))
 
     def _coefficients(self):
         """Distortion polynomials for `pack`: (number in use, first, second)."""
@@ -172,6 +170,23 @@ class ImageWcs:
             ("CD2_1", float(self.cd[1, 0]), ""),
             ("CD2_2", float(self.cd[1, 1]), ""),
         ]
+
+
+def cd_pixel_scale(cd):
+    """Pixel scale [arcsec] of CD matrices: 3600 sqrt|det CD|.
+
+    Parameters
+    ----------
+    cd : array_like, shape (..., 2, 2)
+        Degrees per pixel.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (...)
+        NaN where an element is.
+    """
+    with np.errstate(invalid="ignore"):
+        return 3600.0 * np.sqrt(np.abs(np.linalg.det(np.asarray(cd, np.float64))))
 
 
 def great_circle_distance(ra1, dec1, ra2, dec2):
