@@ -1,25 +1,27 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
 import logging
+from collections import ChainMap
 from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import median
 from ..bits import DQ
-from ..calibration import STANDARD_RECIPE, ImageIdentity
+from ..calibration import STANDARD_RECIPE, ImageIdentity, stamp_problem
 from ..errors import InputError
 from ..models import CcdInfo, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
 from ..survey import image_base_name
+from ..survey.ccd_checks import impossible_number
 from ..units import SIGMA_PER_FWHM, utc_to_tai
 from ..wcs import cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
 from . import pixels, weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
 from .calibrations import load_psf, load_sky
-from .extent import Region, covering_region
-from .files import FitsImage, check_version
+from .extent import Region, check_place, covering_region
+from .files import FitsImage, check_version, header_date, header_number
 from .raw import RawImage, UnusableImage
 
 __all__ = ["CcdImage"]
@@ -111,14 +113,16 @@ class CcdImage:
         CalibrationError
             If the PSF or sky model is missing and cannot be made.
         """
-        self._check_numbers()
         with self.open_image() as image_file:
+            self._complete(image_file)
             wcs = self.read_wcs(image_file.header)
             raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
         raw.invvar = self.remap_weights(raw)
         if self.options.smooth_weights:
             raw.invvar = weights.weights_of_neighbours(raw.invvar)
-        psf_fwhm = self.header_fwhm(raw.header)
+        psf_fwhm = self.header_fwhm(ChainMap(raw.header, raw.primary_header))
+        if np.isnan(self.fwhm):
+            self.fwhm = psf_fwhm
         dq_maps.mark_edges(raw.dq)
         self.trim(raw)
         psf, psfver = self.read_psf(wcs, psf_fwhm)
@@ -128,12 +132,22 @@ class CcdImage:
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
 
-    def _check_numbers(self):
-        """Raise an InputError that names a column of the CCD table whose value cannot be true."""
-        for column in ("exptime", "fwhm", "mjd_obs", "width", "height"):
-            value = self.ccd[column]
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{self.name}: {column} is {value} in the CCD table")
+    def _complete(self, image_file):
+        """Take from the header what the CCD table does not say; raise an InputError for numbers that cannot be."""
+        headers = ChainMap(image_file.header, image_file.primary_header)
+        if np.isnan(self.exptime):
+            self.exptime = header_number(headers, ("EXPTIME", "EXPOSURE", "TEXPTIME"))
+        if np.isnan(self.mjd_obs):
+            self.mjd_obs = header_date(headers)
+        for name, card in (("exptime", "EXPTIME"), ("mjd_obs", "MJD-OBS or DATE-OBS"), ("fwhm", "")):
+            value = getattr(self, name)
+            if np.isnan(value) and card:
+                raise InputError(f"{self.name}: no {name} in the CCD table, and no card {card} in {image_file.path}")
+            if problem := impossible_number(name, value):
+                raise InputError(f"{self.name}: {problem}")
+        low, high = self.options.min_mjd, self.options.max_mjd
+        if (low is not None and self.mjd_obs < low) or (high is not None and self.mjd_obs > high):
+            raise UnusableImage("outside of the MJD range", expected=True)
 
     def read_raw(self, image_file, region):
         """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""
@@ -205,6 +219,7 @@ class CcdImage:
         UnusableImage
             If it is empty or tiny.
         """
+        check_place(wcs, self.ccd, self.name)
         region = Region(0, self.width, 0, self.height) if target_wcs is None else covering_region(wcs, target_wcs)
         if region is not None:
             region = region.intersection(self.good_region())
@@ -297,18 +312,18 @@ class CcdImage:
     # --- calibration
 
     def header_fwhm(self, header):
-        """Seeing FWHM [pixel] from the image header."""
-        for card in self.fwhm_cards:
-            try:
-                value = float(header[card])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if np.isfinite(value):
-                break
-        else:
-            raise InputError(f"{self.image_path}: HDU {self.hdu}: no seeing in {' or '.join(self.fwhm_cards)}")
-        if not value > 0:
-            raise InputError(f"{self.image_path}: HDU {self.hdu}: {card} is {value}, but must be positive")
+        """Seeing FWHM [pixel] from the header of the image; that of the CCD table if there is none."""
+        card, value = next(
+            ((card, v) for card in self.fwhm_cards if not np.isnan(v := header_number(header, (card,)))),
+            ("fwhm of the CCD table", self.fwhm),
+        )
+        where = f"{self.image_path}: HDU {self.hdu}"
+        if np.isnan(value):
+            raise InputError(
+                f"{where}: no seeing in {' or '.join(self.fwhm_cards)}, nor in column fwhm of the CCD table"
+            )
+        if impossible_number("fwhm", value):
+            raise InputError(f"{where}: {card} is {value}, but must be the seeing in pixels")
         return value
 
     def read_psf(self, wcs, psf_fwhm):
@@ -387,9 +402,11 @@ class CcdImage:
         """
         r = raw.region
         psf = psf.subimage(r.x0, r.y0)
-        if self.options.no_hybrid_psf:
+        if not self.options.hybrid_psf:
             psf = replace(psf, gaussian_sigma=0.0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
+        if problem := stamp_problem(stamp, psf_fwhm, loose=True):
+            raise InputError(f"{self.name}: the PSF model is useless here: {problem}")
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
         if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):
             raise UnusableImage(f"PSF norms are not positive numbers: psfnorm {psfnorm}, galnorm {galnorm}")

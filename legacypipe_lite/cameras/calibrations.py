@@ -13,13 +13,14 @@ from ..calibration import (
     psf_from_row,
     read_psf,
     read_sky,
+    sky_from_row,
     sky_row,
     write_row,
 )
 from ..errors import CalibrationError, InputError, OutputError
 from ..models import CcdInfo, PsfModel
-from ..survey.header import package_version
 from ..units import utc_to_tai
+from ..versions import package_version
 from ..wcs import ImageWcs
 from .extent import Region
 
@@ -85,7 +86,7 @@ def load_psf(ccd):
     CalibrationError
     """
     options = ccd.options
-    normalize = not options.no_normalize_psf
+    normalize = options.normalize_psf
     paths = ccd.survey.calibration_files("psf", ccd.image_filename, ccd.ccdname)
     try:
         return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize)
@@ -107,8 +108,12 @@ def load_psf(ccd):
         raise CalibrationError(f"{reason}; {e}") from None
     row |= _identity(ccd, primary_header, header)
     path = ccd.survey.single_calibration_file("psf", ccd.image_filename, ccd.ccdname)
+    try:
+        psf = psf_from_row(row, f"the new PSF model of {ccd.name}", normalize)
+    except CalibrationError as e:
+        raise CalibrationError(f"{reason}; {e}") from None
     _write(path, row)
-    return psf_from_row(row, path, normalize), (row["legpipev"], row["plver"])
+    return psf, (row["legpipev"], row["plver"])
 
 
 def load_sky(ccd, wcs, psf, scene=None):
@@ -145,6 +150,7 @@ def load_sky(ccd, wcs, psf, scene=None):
         raise CalibrationError(f"{reason}; without reference catalogues none can be made")
     _say_that_one_is_made(ccd, "sky", paths, reason)
     sky, row = _make_sky(ccd, wcs, psf, scene, template)
+    sky_from_row(row, f"the new sky model of {ccd.name}")  # is it one?
     _write(ccd.survey.single_calibration_file("sky", ccd.image_filename, ccd.ccdname), row)
     return sky, (row["legpipev"], row["plver"])
 
@@ -160,7 +166,7 @@ def _make_sky(ccd, wcs, psf, scene, template):
         image = image - np.float32(ccd.flux_scale()) * found.light
     options = ccd.options
     box = box_size(ccd.height, ccd.width, options.sky_box_size)
-    fitted = fit_sky(image, raw.invvar, found, box, spline=not options.no_splinesky, jump=ccd.has_sky_jump())
+    fitted = fit_sky(image, raw.invvar, found, box, spline=options.splinesky, jump=ccd.has_sky_jump())
     identity = _identity(ccd, raw.primary_header, raw.header)
     row = sky_row(fitted, (region.x0, region.y0), found, ccd.zeropoint(), template, identity)
     return fitted.sky.shifted(-region.x0, -region.y0), row

@@ -74,8 +74,10 @@ class DecamImage(CcdImage):
     def _version_at_least(self, plver, minimum):
         try:
             return plver_at_least(plver, minimum)
-        except ValueError as e:
-            raise InputError(f"{self.dq_filename()}: {e}") from None
+        except ValueError:  # blank, or of another program: taken for the present format
+            if plver:
+                logger.info("%s: PLVER %r is no version of the Community Pipeline", self.dq_filename(), plver)
+            return True
 
     def read_weights(self, region, dq):
         """Cleaned weights; some files hold a frame of one pixel more on each side."""

@@ -1,17 +1,19 @@
 """The three FITS files of a CCD image: image, data-quality codes and weights."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
 
 from ..calibration.versions import check_versions
+from ..cards import read_cards
 from ..errors import InputError
 from ..tables import open_fits, short_message
 from ..wcs import inherited_cards, inherits, is_wcs_card
 from .weights import quantization
 
-__all__ = ["FitsImage", "check_version"]
+__all__ = ["FitsImage", "check_version", "header_date", "header_number"]
 
 
 class FitsImage:
@@ -43,10 +45,10 @@ class FitsImage:
         self.hdu = hdu
         self._fits = open_fits(path)
         try:
-            self.primary_header = self._fits[0].read_header()
+            self.primary_header = read_cards(self._fits, 0, path)
             self._image = self._fits[hdu]
             self.shape = tuple(int(n) for n in self._image.get_dims())
-        except (OSError, AttributeError) as e:
+        except (OSError, AttributeError, ValueError, IndexError, TypeError, OverflowError) as e:
             self._fits.close()
             raise InputError(f"{path}: HDU {hdu}: no readable image ({short_message(e)})") from None
         if len(self.shape) != 2 or (shape is not None and self.shape != tuple(shape)):
@@ -57,14 +59,8 @@ class FitsImage:
     @cached_property
     def header(self):
         """Header of the HDU, with the cards of the primary header that hold for it (INHERIT = T, or no own WCS)."""
-        try:
-            own = self._image.read_header()
-        except OSError as e:
-            raise InputError(f"{self.path}: HDU {self.hdu}: header cannot be read ({short_message(e)})") from None
-        if self.hdu == 0:
-            return own
-        own = {key: own[key] for key in own.keys() if key}  # noqa: SIM118 - no iteration like that of dicts
-        return {**inherited(own, self.primary_header), **own}
+        own = read_cards(self._fits, self.hdu, self.path)
+        return own if self.hdu == 0 else {**inherited(own, self.primary_header), **own}
 
     def __enter__(self):
         return self
@@ -82,7 +78,7 @@ class FitsImage:
         """
         try:
             pixels = self._image[region.y0 : region.y1, region.x0 : region.x1]
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, TypeError, MemoryError) as e:
             raise InputError(f"{self.path}: HDU {self.hdu}: pixels cannot be read ({short_message(e)})") from None
         if pixels.shape != (region.height, region.width):
             raise InputError(f"{self.path}: HDU {self.hdu}: is smaller than the CCD table says")
@@ -181,3 +177,36 @@ def exposure_number(header):
         digits = re.sub(r"\D", "", re.sub(r"\.f(its|z)", "", name))
         return int(digits) if digits else None
     return None
+
+
+def header_number(header: Mapping, cards) -> float:
+    """The first of some header cards that is a finite number; NaN if none is.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a ChainMap, the first header counts in which the card is a number.
+    cards : sequence of str
+    """
+    for card in cards:
+        for part in getattr(header, "maps", [header]):
+            try:
+                value = float(part[card])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if np.isfinite(value):
+                return value
+    return float("nan")
+
+
+def header_date(header: Mapping) -> float:
+    """MJD (UTC) of the start of an exposure, from MJD-OBS or DATE-OBS; NaN if there is none."""
+    mjd = header_number(header, ("MJD-OBS", "MJD_OBS"))
+    if not np.isnan(mjd):
+        return mjd
+    from astropy.time import Time
+
+    try:
+        return float(Time(str(header["DATE-OBS"]).strip(), scale="utc").mjd)
+    except (KeyError, ValueError):
+        return float("nan")

@@ -76,7 +76,7 @@ def main(argv=None):
 def _overview(argv):
     """Show the subcommands; exit status 0 if they were asked for."""
     if argv == ["--version"]:
-        from ..survey.header import package_version
+        from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         return 0

@@ -170,6 +170,15 @@ def test_unknown_camera(field):
         return rows
 
     field.table(change)
+    goes_on_without(field, "camera 'kodak' of the CCD table is not known")
+
+
+def test_no_known_camera(field):
+    def change(rows):
+        rows["camera"] = "kodak"
+        return rows
+
+    field.table(change)
     status, _, err = field.run()
     assert status == 1
     one_line(err, "kodak")
