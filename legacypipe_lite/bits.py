@@ -132,6 +132,7 @@ FITBITS = (
     Bit("RUNNER", 0x800, "fitting moved pos > 2.5 arcsec"),
     Bit("GAIA_POINTSOURCE", 0x1000, "Gaia source treated as point source"),
     Bit("ITERATIVE", 0x2000, "source detected during iterative detection"),
+    Bit("BAD_VALUE", 0x4000, "a value not finite, or a flux beyond its images"),
 )
 
 #: Bits of the catalog columns `wisemask_w1`, `wisemask_w2` (uint8).

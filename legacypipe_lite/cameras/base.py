@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import median
+from ..bits import DQ
 from ..calibration import STANDARD_RECIPE, ImageIdentity, stamp_problem
 from ..errors import InputError
 from ..models import CcdInfo, Tim, gaussian_psf
@@ -16,7 +17,7 @@ from ..survey.ccd_checks import impossible_number
 from ..units import SIGMA_PER_FWHM, utc_to_tai
 from ..wcs import cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
-from . import weights
+from . import pixels, weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
 from .calibrations import load_psf, load_sky
 from .extent import Region, check_place, covering_region
@@ -150,10 +151,9 @@ class CcdImage:
 
     def read_raw(self, image_file, region):
         """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""
-        image = image_file.read(region).astype(np.float32, copy=False)
-        if not np.all(np.isfinite(image)):
-            raise InputError(f"{image_file.path}: HDU {self.hdu}: pixels that are not finite in {self.name}")
+        image, without_value = self.read_pixels(image_file, region)
         dq, dq_plver = self.read_dq(region)
+        dq[without_value] |= np.uint16(DQ["badpix"])
         invvar = self.read_weights(region, dq)
         if not np.any(invvar > 0):
             raise UnusableImage("all weights are zero")
@@ -229,25 +229,56 @@ class CcdImage:
 
     # --- pixels
 
+    def read_pixels(self, image_file, region):
+        """Pixels of a region, and which of them hold no measurement (they have the value of the median).
+
+        Returns
+        -------
+        image : numpy.ndarray of float32, shape (h, w)
+        without_value : numpy.ndarray of bool, shape (h, w)
+
+        Raises
+        ------
+        UnusableImage
+            If none does.
+        """
+        image = pixels.as_float32(image_file.read(region))
+        without_value = pixels.without_value(image, self.sig1 * self.flux_scale())
+        if without_value.all():
+            raise UnusableImage(f"no pixel is finite and below {pixels.LARGEST_SIGMAS:g} sig1")
+        if without_value.any():
+            pixels.fill(image, without_value, self.name)
+        return image, without_value
+
     def read_dq(self, region):
         """Data-quality bits of a region, and the PLVER of their file."""
         with self._open(self.dq_filename()) as dq_file:
             plver = _text(dq_file.primary_header, "PLVER") or self.plver
-            return self.remap_dq(dq_file.read(region), plver, region), plver
+            codes = dq_maps.integer_codes(dq_file.read(region))
+        return self.remap_dq(codes, plver, region), plver
 
     def read_dq_codes(self, region):
-        """Data-quality codes of a region, as they are in the file."""
+        """Data-quality codes of a region; int32."""
         with self._open(self.dq_filename()) as dq_file:
-            return dq_file.read(region)
+            return dq_maps.integer_codes(dq_file.read(region))
 
     def remap_dq(self, codes, plver, region):
         """Bits from the codes of the data-quality file; uint16."""
-        return dq_maps.bits_from_codes(codes, self.ignored_codes)
+        return self.bits_from_codes(codes, self.ignored_codes)
+
+    def bits_from_codes(self, codes, ignored):
+        """Bits from Community Pipeline codes; pixels whose code means nothing are masked, which is said."""
+        dq = dq_maps.bits_from_codes(codes, ignored)
+        unknown = dq_maps.unknown_codes(codes)
+        if unknown.any():
+            dq[unknown] |= np.uint16(DQ["badpix"])
+            logger.warning("%s", dq_maps.describe_unknown(self.name, codes[unknown]))
+        return dq
 
     def read_weights(self, region, dq):
         """Cleaned weights of a region; float32."""
         with self._open(self.weight_filename()) as weight_file:
-            invvar = weight_file.read(region).astype(np.float32, copy=False)
+            invvar = pixels.as_float32(weight_file.read(region))
             quantized = weight_file.quantization()
         self.clean_weights(invvar, dq, quantized, region.y0)
         return invvar

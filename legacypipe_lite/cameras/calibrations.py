@@ -99,9 +99,11 @@ def load_psf(ccd):
     catalog = ccd.survey.source_extractor_file(ccd.image_filename, ccd.ccdname)
     with ccd.open_image() as image_file:
         primary_header, header = image_file.primary_header, image_file.header
-        image = image_file.read(region)
+        image, without_value = ccd.read_pixels(image_file, region)
+    codes = ccd.read_dq_codes(region)
+    codes[without_value & (codes == 0)] = 1
     try:
-        row = make_psf(image, ccd.read_dq_codes(region), ccd.psf_recipe, catalog, header)
+        row = make_psf(image, codes, ccd.psf_recipe, catalog, header)
     except CalibrationError as e:
         raise CalibrationError(f"{reason}; {e}") from None
     row |= _identity(ccd, primary_header, header)

@@ -94,7 +94,10 @@ def covering_region(wcs, target_wcs):
     """
     w, h = wcs.width, wcs.height
     corners = _target_corners(wcs, target_wcs)
-    if not np.all(np.isfinite(corners)):  # a target that reaches behind the tangent plane
+    finite = np.isfinite(corners)
+    if not finite.any():  # the target lies behind the tangent plane
+        return None
+    if not finite.all():  # it reaches behind it
         return Region(0, w, 0, h)
     part = clip_polygon([(0, 0), (0, h - 1), (w - 1, h - 1), (w - 1, 0)], corners)
     if len(part) == 0:

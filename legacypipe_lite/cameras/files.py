@@ -10,6 +10,7 @@ from ..calibration.versions import check_versions
 from ..cards import read_cards
 from ..errors import InputError
 from ..tables import open_fits, short_message
+from ..wcs import inherited_cards, inherits, is_wcs_card
 from .weights import quantization
 
 __all__ = ["FitsImage", "check_version", "header_date", "header_number"]
@@ -29,7 +30,8 @@ class FitsImage:
     Attributes
     ----------
     primary_header, header : mapping
-        Of the primary HDU and of HDU `hdu`; for a compressed image, the cards of its binary table.
+        Of the primary HDU and of HDU `hdu`; for a compressed image, the cards of its binary table. What the image
+        inherits from the primary HDU is in `header`, too.
     shape : (int, int)
 
     Raises
@@ -56,8 +58,12 @@ class FitsImage:
 
     @cached_property
     def header(self):
-        """Header of the HDU."""
-        return read_cards(self._fits, self.hdu, self.path)
+        """Header of the HDU, with the cards of the primary header that hold for it (INHERIT = T, or no own WCS)."""
+        own = read_cards(self._fits, self.hdu, self.path)
+        if self.hdu == 0:
+            return own
+        own = {key: own[key] for key in own.keys() if key}  # noqa: SIM118 - no iteration like that of dicts
+        return {**inherited(own, self.primary_header), **own}
 
     def __enter__(self):
         return self
@@ -66,7 +72,7 @@ class FitsImage:
         self._fits.close()
 
     def read(self, region):
-        """Pixels of a `Region`, as they are in the file.
+        """Pixels of a `Region`, as they are in the file; blank pixels of integer images are NaN.
 
         Raises
         ------
@@ -79,11 +85,56 @@ class FitsImage:
             raise InputError(f"{self.path}: HDU {self.hdu}: pixels cannot be read ({short_message(e)})") from None
         if pixels.shape != (region.height, region.width):
             raise InputError(f"{self.path}: HDU {self.hdu}: is smaller than the CCD table says")
+        return self._without_blanks(pixels)
+
+    def _without_blanks(self, pixels):
+        """Integer images mark pixels without a value by that of a card, which the FITS library passes on as it is."""
+        blank = next((self.header[key] for key in ("BLANK", "ZBLANK") if key in self.header), None)
+        if blank is None or self.header.get("ZBITPIX", self.header.get("BITPIX", -32)) < 0:
+            return pixels
+        try:
+            scale, zero = (float(self.header.get(key, default)) for key, default in (("BSCALE", 1), ("BZERO", 0)))
+            value = zero + scale * int(blank)
+        except (TypeError, ValueError):
+            raise InputError(f"{self.path}: HDU {self.hdu}: card BLANK is {blank!r}, which is no integer") from None
+        # Scaled pixels may have been rounded to single precision.
+        slack = 0.25 * abs(scale) + (2e-7 * abs(value) if pixels.dtype == np.float32 else 0.0)
+        blanks = np.abs(pixels.astype(np.float64) - value) <= slack
+        if not blanks.any():
+            return pixels
+        pixels = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
+        pixels[blanks] = np.nan
         return pixels
 
     def quantization(self):
         """How the pixels were quantised, see `weights.quantization`."""
         return quantization(self.path, self.hdu, self.header)
+
+
+#: Cards that describe an HDU itself and are never inherited.
+_OWN_CARDS = re.compile(
+    r"^(SIMPLE|XTENSION|BITPIX|Z?NAXIS\d*|EXTEND|EXTNAME|EXTVER|EXTLEVEL|PCOUNT|GCOUNT|GROUPS|CHECKSUM|DATASUM"
+    r"|BSCALE|BZERO|Z?BLANK|BUNIT|DATAMIN|DATAMAX|TFIELDS|T[A-Z]+\d+|Z[A-Z]+\d*|COMMENT|HISTORY|CONTINUE|END|INHERIT)$"
+)
+
+
+def inherited(header, primary):
+    """The cards of the primary header that hold for an image and are not in its own header.
+
+    Parameters
+    ----------
+    header, primary : mapping
+
+    Returns
+    -------
+    dict
+    """
+    found = inherited_cards(header, primary)
+    if inherits(header):
+        for key in primary.keys():  # noqa: SIM118 - no iteration like that of dicts
+            if key and key not in header and not _OWN_CARDS.match(key) and not is_wcs_card(key):
+                found[key] = primary[key]
+    return found
 
 
 def check_version(path, header, identity, old_ok=False):

@@ -24,6 +24,7 @@ _BIT_COLUMNS = {
     "LARGEGALAXY": "islargegalaxy",
     "GAIA_POINTSOURCE": "pointsource",
     "ITERATIVE": "iterative",
+    "BAD_VALUE": "bad_value",
 }
 
 

@@ -119,6 +119,7 @@ def _merged(plan, results, failed, state, options, tools):
             (state["sources"][row], [int(n) for n in fitted.new_number[blobs] if n >= 0])
             for row, blobs in plan.frozen.items()
         ],
+        "flux_limits": catalog.flux_limits(state["tims"], bands),
     }
     write_fitblobs({**state, **made}, options, tools)
     return StageResult(made, _header_cards(options))
@@ -210,6 +211,7 @@ STAGE = Stage(
         "bailout_mask",
         "sub_blob_mask",
         "frozen_galaxies",
+        "flux_limits",
     ),
     run=run_fitblobs,
     replaces=("image_coadds",),

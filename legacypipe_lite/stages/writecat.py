@@ -29,6 +29,7 @@ def run_writecat(state, options, tools):
     table = catalog.intermediate_table(
         state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, options.bands
     )
+    catalog.flag_impossible(table, target, state.get("flux_limits"))
     table["fiberflux"], table["fibertotflux"] = coadds.fiber_fluxes(
         state["fit_sources"],
         target,
@@ -156,6 +157,7 @@ STAGE = Stage(
         "injected",
     ),
     makes=("tractor",),
+    uses=("flux_limits",),
     run=run_writecat,
     kept=("tractor",),
     options=("release", "data_model", "gaia", "lc_epochs", "wise_gaia_only"),
