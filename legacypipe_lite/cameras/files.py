@@ -60,7 +60,10 @@ class FitsImage:
     def header(self):
         """Header of the HDU, with the cards of the primary header that hold for it (INHERIT = T, or no own WCS)."""
         own = read_cards(self._fits, self.hdu, self.path)
-        return own if self.hdu == 0 else {**inherited(own, self.primary_header), **own}
+        if self.hdu == 0:
+            return own
+        own = {key: own[key] for key in own.keys() if key}  # noqa: SIM118 - no iteration like that of dicts
+        return {**inherited(own, self.primary_header), **own}
 
     def __enter__(self):
         return self

@@ -10,6 +10,8 @@ import logging
 import sys
 from typing import NamedTuple
 
+from ..names import did_you_mean, printable
+from .arguments import ArgumentParser
 from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["SUBCOMMANDS", "Subcommand", "main"]
@@ -60,7 +62,7 @@ def main(argv=None):
         return _overview(argv)
     name = argv[0]
     module = importlib.import_module("." + SUBCOMMANDS[name].module, __package__)
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=getattr(module, "DESCRIPTION", SUBCOMMANDS[name].text),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -88,7 +90,8 @@ def _overview(argv):
     print("\n".join(lines), file=sys.stdout if wanted else sys.stderr)
     if wanted:
         return 0
-    print(f"{PROGRAM}: there is no command {argv[0]}", file=sys.stderr)
+    hint = did_you_mean(argv[0], SUBCOMMANDS)
+    print(f"{PROGRAM}: there is no command {printable(argv[0])}{hint}", file=sys.stderr)
     return 2
 
 

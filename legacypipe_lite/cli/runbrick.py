@@ -9,6 +9,7 @@ import sys
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
 from ..refused_flags import REFUSED
+from .arguments import ArgumentParser
 from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["main", "make_parser", "parse_options"]
@@ -80,7 +81,7 @@ def main(argv=None):
 
 def make_parser():
     """The `argparse.ArgumentParser` of the command, built from the options' declarations."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="runbrick",
         usage="runbrick (--brick NAME | --radec RA DEC) [options]",
         description=_DESCRIPTION,

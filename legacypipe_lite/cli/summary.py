@@ -3,6 +3,7 @@
 from collections import Counter
 
 from ..models.sources import TYPES_SIMPLE_FIRST
+from ..names import printable
 from ..survey.ccd_list import NOT_ASKED, NOT_OVERLAPPING, CcdFate
 
 __all__ = ["summary_lines"]
@@ -31,7 +32,7 @@ def summary_lines(run):
     if run.report.warnings:
         plural = "" if len(run.report.warnings) == 1 else "s"
         lines.append(f"{len(run.report.warnings)} warning{plural}, see above")
-    return lines
+    return [printable(line) for line in lines]
 
 
 #: Counts of the report that are shown in another form.

@@ -1,6 +1,7 @@
 """Reference catalogues: Gaia, Tycho-2, large galaxies, star clusters; the masks and halos of what they hold."""
 
 from .catalogs import RefCatalogs
+from .check import check_files
 from .halos import halo_image, has_halo_model
 from .mask_map import mask_map
 from .merge import FILE_UNITS, file_columns, reference_sources
@@ -10,6 +11,7 @@ __all__ = [
     "FILE_UNITS",
     "RefCatalogs",
     "SkySceneFinder",
+    "check_files",
     "file_columns",
     "halo_image",
     "has_halo_model",

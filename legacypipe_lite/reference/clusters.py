@@ -13,6 +13,8 @@ __all__ = ["star_clusters"]
 
 logger = logging.getLogger(__name__)
 
+#: Columns without which a file is of no use.
+REQUIRED_COLUMNS = ("ra", "dec", "radius")
 _LARGEST = 10.0  # degrees
 _COLUMNS = ("ra", "dec", "radius", "pa", "ba")
 
@@ -37,7 +39,7 @@ def star_clusters(ra, dec, radius, path):
     InputError
         If the file cannot be read or lacks a column.
     """
-    with CatalogFile(path, required=("ra", "dec", "radius"), types=dict.fromkeys(_COLUMNS, "number")) as catalog:
+    with CatalogFile(path, required=REQUIRED_COLUMNS, types=dict.fromkeys(_COLUMNS, "number")) as catalog:
         raw = catalog.read(_COLUMNS)
     for name, round_shape in (("pa", 0.0), ("ba", 1.0)):
         if name not in raw.colnames:

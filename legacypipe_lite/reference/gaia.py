@@ -18,7 +18,7 @@ from .repairs import replace_impossible, without_positions
 from .star_colors import BANDS, gaia_to_optical, mask_radius
 from .tables import CatalogFile
 
-__all__ = ["gaia_stars", "healpix_pixels", "chunk_files"]
+__all__ = ["REQUIRED_COLUMNS", "gaia_stars", "healpix_pixels", "chunk_files"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ _NSIDE = 32
 _GRID_STEP = 100  # pixels between the positions that are looked up to find the files
 _EDGE = 10  # pixels by which the wanted area is larger than the margin
 
-_REQUIRED = ("source_id", "ra", "dec", "phot_g_mean_mag")
+#: Columns without which a file is of no use.
+REQUIRED_COLUMNS = ("source_id", "ra", "dec", "phot_g_mean_mag")
 #: Epoch of the positions by release of the catalogue (`RefCatalogs.gaia_version`).
 _EPOCHS = {"1": 2015.0, "2": 2015.5, "E": 2016.0, "3": 2016.0}
 _LATEST_EPOCH = 2016.0
@@ -124,14 +125,14 @@ def _read_chunk(path, margin_wcs):
         raise InputError(
             f"Gaia file {path} is missing (see GAIA_CAT_DIR, GAIA_CAT_PREFIX, GAIA_CAT_SCHEME; --no-gaia does without)"
         )
-    with CatalogFile(path, required=_REQUIRED, types=_TYPES) as catalog:
+    with CatalogFile(path, required=REQUIRED_COLUMNS, types=_TYPES) as catalog:
         position = catalog.read(("ra", "dec"))
         lost = without_positions(position["ra"], position["dec"], path)
         ra, dec = (np.where(lost, np.nan, position[name]).astype(np.float64) for name in ("ra", "dec"))
         with np.errstate(invalid="ignore"):
             x, y = margin_wcs.sky_to_pixel(ra, dec)
         inside = (x >= -_EDGE) & (x < margin_wcs.width + _EDGE) & (y >= -_EDGE) & (y < margin_wcs.height + _EDGE)
-        columns = dict.fromkeys((*_REQUIRED, "ref_epoch", *_ASTROMETRY, *_KEPT))
+        columns = dict.fromkeys((*REQUIRED_COLUMNS, "ref_epoch", *_ASTROMETRY, *_KEPT))
         return catalog.read(tuple(columns), rows=np.flatnonzero(inside))
 
 

@@ -48,6 +48,8 @@ _FILE_TYPES = {
     **dict.fromkeys(("in_footprint_grz", "preburned", "freeze"), "boolean"),
     **dict.fromkeys(("ref_cat", "type"), "text"),
 }
+#: Columns without which a file is of no use.
+REQUIRED_COLUMNS = ("ra", "dec", "ba", "pa")
 _LARGEST_DIAMETER = 1000.0  # arcmin
 
 
@@ -104,7 +106,7 @@ def large_galaxies(wcs, path):
     InputError
         If the file cannot be read, lacks a column, or gives no proper version.
     """
-    with CatalogFile(path, required=("ra", "dec", "ba", "pa"), types=_FILE_TYPES) as file:
+    with CatalogFile(path, required=REQUIRED_COLUMNS, types=_FILE_TYPES) as file:
         catalog = _catalog_kind(file)
         raw, cloud = _read_rows(file, wcs)
     _repair(raw, path)

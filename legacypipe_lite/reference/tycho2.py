@@ -11,7 +11,7 @@ from .repairs import replace_impossible, without_positions
 from .star_colors import mask_radius
 from .tables import CatalogFile
 
-__all__ = ["tycho2_stars"]
+__all__ = ["check_magnitudes", "tycho2_stars"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def tycho2_stars(ra, dec, path):
         If the file cannot be read or lacks a column.
     """
     with CatalogFile(path, required=("ra", "dec"), types=_TYPES) as catalog:
-        if not catalog.columns.intersection(_MAGNITUDES):
-            raise InputError(f"{path}: none of the columns {', '.join(_MAGNITUDES)}: no Tycho-2 catalogue")
+        check_magnitudes(catalog)
         position = catalog.read(("ra", "dec"))
         with np.errstate(invalid="ignore"):
             near = great_circle_distance(position["ra"], position["dec"], ra, dec) <= _SEARCH_RADIUS
@@ -83,6 +82,12 @@ def tycho2_stars(ra, dec, path):
     mag, mask_mag = _magnitudes(raw)
     bright = mask_mag < _FAINTEST
     return _reference_columns(raw[bright], mag[bright], mask_mag[bright])
+
+
+def check_magnitudes(catalog: CatalogFile) -> None:
+    """Raise an InputError if a file has no column of magnitudes."""
+    if not catalog.columns.intersection(_MAGNITUDES):
+        raise InputError(f"{catalog.path}: none of the columns {', '.join(_MAGNITUDES)}: is it the Tycho-2 catalogue?")
 
 
 def _repair(raw, path):

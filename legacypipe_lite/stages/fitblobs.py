@@ -178,7 +178,7 @@ def _write_all_models(products, models, cards):
     products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
 
 
-def _check(options):
+def _check(options, survey, report):
     """The folder of the checkpoint must be there, and writable."""
     if options.checkpoint is not None:
         check_writable(Path(options.checkpoint).resolve().parent)

@@ -13,10 +13,10 @@ from ..errors import InputError, LegacypipeError, NothingToDo, OutputError, Work
 from ..models.injection import read_injection
 from ..names import did_you_mean, printable
 from ..reference import SkySceneFinder
-from ..survey import Brick, find_brick, parse_radec
+from ..survey.bricks import brick_and_target
 from ..survey.ccd_list import DROPPED, NOT_ASKED, NOT_OVERLAPPING, USED, fate_counts
 from ..survey.ccds import near_ccds, reasons_not_asked, touching, without_position
-from ..wcs import TanWcs, target_wcs
+from ..wcs import TanWcs
 from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -59,7 +59,7 @@ class _Failure:
 def run_tims(state, options, tools):
     """Choose the CCDs of the brick and read them."""
     load_camera_modules(options.camera_module)
-    brick, target = brick_and_target(options, tools.survey)
+    brick, target = brick_and_target(options, tools.survey.bricks_file())
     files = tools.survey.ccd_files()
     near = choose_ccds(files, target, options)
     rows = near.unsettled()
@@ -96,17 +96,6 @@ def _injection(options):
     if options.inject is None:
         return None
     return read_injection(options.inject, options.bands, options.inject_seed)
-
-
-def brick_and_target(options, survey):
-    """The brick that the options name, and the WCS of its target image."""
-    size = (options.width, options.height, options.pixscale, options.zoom)
-    if options.brick is not None:
-        brick = find_brick(survey.bricks_file(), options.brick)
-        return brick, target_wcs(brick.ra, brick.dec, *size)
-    ra, dec = parse_radec(*options.radec)
-    target = target_wcs(ra, dec, *size)
-    return Brick.around(ra, dec, target), target
 
 
 # --- choosing CCDs

@@ -133,7 +133,7 @@ def _reddening(table, tools):
     return catalog.reddening(table["ra"], table["dec"], folder)
 
 
-def _check(options):
+def _check(options, survey, report):
     """The dust maps must be there if they are named."""
     if os.environ.get("DUST_DIR"):
         catalog.dust_map_files(os.environ["DUST_DIR"])

@@ -1,16 +1,22 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError, NoSuchBrickError, UsageError
+from ..names import did_you_mean
 from ..tables import open_fits, read_columns
+from ..wcs import great_circle_distance, target_wcs
 
-__all__ = ["Brick", "find_brick", "parse_radec"]
+__all__ = ["Brick", "brick_and_target", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
 _TILE = 64  # pixels
+_NAME = re.compile(r"(\d{4})([pm])(\d{3})")
+_NEAR = 1.0  # degrees
+_MOST_COMPARED = 2000
 
 
 @dataclass(frozen=True)
@@ -144,10 +150,46 @@ def find_brick(path, name):
         names = np.char.rstrip(read_columns(fits, path, columns=["brickname"])["brickname"])
         rows = np.flatnonzero(names == name)
         if len(rows) == 0:
-            raise NoSuchBrickError(f"No such brick: {name} is not in {path}")
+            hint = _like(name, names, fits, path)
+            raise NoSuchBrickError(f"No such brick: {name} is not in {path}{hint}")
         row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
     bounds = [float(row[c]) for c in _COLUMNS[2:]]
     return Brick(name, int(row["brickid"]), *bounds)
+
+
+def _like(name, names, fits, path):
+    """What may have been meant by a name that is not in a table of bricks: the nearest brick, or a similar name."""
+    match = _NAME.fullmatch(name.strip())
+    if match is None:
+        start = name.strip().lower()[:3]
+        return did_you_mean(name, names[np.char.startswith(np.char.lower(names), start)][:_MOST_COMPARED])
+    ra, dec = float(match[1]) / 10, float(match[3]) / 10 * (-1 if match[2] == "m" else 1)
+    centres = read_columns(fits, path, columns=["ra", "dec"])
+    apart = great_circle_distance(np.asarray(centres["ra"], float), np.asarray(centres["dec"], float), ra, dec)
+    nearest = int(np.nanargmin(apart))
+    return f"; did you mean {names[nearest]}?" if apart[nearest] < _NEAR else "; it has no brick near there"
+
+
+def brick_and_target(options, bricks_file):
+    """The brick that options name, and the WCS of its target image.
+
+    Parameters
+    ----------
+    options : RunOptions
+    bricks_file : Path or None
+        Table of bricks.
+
+    Returns
+    -------
+    Brick, wcs.TanWcs
+    """
+    size = (options.width, options.height, options.pixscale, options.zoom)
+    if options.brick is not None:
+        brick = find_brick(bricks_file, options.brick)
+        return brick, target_wcs(brick.ra, brick.dec, *size)
+    ra, dec = parse_radec(*options.radec)
+    target = target_wcs(ra, dec, *size)
+    return Brick.around(ra, dec, target), target
 
 
 def parse_radec(ra, dec):

@@ -119,16 +119,37 @@ class WcsCards:
         return {(p, q): value for (p, q), value in found.items() if p + q <= order}
 
     def cd(self):
-        """The CD matrix, absent elements being zero; None if it is not written in this form."""
-        keys = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
-        if not any(key in self.numbers for key in keys) or any(key.startswith("PC") for key in self.numbers):
+        """The CD matrix: as such, or CDELT times PC or the rotation CROTA2; absent elements are those of the standard.
+
+        None if it is written in two ways at once, or in none.
+        """
+        if any(re.match(r"CD\d_\d$", key) for key in self.numbers):
+            if any(key.startswith("PC") for key in self.numbers):
+                return None
+            return [[self.numbers.get(f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)]
+        if not any(key.startswith(("CDELT", "PC", "CROTA")) for key in self.numbers):
             return None
-        values = [self.numbers.get(key, 0.0) for key in keys]
-        return [values[:2], values[2:]]
+        scale = [self.numbers.get(f"CDELT{i}", 1.0) for i in (1, 2)]
+        turn = self._rotation(scale) if any(k.startswith("CROTA") for k in self.numbers) else self._pc()
+        return None if turn is None else [[scale[i] * turn[i][j] for j in (0, 1)] for i in (0, 1)]
+
+    def _pc(self):
+        """The PC matrix; None if it is in the old form with six digits."""
+        if any(re.match(r"PC\d{6}$", key) for key in self.numbers):
+            return None
+        return [[self.numbers.get(f"PC{i}_{j}", 1.0 if i == j else 0.0) for j in (1, 2)] for i in (1, 2)]
+
+    def _rotation(self, scale):
+        """The matrix in the place of PC that CROTA2 stands for; None beside a PC matrix."""
+        if any(key.startswith("PC") for key in self.numbers) or 0.0 in scale:
+            return None
+        angle = math.radians(self.numbers.get("CROTA2", self.numbers.get("CROTA1", 0.0)))
+        c, s = math.cos(angle), math.sin(angle)
+        return [[c, -s * scale[1] / scale[0]], [s * scale[0] / scale[1], c]]
 
     @property
     def is_plain(self):
-        """Positions are ICRS or FK5 J2000 in degrees, RA first, not turned, and the matrix is given as CD."""
+        """Positions are ICRS or FK5 J2000 in degrees, RA first, not turned, and there is one matrix."""
         units = [self.words.get(f"CUNIT{i}", "deg").lower() for i in (1, 2)]
         return (
             self.cd() is not None
