@@ -1,7 +1,7 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

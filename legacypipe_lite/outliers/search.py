@@ -236,13 +236,13 @@ class _Search:
         It is 1 for independent pixels. Pixels of resampled images (drizzle, coadds) have noise in common with their
         neighbours, which a blur does not reduce as it does independent noise.
         """
-        h, w = compared.own.shape
-        step = max(1, int(math.sqrt(compared.own.size / _NOISE_SAMPLE)))
+        h, w = compared.weights.shape
+        step = max(1, int(math.sqrt(compared.weights.size / _NOISE_SAMPLE)))
         here = np.s_[compared.y0 : compared.y0 + h : step, compared.x0 : compared.x0 + w : step]
         v, g, total, weight = (
             a.astype(np.float64)
             for a in (
-                compared.own[::step, ::step], compared.blurred[::step, ::step], self.sums.total[here],
+                compared.weights[::step, ::step], compared.values[::step, ::step], self.sums.total[here],
                 self.sums.weight[here],
             )
         )  # fmt: skip
