@@ -39,6 +39,7 @@ SUBCOMMANDS = {
     "simulate": Subcommand("simulate", "write a mock survey directory with known truth"),
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
+    "check-inputs": Subcommand("check_inputs", "look at the inputs of bricks before they are run"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
 }
 

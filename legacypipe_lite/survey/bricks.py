@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..columns import to_numbers
 from ..errors import InputError, NoSuchBrickError, UsageError
 from ..names import did_you_mean
 from ..tables import open_fits, read_columns
 from ..wcs import great_circle_distance, target_wcs
 
-__all__ = ["Brick", "brick_and_target", "find_brick", "parse_radec"]
+__all__ = ["Brick", "brick_and_target", "bricks_with_ccds", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
 _TILE = 64  # pixels
 _NAME = re.compile(r"(\d{4})([pm])(\d{3})")
 _NEAR = 1.0  # degrees
+_BRICK_RADIUS = 0.19  # degrees
 _MOST_COMPARED = 2000
 
 
@@ -168,6 +170,64 @@ def _like(name, names, fits, path):
     apart = great_circle_distance(np.asarray(centres["ra"], float), np.asarray(centres["dec"], float), ra, dec)
     nearest = int(np.nanargmin(apart))
     return f"; did you mean {names[nearest]}?" if apart[nearest] < _NEAR else "; it has no brick near there"
+
+
+def bricks_with_ccds(survey, region=None):
+    """Names of the bricks on which there are CCDs, by the positions in the CCD tables.
+
+    Parameters
+    ----------
+    survey : SurveyDirectory
+    region : sequence of 4 floats, optional
+        RA1, RA2, Dec1, Dec2 [deg], in which the centres of the bricks must lie; RA1 > RA2 spans RA 0.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If there is no table of bricks or CCDs.
+    """
+    path = survey.bricks_file()
+    if path is None:
+        raise InputError("no survey-bricks.fits.gz in the survey directory: needed for --region and --all")
+    with open_fits(path) as fits:
+        bricks = read_columns(fits, path, columns=["brickname", "ra", "dec"])
+    keep = np.ones(len(bricks), bool)
+    if region is not None:
+        ra1, ra2, dec1, dec2 = region
+        after, before = bricks["ra"] >= ra1, bricks["ra"] <= ra2
+        keep = (after & before) if ra1 <= ra2 else (after | before)
+        keep &= (bricks["dec"] >= dec1) & (bricks["dec"] <= dec2)
+    near = np.zeros(len(bricks), bool)
+    for file in survey.ccd_files():
+        with open_fits(file) as fits:
+            near |= _near_ccds(bricks, fits, file)
+    return [str(name).strip() for name in bricks["brickname"][keep & near]]
+
+
+def _near_ccds(bricks, fits, file):
+    """Bricks whose centre is near that of a CCD: within the sizes of both."""
+    from scipy.spatial import cKDTree
+
+    ccds = read_columns(fits, file, columns=["ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"])
+    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names}
+    scale = np.sqrt(np.abs(numbers["cd1_1"] * numbers["cd2_2"] - numbers["cd1_2"] * numbers["cd2_1"]))
+    radius = scale * np.hypot(numbers["width"], numbers["height"]) / 2
+    good = np.isfinite(numbers["ra"]) & (np.abs(numbers["dec"]) <= 90) & (radius < 10)
+    if not good.any():
+        return np.zeros(len(bricks), bool)
+    reach = np.deg2rad(float(radius[good].max()) + _BRICK_RADIUS)
+    tree = cKDTree(_unit_vectors(numbers["ra"][good], numbers["dec"][good]))
+    distance, _ = tree.query(_unit_vectors(bricks["ra"], bricks["dec"]))
+    return distance < 2 * np.sin(reach / 2)
+
+
+def _unit_vectors(ra, dec):
+    ra, dec = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 def brick_and_target(options, bricks_file):
