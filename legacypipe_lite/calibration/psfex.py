@@ -52,7 +52,7 @@ _MAX_MOFFAT = 100.0
 _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
-def read_psf(paths, identity, old_calibs_ok=False, normalize=True):
+def read_psf(paths, identity, old_calibs_ok=False, normalize=True, verify=False):
     """The PSF model of a CCD.
 
     Parameters
@@ -64,6 +64,8 @@ def read_psf(paths, identity, old_calibs_ok=False, normalize=True):
     old_calibs_ok : bool
     normalize : bool
         Stamps are to be divided by their sum.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def read_psf(paths, identity, old_calibs_ok=False, normalize=True):
     CalibrationError
         If there is none, or it is of another version of the image, or not usable.
     """
-    row, path = find_row(paths, identity, old_calibs_ok, psf_from_row)
+    row, path = find_row(paths, identity, old_calibs_ok, psf_from_row, verify)
     if row is None:
         row, path = _raw_row(paths, identity.ccdname)
     if row is None:

@@ -125,7 +125,7 @@ class SplineSky:
         return sky
 
 
-def read_sky(paths, identity, old_calibs_ok=False, template=None):
+def read_sky(paths, identity, old_calibs_ok=False, template=None, verify=False):
     """The sky model of a CCD.
 
     Parameters
@@ -136,6 +136,8 @@ def read_sky(paths, identity, old_calibs_ok=False, template=None):
     old_calibs_ok : bool
     template : sky_templates.SkyTemplate, optional
         The template that is subtracted from the image; the model must have been fitted with the same one.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def read_sky(paths, identity, old_calibs_ok=False, template=None):
         _check_template(row, path, template, old_calibs_ok)
         sky_from_row(row, path)
 
-    row, path = find_row(paths, identity, old_calibs_ok, check)
+    row, path = find_row(paths, identity, old_calibs_ok, check, verify)
     if row is None:
         names = ", ".join(str(p) for p in paths)
         raise CalibrationError(f"no sky model of {identity.expnum} {identity.ccdname}: looked for {names}")

@@ -89,7 +89,7 @@ def load_psf(ccd):
     normalize = options.normalize_psf
     paths = ccd.survey.calibration_files("psf", ccd.image_filename, ccd.ccdname)
     try:
-        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize)
+        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:
@@ -141,7 +141,7 @@ def load_sky(ccd, wcs, psf, scene=None):
     paths = ccd.survey.calibration_files("sky", ccd.image_filename, ccd.ccdname)
     template = ccd.sky_template()
     try:
-        return read_sky(paths, ccd.identity, options.old_calibs_ok, template)
+        return read_sky(paths, ccd.identity, options.old_calibs_ok, template, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:
