@@ -62,7 +62,7 @@ def flat_star():
     ("changes", "text"),
     [
         ({"image": noise(3.0)}, "scatter by 3"),
-        ({"sig1": 0.05}, "sig1 of the CCD table is 0.05 nanomaggies, the weights say 0.013"),
+        ({"sig1": 0.003}, "sig1 of the CCD table is 0.003 nanomaggies, the weights say 0.013"),
         ({"ccdzpt": 33.9, "sig1": NOISE / flux_scale() / 100}, "the sky has 26.0 mag per square arcsec"),
         ({"image": flat_star()}, "flat over 64 pixels and not flagged"),
         ({"fwhm": 6.0}, "3.76 pixels in its header, 6.00 in the CCD table"),
