@@ -1,7 +1,9 @@
 """PSF models made by PsfEx: reading them from the survey's tables or from raw PsfEx files."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from ..models import PsfModel
 from ..tables import open_fits, read_columns
 from ..units import SIGMA_PER_FWHM
 from .psf_checks import stamp_problem
-from .rows import find_row, number
+from .rows import ImageIdentity, find_row, number
 
 __all__ = ["read_psf", "psf_from_row", "row_from_psfex_file"]
 
@@ -52,7 +54,13 @@ _MAX_MOFFAT = 100.0
 _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
+<<<<<<< HEAD
 def read_psf(paths, identity, old_calibs_ok=False, normalize=True, verify=False):
+=======
+def read_psf(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, normalize: bool = True
+) -> tuple[PsfModel, tuple[str, str]]:
+>>>>>>> inputsa
     """The PSF model of a CCD.
 
     Parameters
@@ -90,7 +98,7 @@ def read_psf(paths, identity, old_calibs_ok=False, normalize=True, verify=False)
     return psf_from_row(row, path, normalize), version
 
 
-def psf_from_row(row, path, normalize=True):
+def psf_from_row(row: Mapping[str, Any], path: Path | str, normalize: bool = True) -> PsfModel:
     """`PsfModel` of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises
@@ -190,7 +198,7 @@ def _raw_row(paths, ccdname):
     return None, None
 
 
-def row_from_psfex_file(path):
+def row_from_psfex_file(path: Path) -> dict[str, Any] | None:
     """Row (dict of lower-case columns) of a raw PsfEx file, or None if it is not one.
 
     Raises

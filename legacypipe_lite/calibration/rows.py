@@ -1,8 +1,10 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +37,16 @@ class ImageIdentity:
     plprocid: str = ""
 
 
+<<<<<<< HEAD
 def find_row(paths, identity, old_calibs_ok=False, check=None, verify=False):
+=======
+def find_row(
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    check: Callable[[dict[str, Any], Path], Any] | None = None,
+) -> tuple[dict[str, Any] | None, Path | None]:
+>>>>>>> inputsa
     """The row of a CCD, from the first file that has a good one.
 
     Parameters
@@ -171,7 +182,7 @@ def number(row: dict, name: str, path, default: float | None = None) -> float:
     return value
 
 
-def identity_columns(identity, header, version):
+def identity_columns(identity: ImageIdentity, header: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Columns that say what a new calibration belongs to.
 
     Parameters
@@ -197,7 +208,7 @@ def identity_columns(identity, header, version):
     }
 
 
-def write_row(path, row):
+def write_row(path: Path, row: dict[str, Any]) -> None:
     """Write a calibration of one row; the file appears complete or not at all.
 
     Parameters

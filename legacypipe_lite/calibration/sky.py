@@ -1,13 +1,18 @@
 """Sky models: reading them and evaluating them as images."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CalibrationError
 from . import sky_kernels as kernels
-from .rows import find_row, number
+from .rows import ImageIdentity, find_row, number
+from .sky_templates import SkyTemplate
 
 __all__ = ["ConstantSky", "JumpSky", "SplineSky", "read_sky", "sky_from_row"]
 
@@ -29,11 +34,11 @@ class ConstantSky:
 
     value: float
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return self
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
         return np.full((height, width), self.value, np.float32)
 
@@ -57,11 +62,11 @@ class JumpSky:
     right: float
     x0: int = 0
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return replace(self, x0=self.x0 + dx)
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
         x = np.arange(width) + (x0 + self.x0)
         columns = np.where(x < self.xbreak, self.left, self.right).astype(np.float32)
@@ -95,11 +100,11 @@ class SplineSky:
     xbreak: int | None = None
     xjump: float = 0.0
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return replace(self, x0=self.x0 + dx, y0=self.y0 + dy)
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width).
 
         Outside the grid the value at its nearest edge holds.
@@ -125,7 +130,13 @@ class SplineSky:
         return sky
 
 
+<<<<<<< HEAD
 def read_sky(paths, identity, old_calibs_ok=False, template=None, verify=False):
+=======
+def read_sky(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, template: SkyTemplate | None = None
+) -> tuple[ConstantSky | JumpSky | SplineSky, tuple[str, str]]:
+>>>>>>> inputsa
     """The sky model of a CCD.
 
     Parameters
@@ -163,7 +174,7 @@ def read_sky(paths, identity, old_calibs_ok=False, template=None, verify=False):
     return sky_from_row(row, path), (str(row.get("legpipev", "")), str(row.get("plver", "")))
 
 
-def sky_from_row(row, path):
+def sky_from_row(row: Mapping[str, Any], path: Path | str) -> ConstantSky | JumpSky | SplineSky:
     """Sky model of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises

@@ -1,6 +1,9 @@
 """Data-quality maps: from the codes of the image processing to the bits used here."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from ..bits import DQ
@@ -35,7 +38,7 @@ _LISTED_CODES = 5
 _EDGE_CAUSES = DQ["satur"] | DQ["bleed"]
 
 
-def integer_codes(values):
+def integer_codes(values: NDArray) -> NDArray[np.int32]:
     """Data-quality codes from a map of any type.
 
     Parameters
@@ -55,7 +58,7 @@ def integer_codes(values):
     return np.where(good, values, NO_CODE).astype(np.int32)
 
 
-def unknown_codes(codes):
+def unknown_codes(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which pixels have a code that means nothing; bool.
 
     Parameters
@@ -67,7 +70,7 @@ def unknown_codes(codes):
     return (codes < 0) | (codes > max(_CODE_BITS))
 
 
-def describe_unknown(name, codes):
+def describe_unknown(name: str, codes: NDArray[np.int32]) -> str:
     """One line about pixels whose code means nothing.
 
     Parameters
@@ -93,7 +96,7 @@ def describe_unknown(name, codes):
     )
 
 
-def bits_from_codes(codes, ignored=()):
+def bits_from_codes(codes: NDArray[np.integer], ignored: Sequence[int] = ()) -> NDArray[np.uint16]:
     """Data-quality bits of an image of Community Pipeline codes.
 
     Parameters
@@ -114,7 +117,7 @@ def bits_from_codes(codes, ignored=()):
     return kernels.remap_codes(np.ascontiguousarray(codes, np.int32), table)
 
 
-def clean_bleeds(dq):
+def clean_bleeds(dq: NDArray[np.uint16]) -> None:
     """Clear, in place, bleed bits that do not belong to a saturated star.
 
     Some versions of the DECam processing copied the large round masks of bright stars into the bleed code.
@@ -122,7 +125,7 @@ def clean_bleeds(dq):
     kernels.clean_bleeds(dq, DQ["satur"], DQ["bleed"])
 
 
-def mark_edges(dq):
+def mark_edges(dq: NDArray[np.uint16]) -> None:
     """Turn saturated regions that touch the first or last column into edge, in place.
 
     The processing marks the vertical edge bands of some CCDs as saturated.
@@ -135,7 +138,7 @@ def mark_edges(dq):
     dq[np.isin(regions, touching[touching > 0])] = DQ["edge"]
 
 
-def trimmed(invvar):
+def trimmed(invvar: NDArray[np.float32]) -> tuple[slice, slice] | None:
     """Slices (y, x) without the leading and trailing rows, then columns, of zero weight; None if nothing is left."""
     used = invvar > 0
     rows = np.flatnonzero(np.any(used, axis=1))

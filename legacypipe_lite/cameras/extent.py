@@ -1,13 +1,14 @@
 """Which part of a CCD covers a target image."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
 from ..survey.polygons import clip_polygon
-from ..wcs import TanWcs, great_circle_distance
+from ..wcs import ImageWcs, TanWcs, great_circle_distance
 
 __all__ = ["Region", "check_place", "covering_region", "MIN_SIZE"]
 
@@ -32,26 +33,26 @@ class Region(NamedTuple):
     y1: int
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Columns."""
         return self.x1 - self.x0
 
     @property
-    def height(self):
+    def height(self) -> int:
         """Rows."""
         return self.y1 - self.y0
 
     @property
-    def is_usable(self):
+    def is_usable(self) -> bool:
         """True if it is large enough to work with."""
         return self.width >= MIN_SIZE and self.height >= MIN_SIZE
 
-    def intersection(self, other):
+    def intersection(self, other: "Region") -> "Region":
         """The common part; may be empty (negative sizes)."""
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
 
-def check_place(wcs, ccd, name):
+def check_place(wcs: ImageWcs, ccd: Mapping[str, Any], name: str) -> None:
     """Check that an image is where the CCD table says.
 
     Parameters
@@ -78,7 +79,7 @@ def check_place(wcs, ccd, name):
         raise InputError(f"{name}: its header puts it {apart:.4g} degrees from where the CCD table does")
 
 
-def covering_region(wcs, target_wcs):
+def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     """Smallest rectangle of an image that covers its overlap with a target image.
 
     Parameters

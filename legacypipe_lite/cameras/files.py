@@ -3,15 +3,20 @@
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..calibration import ImageIdentity
 from ..calibration.versions import check_versions
 from ..cards import read_cards
 from ..errors import InputError
 from ..tables import open_fits, short_message
 from ..wcs import inherited_cards, inherits, is_wcs_card
-from .weights import quantization
+from .extent import Region
+from .weights import Quantization, quantization
 
 __all__ = ["FitsImage", "check_version", "header_date", "header_number"]
 
@@ -40,7 +45,7 @@ class FitsImage:
         If the file or HDU is missing, damaged, or not an image of that shape.
     """
 
-    def __init__(self, path, hdu, shape=None):
+    def __init__(self, path: Path, hdu: int, shape: tuple[int, int] | None = None) -> None:
         self.path = path
         self.hdu = hdu
         self._fits = open_fits(path)
@@ -57,7 +62,7 @@ class FitsImage:
             raise InputError(f"{path}: HDU {hdu}: shape is {self.shape}, expected {expected}")
 
     @cached_property
-    def header(self):
+    def header(self) -> Any:
         """Header of the HDU, with the cards of the primary header that hold for it (INHERIT = T, or no own WCS)."""
         own = read_cards(self._fits, self.hdu, self.path)
         if self.hdu == 0:
@@ -71,7 +76,7 @@ class FitsImage:
     def __exit__(self, *exc):
         self._fits.close()
 
-    def read(self, region):
+    def read(self, region: Region) -> NDArray:
         """Pixels of a `Region`, as they are in the file; blank pixels of integer images are NaN.
 
         Raises
@@ -106,7 +111,7 @@ class FitsImage:
         pixels[blanks] = np.nan
         return pixels
 
-    def quantization(self):
+    def quantization(self) -> Quantization:
         """How the pixels were quantised, see `weights.quantization`."""
         return quantization(self.path, self.hdu, self.header)
 
@@ -118,7 +123,7 @@ _OWN_CARDS = re.compile(
 )
 
 
-def inherited(header, primary):
+def inherited(header: Mapping[str, Any], primary: Mapping[str, Any]) -> dict[str, Any]:
     """The cards of the primary header that hold for an image and are not in its own header.
 
     Parameters
@@ -137,7 +142,7 @@ def inherited(header, primary):
     return found
 
 
-def check_version(path, header, identity, old_ok=False):
+def check_version(path: Path, header: Mapping[str, Any], identity: ImageIdentity, old_ok: bool = False) -> None:
     """Check that a file is of the exposure and the processing that the CCD table says.
 
     Parameters
@@ -162,7 +167,7 @@ def check_version(path, header, identity, old_ok=False):
     check_versions(path, comparisons, "the CCD table", InputError, old_ok=old_ok, whole=True)
 
 
-def exposure_number(header):
+def exposure_number(header: Mapping[str, Any]) -> int | None:
     """Exposure number of a primary header; None if it has none.
 
     Where EXPNUM is blank, Mosaic-3 exposures are numbered by the time in OBSID, 90Prime ones by the digits of

@@ -1,8 +1,10 @@
 """Aperture photometry on coadds: exact overlap of circles and pixels, all radii and maps in one pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..threads import rows_in_threads
 from . import apertures_kernels as kernels
@@ -32,7 +34,16 @@ class AperturePhotometry:
     residuals: list
 
 
-def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, threads=1):
+def aperture_photometry(
+    image: NDArray[np.float32],
+    invvar: NDArray[np.float32],
+    x: ArrayLike,
+    y: ArrayLike,
+    radii: ArrayLike,
+    residuals: Sequence[NDArray[np.float32]] = (),
+    *,
+    threads: int = 1,
+) -> AperturePhotometry:
     """Photometry in concentric circular apertures with exact pixel overlap.
 
     Parameters

@@ -1,12 +1,16 @@
 """Fibre fluxes: what a spectrograph fibre of 1.5 arcsec collects of a source in 1 arcsec seeing."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..models import Source
 from ..models.ellipse import shape_tensor
 from ..models.profiles import mixture
 from ..units import SIGMA_PER_FWHM
+from ..wcs import TanWcs
 from .apertures_kernels import single_aperture
 from .fiberflux_kernels import gaussian_mixture
 
@@ -20,7 +24,14 @@ _FIBER_RADIUS = 0.75  # arcsec
 _HALF_BOX = 25  # pixels
 
 
-def fiber_fluxes(sources, target, x, y, flux, flux_ivar):
+def fiber_fluxes(
+    sources: Sequence[Source | None],
+    target: TanWcs,
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    flux: NDArray[np.floating],
+    flux_ivar: NDArray[np.floating],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fibre fluxes of catalogue sources.
 
     Parameters

@@ -1,13 +1,15 @@
 """Values of the stacked maps at the positions of the sources."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..catalog import COADD_MAPS
+from .accumulate import BandCoadd
 
 __all__ = ["pixel_of", "sample_coadd"]
 
 
-def pixel_of(x, y, shape):
+def pixel_of(x: ArrayLike, y: ArrayLike, shape: tuple[int, int]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Nearest pixel of positions, moved onto the image where they lie off it.
 
     Parameters
@@ -25,7 +27,7 @@ def pixel_of(x, y, shape):
     return np.clip(ix, 0, width - 1), np.clip(iy, 0, height - 1)
 
 
-def sample_coadd(coadd, ix, iy):
+def sample_coadd(coadd: BandCoadd, ix: NDArray[np.integer], iy: NDArray[np.integer]) -> dict[str, NDArray]:
     """Values of a band's maps at pixels.
 
     Parameters

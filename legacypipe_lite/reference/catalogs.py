@@ -4,8 +4,12 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ..errors import InputError
+from ..options import RunOptions
+from ..report import Report
+from ..survey import SurveyDirectory
 
 __all__ = ["RefCatalogs"]
 
@@ -51,7 +55,7 @@ class RefCatalogs:
             )
 
     @classmethod
-    def from_environment(cls, survey, options, report=None):
+    def from_environment(cls, survey: SurveyDirectory, options: RunOptions, report: Report | None = None) -> Self:
         """The catalogues that the environment, the survey directory and the options name.
 
         Parameters

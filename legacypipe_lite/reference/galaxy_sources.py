@@ -1,8 +1,10 @@
 """Source models of large galaxies, from the rows of an SGA catalogue."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
 
 from ..models import Source
 from ..models.sources import TYPES
@@ -21,7 +23,7 @@ _COLOR_RANGE = (-0.5, 2.0)
 _UNKNOWN_MAG = 30.0
 
 
-def ellipticity(ba, pa):
+def ellipticity(ba: float, pa: float) -> tuple[float, float]:
     """Ellipticity components (e1, e2) of an axis ratio and a position angle.
 
     Parameters
@@ -45,7 +47,7 @@ def ellipticity(ba, pa):
     return e * math.cos(angle), e * math.sin(angle)
 
 
-def make_sources(models, bands):
+def make_sources(models: Table, bands: Sequence[str]) -> list[Source]:
     """Sources of large galaxies.
 
     Galaxies that are ignored in the fit are exponential disks of the size of their mask; the Magellanic Clouds, which

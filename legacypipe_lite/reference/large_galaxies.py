@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..wcs import great_circle_distance
+from ..wcs import ImageWcs, great_circle_distance
 from .geometry import angular_radius, centre
 from .repairs import replace_impossible, without_positions
 from .tables import COLUMN_TYPES, CatalogFile
@@ -85,7 +85,7 @@ class GalaxyCatalog:
     has_fitmode: bool
 
 
-def large_galaxies(wcs, path):
+def large_galaxies(wcs: ImageWcs, path: str) -> tuple[Table, Table]:
     """Large galaxies on and around an image.
 
     Parameters

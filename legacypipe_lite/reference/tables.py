@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -82,7 +83,7 @@ class CatalogFile:
         if name not in self.columns:
             raise InputError(f"{self.path}: reference catalogue without column {name!r}")
 
-    def primary_header(self):
+    def primary_header(self) -> Mapping[str, Any]:
         """Header of the primary HDU."""
         return read_cards(self._fits, 0, self.path)
 

@@ -2,10 +2,13 @@
 
 import logging
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .base import ImageWcs
 from .cards import WcsCards
 from .sip import MAX_ORDER, SipWcs
 from .tan import TanWcs
@@ -24,7 +27,9 @@ _ROUND_TRIP = 1e-3
 _PROJECTION_PV = 4
 
 
-def wcs_from_header(header, filename="", correction=(0.0, 0.0)):
+def wcs_from_header(
+    header: Mapping[str, Any], filename: str = "", correction: tuple[float, float] = (0.0, 0.0)
+) -> ImageWcs:
     """WCS object of an image header.
 
     TAN, TAN-SIP (also without the suffix), TPV and TAN with PV cards, in ICRS or FK5 (J2000), are evaluated exactly.

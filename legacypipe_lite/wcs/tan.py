@@ -12,7 +12,9 @@ class TanWcs(ImageWcs):
     """Plain gnomonic projection."""
 
 
-def target_wcs(ra, dec, width, height, pixscale, zoom=None):
+def target_wcs(
+    ra: float, dec: float, width: int, height: int, pixscale: float, zoom: tuple[int, int, int, int] | None = None
+) -> TanWcs:
     """TAN grid of a brick: East left, North up, centred on (ra, dec).
 
     Parameters

@@ -192,4 +192,8 @@ def test_cards_of_the_primary_header_hold_for_the_image(survey):
     tim = read(survey, row)
     np.testing.assert_allclose(tim.wcs.pack(), want.wcs.pack(), rtol=1e-12)
     with FitsImage(path, 1) as image:
-        assert image.header["EXTNAME"] == "N4" and image.header["NAXIS"] == 2 and image.header["FWHM"] == 1.6 * 2.35
+        assert (
+            image.header["EXTNAME"] == "N4"
+            and image.header["NAXIS"] == 2
+            and image.header["FWHM"] == pytest.approx(3.76)
+        )

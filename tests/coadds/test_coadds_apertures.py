@@ -3,9 +3,9 @@
 import fitsio
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
 from photutils.aperture import CircularAperture
 from photutils.aperture import aperture_photometry as photutils_photometry
+from real_tims import FIELDS, Field
 
 from legacypipe_lite.catalog import APERTURE_RADII
 from legacypipe_lite.coadds import aperture_photometry
