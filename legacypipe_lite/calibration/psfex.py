@@ -54,13 +54,13 @@ _MAX_MOFFAT = 100.0
 _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
-<<<<<<< HEAD
-def read_psf(paths, identity, old_calibs_ok=False, normalize=True, verify=False):
-=======
 def read_psf(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, normalize: bool = True
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    normalize: bool = True,
+    verify: bool = False,
 ) -> tuple[PsfModel, tuple[str, str]]:
->>>>>>> inputsa
     """The PSF model of a CCD.
 
     Parameters

@@ -37,16 +37,13 @@ class ImageIdentity:
     plprocid: str = ""
 
 
-<<<<<<< HEAD
-def find_row(paths, identity, old_calibs_ok=False, check=None, verify=False):
-=======
 def find_row(
     paths: list[Path],
     identity: ImageIdentity,
     old_calibs_ok: bool = False,
     check: Callable[[dict[str, Any], Path], Any] | None = None,
+    verify: bool = False,
 ) -> tuple[dict[str, Any] | None, Path | None]:
->>>>>>> inputsa
     """The row of a CCD, from the first file that has a good one.
 
     Parameters

@@ -130,13 +130,13 @@ class SplineSky:
         return sky
 
 
-<<<<<<< HEAD
-def read_sky(paths, identity, old_calibs_ok=False, template=None, verify=False):
-=======
 def read_sky(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, template: SkyTemplate | None = None
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    template: SkyTemplate | None = None,
+    verify: bool = False,
 ) -> tuple[ConstantSky | JumpSky | SplineSky, tuple[str, str]]:
->>>>>>> inputsa
     """The sky model of a CCD.
 
     Parameters
