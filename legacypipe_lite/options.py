@@ -74,6 +74,9 @@ class RunOptions:
         metavar=("X0", "X1", "Y0", "Y1"),
     )
     bands: tuple = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
+    verify_inputs: bool = option(
+        False, "--verify-inputs", "check images and calibrations against the checksums in them", _INPUT, "flag"
+    )
     require_bands: bool = option(False, "--require-bands", "a band without any image is an error", _WHAT, "flag")
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
-import fitsio
+import numpy as np
 
 from . import stages
-from .errors import InputError, LegacypipeError, NothingToDo, UsageError, WorkerError
+from .cards import read_cards
+from .errors import InputError, LegacypipeError, NothingToDo, OutputError, UsageError, WorkerError
 from .options import changed_options
 from .parallel import run_tasks, stream_tasks
 from .report import Report
@@ -18,9 +19,11 @@ from .resources import measure
 from .results import Before, Earlier, StageRecord, StageResults, pickle_path
 from .runlog import collected_warnings, run_log
 from .survey import OutputTree, SurveyDirectory, parse_radec
-from .survey.bricks import custom_brick_name
+from .survey.bricks import brick_and_target, custom_brick_name
 from .survey.header import brick_cards, merge_cards, run_cards
+from .tables import open_fits
 from .threads import default_threads
+from .wcs import great_circle_distance
 
 __all__ = ["BrickRun", "run_brick", "brick_name", "look_for_earlier_results"]
 
@@ -89,7 +92,7 @@ def look_for_earlier_results(options):
     products = OutputTree(options.outdir, brick_name(options))
     catalog, jpeg = products.path("tractor"), products.path("image-jpeg")
     if options.check_done or options.skip:
-        problem = _unreadable(catalog)
+        problem = _unreadable(catalog) or _other_field(catalog, options)
         if problem is None:
             raise NothingToDo(f"{catalog} exists")
         if options.check_done:
@@ -106,12 +109,50 @@ def _unreadable(catalog):
     if not catalog.is_file():
         return "does not exist"
     try:
-        with fitsio.FITS(str(catalog)) as fits:
-            if fits["CATALOG"].get_nrows():
-                fits["CATALOG"][-1:]
-    except OSError as error:
+        with open_fits(catalog) as fits:
+            if fits["catalog"].get_nrows():
+                fits["catalog"][-1:]
+    except (OSError, InputError) as error:
         return f"cannot be read: {' '.join(str(error).split())}"
     return None
+
+
+def _other_field(catalog, options):
+    """What tells that a catalogue of a custom brick, if it exists, is of another field; else None."""
+    if options.radec is None or not catalog.is_file():
+        return None
+    _, target = brick_and_target(options, None)
+    x, y = (0.0, target.width - 1.0), (0.0, target.height - 1.0)
+    with open_fits(catalog) as fits:
+        cards = read_cards(fits, 0, catalog)
+    corners = [cards.get(f"CORN{i}{axis}") for i in (1, 3) for axis in ("RA", "DEC")]
+    if not all(isinstance(value, float) for value in corners):
+        return None
+    wanted = target.pixel_to_sky(np.array(x), np.array(y))
+    apart = great_circle_distance(*wanted, np.array(corners[::2]), np.array(corners[1::2]))
+    if np.all(3600.0 * apart < target.pixel_scale):
+        return None
+    centre = f"{float(cards.get('CENTRA', np.nan)):.5f} {float(cards.get('CENTDEC', np.nan)):+.5f}"
+    return f"is of another field of the same name, around {centre}, or of another size"
+
+
+def _refuse_to_overwrite(catalog, options):
+    """Raise an OutputError if there are products of another custom field whose centre gives the same name."""
+    if options.radec is None or _unreadable(catalog):
+        return
+    with open_fits(catalog) as fits:
+        cards = read_cards(fits, 0, catalog)
+    centre = cards.get("CENTRA"), cards.get("CENTDEC")
+    wanted = parse_radec(*options.radec)
+    if all(isinstance(v, float) for v in centre) and 3600.0 * great_circle_distance(*centre, *wanted) > _SAME_PLACE:
+        raise OutputError(
+            f"{catalog} is of another field of the same name, around {centre[0]:.5f} {centre[1]:+.5f}: choose another"
+            " --outdir for this one"
+        )
+
+
+#: Arcsec between the centres of fields that are taken for one.
+_SAME_PLACE = 0.5
 
 
 def brick_name(options):
@@ -200,6 +241,7 @@ class BrickRun:
         """Run up to the last of the stages that the options name (``--stage``; default writecat)."""
         results = self.results
         self.products.check_writable()
+        _refuse_to_overwrite(self.products.path("tractor"), self.options)
         named = self.options.stage or (_LAST,)
         forced = {*named, *self.options.force}
         if self.options.force_all:

@@ -26,6 +26,7 @@ __all__ = [
     "short_message",
     "stack_columns",
     "structured_array",
+    "verify_checksums",
 ]
 
 #: A gzipped file cannot hold more than so many bytes per byte.
@@ -211,6 +212,27 @@ def column_names(fits, path):
         return [name.lower() for name in fits[1].get_colnames()]
     except (OSError, AttributeError, IndexError):
         raise InputError(f"{path}: HDU 1 is not a table") from None
+
+
+def verify_checksums(path):
+    """Check a FITS file against its own checksums (cards CHECKSUM and DATASUM), where it has them.
+
+    Raises
+    ------
+    InputError
+        If one does not agree with what is there, or the file cannot be read.
+    """
+    with open_fits(path) as fits:
+        for number, hdu in enumerate(fits):
+            cards = read_cards(fits, number, path)
+            if "CHECKSUM" not in cards or "DATASUM" not in cards:
+                continue
+            try:
+                hdu.verify_checksum()
+            except ValueError as e:
+                raise InputError(f"{path}: HDU {number}: {e}: the file is damaged, or was changed") from None
+            except OSError as e:
+                raise InputError(f"{path}: HDU {number}: cannot be read ({short_message(e)})") from None
 
 
 def short_message(error):

@@ -55,7 +55,11 @@ _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
 def read_psf(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, normalize: bool = True
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    normalize: bool = True,
+    verify: bool = False,
 ) -> tuple[PsfModel, tuple[str, str]]:
     """The PSF model of a CCD.
 
@@ -68,6 +72,8 @@ def read_psf(
     old_calibs_ok : bool
     normalize : bool
         Stamps are to be divided by their sum.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -81,7 +87,7 @@ def read_psf(
     CalibrationError
         If there is none, or it is of another version of the image, or not usable.
     """
-    row, path = find_row(paths, identity, old_calibs_ok, psf_from_row)
+    row, path = find_row(paths, identity, old_calibs_ok, psf_from_row, verify)
     if row is None:
         row, path = _raw_row(paths, identity.ccdname)
     if row is None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..columns import to_integers, to_texts
 from ..errors import CalibrationError, InputError, OutputError
 from ..files import atomic_file
-from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array
+from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array, verify_checksums
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "number", "write_row", "identity_columns"]
@@ -42,6 +42,7 @@ def find_row(
     identity: ImageIdentity,
     old_calibs_ok: bool = False,
     check: Callable[[dict[str, Any], Path], Any] | None = None,
+    verify: bool = False,
 ) -> tuple[dict[str, Any] | None, Path | None]:
     """The row of a CCD, from the first file that has a good one.
 
@@ -54,6 +55,8 @@ def find_row(
         Only warn if versions differ.
     check : callable, optional
         ``check(row, path)`` raises an InputError for a row that is not good.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -73,6 +76,8 @@ def find_row(
         if not Path(path).is_file():
             continue
         try:
+            if verify:
+                verify_checksums(path)
             with open_fits(path) as fits:
                 row = _matching_row(fits, path, identity)
                 if row is None:

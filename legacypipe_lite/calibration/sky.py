@@ -131,7 +131,11 @@ class SplineSky:
 
 
 def read_sky(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, template: SkyTemplate | None = None
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    template: SkyTemplate | None = None,
+    verify: bool = False,
 ) -> tuple[ConstantSky | JumpSky | SplineSky, tuple[str, str]]:
     """The sky model of a CCD.
 
@@ -143,6 +147,8 @@ def read_sky(
     old_calibs_ok : bool
     template : sky_templates.SkyTemplate, optional
         The template that is subtracted from the image; the model must have been fitted with the same one.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -161,7 +167,7 @@ def read_sky(
         _check_template(row, path, template, old_calibs_ok)
         sky_from_row(row, path)
 
-    row, path = find_row(paths, identity, old_calibs_ok, check)
+    row, path = find_row(paths, identity, old_calibs_ok, check, verify)
     if row is None:
         names = ", ".join(str(p) for p in paths)
         raise CalibrationError(f"no sky model of {identity.expnum} {identity.ccdname}: looked for {names}")

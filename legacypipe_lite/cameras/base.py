@@ -19,6 +19,7 @@ from ..models.norms import galaxy_norm, psf_norm
 from ..options import RunOptions
 from ..survey import SurveyDirectory, image_base_name
 from ..survey.ccd_checks import impossible_number
+from ..tables import verify_checksums
 from ..units import SIGMA_PER_FWHM, utc_to_tai
 from ..wcs import ImageWcs, TanWcs, cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
@@ -199,6 +200,8 @@ class CcdImage:
         return image_file
 
     def _open(self, filename, shape=...):
+        if self.options.verify_inputs:
+            verify_checksums(self.survey.image_file(filename))
         shape = (self.height, self.width) if shape is ... else shape
         image_file = FitsImage(self.survey.image_file(filename), self.hdu, shape)
         check_version(image_file.path, image_file.primary_header, self.identity, self.options.old_calibs_ok)

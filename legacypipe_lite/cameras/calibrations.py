@@ -91,7 +91,7 @@ def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     normalize = options.normalize_psf
     paths = ccd.survey.calibration_files("psf", ccd.image_filename, ccd.ccdname)
     try:
-        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize)
+        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:
@@ -145,7 +145,7 @@ def load_sky(
     paths = ccd.survey.calibration_files("sky", ccd.image_filename, ccd.ccdname)
     template = ccd.sky_template()
     try:
-        return read_sky(paths, ccd.identity, options.old_calibs_ok, template)
+        return read_sky(paths, ccd.identity, options.old_calibs_ok, template, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:

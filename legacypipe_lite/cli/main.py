@@ -41,6 +41,13 @@ SUBCOMMANDS = {
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
     "check-inputs": Subcommand("check_inputs", "look at the inputs of bricks before they are run"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
+    "serve": Subcommand("serve", "show brick runs on a map in the browser; cutouts by URL"),
+    "cutout": Subcommand("cutout", "cut out an image around a position"),
+    "many-cutouts": Subcommand("many_cutouts", "cut out images for the rows of a table"),
+    "crop": Subcommand("crop", "crop native pixels of all products of a brick"),
+    "mosaic": Subcommand("mosaic", "put several bricks on one grid"),
+    "brick-of": Subcommand("brick_of", "print the brick at a position"),
+    "find-sweep": Subcommand("find_sweep", "print the sweep file that holds a position"),
 }
 
 

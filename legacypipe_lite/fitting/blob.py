@@ -1,7 +1,10 @@
 """The life of one blob: from its images and initial sources to fitted, measured sources."""
 
+from __future__ import annotations
+
 import logging
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from .initial import fit_initial_fluxes
 from .metrics import measure
 from .optimizer import FitSettings, fit_model, start_model
 from .tasks import BlobResult, SourceResult
+
+if TYPE_CHECKING:
+    from .tasks import BlobContext, BlobTask
 
 __all__ = ["fit_blob"]
 
@@ -32,7 +38,7 @@ GALAXY_POSITION_BOX = 5.0
 MIN_RESIDUAL_SN = 0.2
 
 
-def fit_blob(context, task):
+def fit_blob(context: BlobContext, task: BlobTask) -> BlobResult:
     """Fit all sources of one blob.
 
     Parameters
@@ -279,7 +285,15 @@ class _Blob:
                 self.images.add(e.patches, 1.0, model)
         omit = [self._clipped(e.result.x0 - self.task.box[0], e.result.y0 - self.task.box[1]) for e in entries]
         veto = self.refmap != 0
-        found = detect_sources(maps, sed_list(self.context.bands), omit, veto=veto, nsigma=options.iterative_nsigma)
+        found = detect_sources(
+            maps,
+            sed_list(self.context.bands),
+            omit,
+            veto=veto,
+            nsigma=options.iterative_nsigma,
+            saddle_fraction=options.saddle_fraction,
+            saddle_min=options.saddle_min,
+        )
         new = []
         if len(found):
             model_sn = self._detection_maps(model).max_signal_to_noise()

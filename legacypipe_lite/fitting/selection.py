@@ -17,13 +17,13 @@ _SERSIC_MARGIN = 25.0
 _ALWAYS_TRY = 400.0
 
 
-def wants_galaxy_models(gains):
+def wants_galaxy_models(gains: dict[str, float]) -> bool:
     """True if elliptic galaxies are worth a try, given the gains of PSF and REX."""
     psf, rex = gains.get("PSF", 0.0), gains.get("REX", 0.0)
     return rex > psf + 1.0 or max(psf, rex) > _ALWAYS_TRY
 
 
-def select_model(gains):
+def select_model(gains: dict[str, float]) -> str | None:
     """Model type that wins, or None if the source is not significant.
 
     Parameters

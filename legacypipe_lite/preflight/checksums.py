@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import open_fits, short_message
+from ..tables import verify_checksums
 from .findings import LOST, Finding
 
 __all__ = ["checksum_findings"]
@@ -21,18 +21,7 @@ def checksum_findings(paths) -> list[Finding]:
     for path in dict.fromkeys(Path(p) for p in paths):
         if path.is_file():
             try:
-                with open_fits(path) as fits:
-                    for number, hdu in enumerate(fits):
-                        _verify(hdu, number, path)
+                verify_checksums(path)
             except InputError as error:
                 findings.append(Finding(LOST, str(path), str(error).removeprefix(f"{path}: ")))
     return findings
-
-
-def _verify(hdu, number, path):
-    try:
-        hdu.verify_checksum()
-    except ValueError as error:
-        raise InputError(f"{path}: HDU {number}: {error}: the file is damaged, or was changed") from None
-    except OSError as error:
-        raise InputError(f"{path}: HDU {number}: cannot be read ({short_message(error)})") from None

@@ -46,6 +46,8 @@ def fit_options(options):
     return FitOptions(
         iterative=options.iterative,
         iterative_nsigma=options.nsigma if options.iterative_nsigma is None else options.iterative_nsigma,
+        saddle_fraction=options.saddle_fraction,
+        saddle_min=options.saddle_min,
         segmentation=options.segmentation,
         less_masking=options.less_masking,
         galaxy_forces_psf=options.galaxy_forcepsf,
@@ -218,6 +220,8 @@ STAGE = Stage(
     write=write_fitblobs,
     options=(
         "nsigma",
+        "saddle_fraction",
+        "saddle_min",
         "iterative",
         "iterative_nsigma",
         "max_blobsize",

@@ -29,8 +29,8 @@ def run_refs(state, options, tools):
 
 def check_catalogs(options, survey, report):
     """Look, before images are read, whether the catalogues are there, and are what they should be."""
-    catalogs = RefCatalogs.from_environment(survey, options, report)
     _, target = brick_and_target(options, survey.bricks_file())
+    catalogs = RefCatalogs.from_environment(survey, options, report)
     check_files(_gaia_files(target, catalogs), catalogs)
 
 

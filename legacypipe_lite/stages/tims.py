@@ -61,6 +61,8 @@ def run_tims(state, options, tools):
     load_camera_modules(options.camera_module)
     brick, target = brick_and_target(options, tools.survey.bricks_file())
     files = tools.survey.ccd_files()
+    for name in tools.survey.unread_ccd_files():
+        tools.report.warn_once(logger, f"{name} is not read: there are .kd.fits tables beside it, which are")
     near = choose_ccds(files, target, options)
     rows = near.unsettled()
     _check_memory(near.table[rows], target, options.max_memory_gb)
@@ -358,6 +360,7 @@ STAGE = Stage(
         "zoom",
         "bands",
         "require_bands",
+        "verify_inputs",
         "survey_dir",
         "data_dir",
         "run",

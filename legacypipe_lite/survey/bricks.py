@@ -1,7 +1,7 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,13 +9,15 @@ from ..columns import to_numbers
 from ..errors import InputError, NoSuchBrickError, UsageError
 from ..names import did_you_mean
 from ..tables import open_fits, read_columns
-from ..wcs import great_circle_distance, target_wcs
+from ..wcs import TanWcs, great_circle_distance, target_wcs
 
 __all__ = ["Brick", "brick_and_target", "bricks_with_ccds", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
 _TILE = 64  # pixels
 _NAME = re.compile(r"(\d{4})([pm])(\d{3})")
+#: Positions along each side of a custom brick, and the part of them that its bounds must hold.
+_SAMPLES, _MOSTLY = 21, 0.8
 _NEAR = 1.0  # degrees
 _BRICK_RADIUS = 0.19  # degrees
 _MOST_COMPARED = 2000
@@ -37,6 +39,9 @@ class Brick:
         The brick's own area [deg], half-open; ra1 > ra2 if it spans RA 0.
     custom : bool
         Not of the table of bricks.
+    target : wcs.TanWcs or None
+        Of a custom brick whose image reaches to a pole, where bounds in RA and Dec mean nothing: its own area is that
+        image.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Brick:
     dec1: float
     dec2: float
     custom: bool = False
+    target: TanWcs | None = None
 
     @classmethod
     def around(cls, ra, dec, target_wcs):
@@ -65,7 +71,10 @@ class Brick:
         ra2, _ = target_wcs.pixel_to_sky(0.0, h / 2.0 - 1.0)
         _, dec1 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, 0.0)
         _, dec2 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, h - 1.0)
-        return cls(custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
+        brick = cls(custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
+        x, y = np.meshgrid(np.linspace(0, w - 1, _SAMPLES), np.linspace(0, h - 1, _SAMPLES))
+        inside = brick.contains(*target_wcs.pixel_to_sky(x, y))
+        return brick if inside.mean() > _MOSTLY else replace(brick, target=target_wcs)
 
     def contains(self, ra, dec):
         """True where a position belongs to the brick's own area.
@@ -80,6 +89,9 @@ class Brick:
         numpy.ndarray of bool
         """
         ra, dec = np.asarray(ra), np.asarray(dec)
+        if self.target is not None:
+            with np.errstate(invalid="ignore"):
+                return self.target.contains(*self.target.sky_to_pixel(ra, dec))
         if self.ra1 > self.ra2:
             inside = (ra >= self.ra1) | (ra < self.ra2)
         else:

@@ -154,6 +154,15 @@ class SurveyDirectory:
         which = f" with {' or '.join(repr(w) for w in words)} in its name (--run {self.run})" if words else ""
         raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz{which} in {self.root}")
 
+    def unread_ccd_files(self):
+        """Names of the CCD tables that `ccd_files` passes over because there are .kd.fits tables, sorted."""
+        read = self.ccd_files()
+        if not read[0].name.endswith(".kd.fits"):
+            return []
+        words = RUNS[self.run].words
+        found = sorted(path.name for path in self.root.glob("survey-ccds*.fits.gz"))
+        return [name for name in found if not words or any(word in name for word in words)]
+
     # --- images and calibrations
 
     def image_file(self, image_filename):

@@ -112,7 +112,7 @@ def test_write_and_read_back(tmp_path):
 
 def test_write_to_a_place_that_is_not_there(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="z.fits: cannot be written"):
         write_row(tmp_path / "file/z.fits", {"a": 1})
 
 
