@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from contextlib import contextmanager
 
 import numpy as np
 from synthetic_ccds import SyntheticSurvey
@@ -56,6 +57,13 @@ class ThreeCcds:
         return used, {name: reason for name, fate, reason in fates if fate != "used"}
 
 
+@contextmanager
 def quiet():
-    """Let no log records be kept, which slows many runs down."""
-    logging.getLogger("legacypipe_lite").setLevel(logging.CRITICAL)
+    """Let no log records be kept for a while, which slows many runs down."""
+    logger = logging.getLogger("legacypipe_lite")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -22,8 +22,8 @@ def three(tmp_path, monkeypatch):
     monkeypatch.setenv("GAIA_CAT_DIR", str(tmp_path))
     for name in ("LARGEGALAXIES_CAT", "SKY_TEMPLATE_DIR", "LEGACYPIPE_DATA_DIR", "TYCHO2_KD_DIR"):
         monkeypatch.delenv(name, raising=False)
-    quiet()
-    return ThreeCcds(tmp_path)
+    with quiet():
+        yield ThreeCcds(tmp_path)
 
 
 def outcome(three):

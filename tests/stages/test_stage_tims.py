@@ -222,9 +222,7 @@ def test_damaged_ccds_are_dropped(survey, threads, caplog):
     truncated = survey.add_ccd(expnum=400003)
     path = survey.path(truncated["image_filename"].replace("_ooi_", "_oow_"))
     path.write_bytes(path.read_bytes()[:-20000])
-    image = np.ones((120, 100))
-    image[:] = np.nan
-    survey.add_ccd(expnum=400004, image=image)
+    survey.add_ccd(expnum=400004, image=np.full((120, 100), np.nan))
     survey.add_ccd(expnum=400005, weight=np.zeros((120, 100)))
     survey.add_ccd(expnum=400006, sky=False)
     survey.add_ccd(expnum=400007, primary={"PLVER": "V1.0"})
