@@ -1,5 +1,7 @@
 """The three FITS files of a CCD image: image, data-quality codes and weights."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -70,10 +72,10 @@ class FitsImage:
         own = {key: own[key] for key in own.keys() if key}  # noqa: SIM118 - no iteration like that of dicts
         return {**inherited(own, self.primary_header), **own}
 
-    def __enter__(self):
+    def __enter__(self) -> FitsImage:
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         self._fits.close()
 
     def read(self, region: Region) -> NDArray:
@@ -159,7 +161,7 @@ def check_version(path: Path, header: Mapping[str, Any], identity: ImageIdentity
     ------
     InputError
     """
-    comparisons = [
+    comparisons: list[tuple[str, Any, Any]] = [
         (card, str(header.get(card, "") or "").strip(), expected)
         for card, expected in (("PLVER", identity.plver), ("PLPROCID", identity.plprocid))
     ]
