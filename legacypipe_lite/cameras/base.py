@@ -1,11 +1,13 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
+from __future__ import annotations
+
 import logging
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,9 @@ from .calibrations import load_psf, load_sky
 from .extent import Region, check_place, covering_region
 from .files import FitsImage, check_version, header_date, header_number
 from .raw import RawImage, UnusableImage
+
+if TYPE_CHECKING:
+    import fitsio
 
 __all__ = ["CcdImage"]
 
@@ -63,15 +68,15 @@ class CcdImage:
     """
 
     #: Data-quality codes that mean nothing for this camera.
-    ignored_codes = ()
+    ignored_codes: tuple[int, ...] = ()
     #: Cards of the image header for the seeing [pixel], in the order of search.
-    fwhm_cards = ("FWHM", "SEEINGP1")
+    fwhm_cards: tuple[str, ...] = ("FWHM", "SEEINGP1")
     #: CCDs whose two halves may have different sky levels: band -> CCD names.
-    sky_jumps = {}
+    sky_jumps: dict[str, tuple[str, ...]] = {}
     #: Settings of the programs that make a missing PSF model.
     psf_recipe = STANDARD_RECIPE
     #: Star halos are subtracted before a sky model is made; only for DECam is there a model of them.
-    has_halos = False
+    has_halos: bool = False
 
     def __init__(self, ccd: Mapping[str, Any], survey: SurveyDirectory, options: RunOptions) -> None:
         self.survey = survey
@@ -126,7 +131,7 @@ class CcdImage:
         raw.invvar = self.remap_weights(raw)
         if self.options.smooth_weights:
             raw.invvar = weights.weights_of_neighbours(raw.invvar)
-        psf_fwhm = self.header_fwhm(ChainMap(raw.header, raw.primary_header))
+        psf_fwhm = self.header_fwhm(_chained(raw.header, raw.primary_header))
         if np.isnan(self.fwhm):
             self.fwhm = psf_fwhm
         dq_maps.mark_edges(raw.dq)
@@ -138,9 +143,9 @@ class CcdImage:
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
 
-    def _complete(self, image_file):
+    def _complete(self, image_file: FitsImage) -> None:
         """Take from the header what the CCD table does not say; raise an InputError for numbers that cannot be."""
-        headers = ChainMap(image_file.header, image_file.primary_header)
+        headers = _chained(image_file.header, image_file.primary_header)
         if np.isnan(self.exptime):
             self.exptime = header_number(headers, ("EXPTIME", "EXPOSURE", "TEXPTIME"))
         if np.isnan(self.mjd_obs):
@@ -185,7 +190,7 @@ class CcdImage:
         """Name of the weight file, relative to the images folder."""
         return self._sibling("_oow_")
 
-    def _sibling(self, tag):
+    def _sibling(self, tag: str) -> str:
         for image_tag in ("_ooi_", "_oki_"):
             if image_tag in self.image_filename:
                 return self.image_filename.replace(image_tag, tag)
@@ -199,7 +204,7 @@ class CcdImage:
             logger.warning("%s: HDU %d is named %s, not %s", image_file.path, self.hdu, extname, self.ccdname)
         return image_file
 
-    def _open(self, filename, shape=...):
+    def _open(self, filename: str, shape: Any = ...) -> FitsImage:
         if self.options.verify_inputs:
             verify_checksums(self.survey.image_file(filename))
         shape = (self.height, self.width) if shape is ... else shape
@@ -274,7 +279,7 @@ class CcdImage:
         """Bits from the codes of the data-quality file; uint16."""
         return self.bits_from_codes(codes, self.ignored_codes)
 
-    def bits_from_codes(self, codes, ignored):
+    def bits_from_codes(self, codes: Any, ignored: Any) -> Any:
         """Bits from Community Pipeline codes; pixels whose code means nothing are masked, which is said."""
         dq = dq_maps.bits_from_codes(codes, ignored)
         unknown = dq_maps.unknown_codes(codes)
@@ -487,5 +492,10 @@ class CcdImage:
         )
 
 
-def _text(header, card):
+def _chained(header: Any, primary_header: Any) -> ChainMap[str, Any]:
+    """Cards of an image; those that it lacks are taken from the primary header."""
+    return ChainMap(header, primary_header)
+
+
+def _text(header: fitsio.FITSHDR, card: str) -> str:
     return str(header.get(card, "") or "").strip()

@@ -1,10 +1,13 @@
 """Which part of a CCD covers a target image."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..survey.polygons import clip_polygon
@@ -47,7 +50,7 @@ class Region(NamedTuple):
         """True if it is large enough to work with."""
         return self.width >= MIN_SIZE and self.height >= MIN_SIZE
 
-    def intersection(self, other: "Region") -> "Region":
+    def intersection(self, other: Region) -> Region:
         """The common part; may be empty (negative sizes)."""
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
@@ -70,7 +73,7 @@ def check_place(wcs: ImageWcs, ccd: Mapping[str, Any], name: str) -> None:
         If its centre is far away from there, or nowhere.
     """
     cd = [[float(ccd["cd1_1"]), float(ccd["cd1_2"])], [float(ccd["cd2_1"]), float(ccd["cd2_2"])]]
-    crval, crpix = ([float(ccd[f"{c}{i}"]) for i in (1, 2)] for c in ("crval", "crpix"))
+    crval, crpix = ((float(ccd[f"{c}1"]), float(ccd[f"{c}2"])) for c in ("crval", "crpix"))
     x, y = (wcs.width - 1) / 2.0, (wcs.height - 1) / 2.0
     tabulated = TanWcs(crval, crpix, cd, wcs.width, wcs.height)
     apart = float(great_circle_distance(*wcs.pixel_to_sky(x, y), *tabulated.pixel_to_sky(x, y)))
@@ -109,7 +112,7 @@ def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     return Region(x0, x1 + 1, y0, y1 + 1)
 
 
-def _target_corners(wcs, target_wcs):
+def _target_corners(wcs: ImageWcs, target_wcs: ImageWcs) -> NDArray[np.float64]:
     """The target's corner pixels in image pixels, (4, 2)."""
     tw, th = target_wcs.width - 1.0, target_wcs.height - 1.0
     ra, dec = target_wcs.pixel_to_sky(np.array([0.0, tw, tw, 0.0]), np.array([0.0, 0.0, th, th]))

@@ -1,5 +1,7 @@
 """The three FITS files of a CCD image: image, data-quality codes and weights."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -70,10 +72,10 @@ class FitsImage:
         own = {key: own[key] for key in own.keys() if key}  # noqa: SIM118 - no iteration like that of dicts
         return {**inherited(own, self.primary_header), **own}
 
-    def __enter__(self):
+    def __enter__(self) -> FitsImage:
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: Any) -> None:
         self._fits.close()
 
     def read(self, region: Region) -> NDArray:
@@ -92,7 +94,7 @@ class FitsImage:
             raise InputError(f"{self.path}: HDU {self.hdu}: is smaller than the CCD table says")
         return self._without_blanks(pixels)
 
-    def _without_blanks(self, pixels):
+    def _without_blanks(self, pixels: Any) -> Any:
         """Integer images mark pixels without a value by that of a card, which the FITS library passes on as it is."""
         blank = next((self.header[key] for key in ("BLANK", "ZBLANK") if key in self.header), None)
         if blank is None or self.header.get("ZBITPIX", self.header.get("BITPIX", -32)) < 0:
@@ -159,7 +161,7 @@ def check_version(path: Path, header: Mapping[str, Any], identity: ImageIdentity
     ------
     InputError
     """
-    comparisons = [
+    comparisons: list[tuple[str, Any, Any]] = [
         (card, str(header.get(card, "") or "").strip(), expected)
         for card, expected in (("PLVER", identity.plver), ("PLPROCID", identity.plprocid))
     ]
@@ -187,7 +189,7 @@ def exposure_number(header: Mapping[str, Any]) -> int | None:
     return None
 
 
-def header_number(header: Mapping, cards) -> float:
+def header_number(header: Mapping, cards: Any) -> float:
     """The first of some header cards that is a finite number; NaN if none is.
 
     Parameters

@@ -1,12 +1,16 @@
 """What the commands have in common while they work: log records, signals, and errors that become an exit status."""
 
+from __future__ import annotations
+
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 from ..errors import LegacypipeError
 from ..names import printable
@@ -16,7 +20,9 @@ __all__ = ["logging_to", "run_guarded", "terminable", "until_the_pipe_is_closed"
 logger = logging.getLogger(__name__)
 
 
-def run_guarded(work, program, handler, *, verbose=False, debug=False):
+def run_guarded(
+    work: Callable[..., Any], program: str, handler: logging.Handler, *, verbose: bool = False, debug: bool = False
+) -> int:
     """Do the work of a command; what goes wrong is said in one line on the standard error stream.
 
     Parameters
@@ -38,7 +44,7 @@ def run_guarded(work, program, handler, *, verbose=False, debug=False):
         Exit status.
     """
 
-    def say(text, status, error=None):
+    def say(text: str, status: Any, error: Any = None) -> int:
         if debug and error is not None:
             logger.error("", exc_info=error)
         print(printable(f"{program}: {' '.join(text.split())}"), file=sys.stderr)
@@ -65,11 +71,11 @@ def run_guarded(work, program, handler, *, verbose=False, debug=False):
             return say(text, 1, error)
 
 
-def until_the_pipe_is_closed(main):
+def until_the_pipe_is_closed(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator of a command's main function: it ends with status 1 when who reads its output has enough."""
 
     @wraps(main)
-    def guarded_main(argv=None):
+    def guarded_main(argv: list[str] | None = None) -> int:
         try:
             status = main(argv)
             sys.stdout.flush()
@@ -83,7 +89,7 @@ def until_the_pipe_is_closed(main):
 
 
 @contextmanager
-def logging_to(handler, level):
+def logging_to(handler: logging.Handler, level: int) -> Iterator[Any]:
     """Send the package's log records, and Python warnings, to a handler."""
     handler.addFilter(_make_printable)
     root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
@@ -102,7 +108,7 @@ def logging_to(handler, level):
         package.setLevel(before[1])
 
 
-def _make_printable(record):
+def _make_printable(record: Any) -> Any:
     """Names of files and headers may hold characters that a terminal obeys; messages are one line each."""
     message = record.getMessage()
     if not message.isprintable():
@@ -111,13 +117,13 @@ def _make_printable(record):
 
 
 @contextmanager
-def terminable():
+def terminable() -> Iterator[Any]:
     """Let SIGTERM and SIGHUP end the program in an orderly way: workers are ended, half-written files removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number, frame):
+    def stop(number: Any, frame: Any) -> None:
         raise SystemExit(128 + number)
 
     # With nohup, SIGHUP is ignored, and stays so.

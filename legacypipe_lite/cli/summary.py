@@ -1,10 +1,17 @@
 """The summary at the end of a run."""
 
+from __future__ import annotations
+
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from ..models.sources import TYPES_SIMPLE_FIRST
 from ..names import printable
 from ..survey.ccd_list import NOT_ASKED, NOT_OVERLAPPING, CcdFate
+
+if TYPE_CHECKING:
+    from ..run import BrickRun, StageRecord
+    from ..survey import OutputTree
 
 __all__ = ["summary_lines"]
 
@@ -13,7 +20,7 @@ _MOST_NAMES = 6
 _TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 
 
-def summary_lines(run):
+def summary_lines(run: BrickRun) -> list[str]:
     """What a run made of what, and what it took, as lines of text.
 
     Parameters
@@ -39,7 +46,7 @@ def summary_lines(run):
 _SHOWN_OTHERWISE = ("CCDs", "sources", "types")
 
 
-def _sources(run):
+def _sources(run: BrickRun) -> list[str]:
     lines = []
     if run.tractor is not None:
         types = Counter(str(kind).strip() for kind in run.tractor["type"].astype(str))
@@ -49,13 +56,13 @@ def _sources(run):
     return lines + [f"  {name}: {_text(value)}" for name, value in counts.items()]
 
 
-def _text(value):
+def _text(value: dict[str, int] | int) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {number}" for key, number in value.items())
     return str(value)
 
 
-def _ccds(run):
+def _ccds(run: BrickRun) -> list[str]:
     if "ccds" not in run.state:
         return []
     bands = run.report.counts.get("CCDs")
@@ -70,12 +77,12 @@ def _ccds(run):
     return lines
 
 
-def _number_of(fates, kind):
+def _number_of(fates: Any, kind: Any) -> Any:
     number = sum(fate.fate == kind for fate in fates)
     return f"{number} {kind}" if number else ""
 
 
-def _listed(fates, kind):
+def _listed(fates: Any, kind: Any) -> Any:
     """CCDs of one fate, together where the reason is the same."""
     lines = []
     for reason in dict.fromkeys(fate.reason for fate in fates):
@@ -85,7 +92,7 @@ def _listed(fates, kind):
     return lines
 
 
-def _stages(records):
+def _stages(records: list[StageRecord]) -> list[str]:
     if not records:
         return []
     lines = [f"  {'stage':<14}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'worker MB':>11}"]
@@ -102,7 +109,7 @@ def _stages(records):
     return [*lines, f"  {'all':<14}{wall:>9.2f}{cpu:>9.2f}{peak / 1e6:>9.0f}"]
 
 
-def _products(products):
+def _products(products: OutputTree) -> list[str]:
     if not products.checksums:
         return ["  no files written"]
     lines = [f"  {len(products.checksums)} files below {products.outdir}"]

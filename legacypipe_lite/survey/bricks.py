@@ -1,15 +1,24 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..columns import to_numbers
 from ..errors import InputError, NoSuchBrickError, UsageError
 from ..names import did_you_mean
 from ..tables import open_fits, read_columns
 from ..wcs import TanWcs, great_circle_distance, target_wcs
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs
 
 __all__ = ["Brick", "brick_and_target", "bricks_with_ccds", "find_brick", "parse_radec"]
 
@@ -56,7 +65,7 @@ class Brick:
     target: TanWcs | None = None
 
     @classmethod
-    def around(cls, ra, dec, target_wcs):
+    def around(cls, ra: float, dec: float, target_wcs: TanWcs) -> Any:
         """The custom brick at a position, with the bounds of its (zoomed) target image.
 
         Parameters
@@ -76,7 +85,7 @@ class Brick:
         inside = brick.contains(*target_wcs.pixel_to_sky(x, y))
         return brick if inside.mean() > _MOSTLY else replace(brick, target=target_wcs)
 
-    def contains(self, ra, dec):
+    def contains(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
         """True where a position belongs to the brick's own area.
 
         Parameters
@@ -98,7 +107,7 @@ class Brick:
             inside = (ra >= self.ra1) & (ra < self.ra2)
         return inside & (dec >= self.dec1) & (dec < self.dec2)
 
-    def unique_pixels(self, target_wcs):
+    def unique_pixels(self, target_wcs: ImageWcs) -> NDArray[np.bool_]:
         """Map of the target pixels whose centres lie in the brick's own area.
 
         Parameters
@@ -116,7 +125,7 @@ class Brick:
             unique[y, x] = self.contains(*target_wcs.pixel_to_sky(columns[np.newaxis, :], rows[:, np.newaxis]))
         return unique
 
-    def _tiles_at_border(self, target_wcs):
+    def _tiles_at_border(self, target_wcs: ImageWcs) -> Iterator[Any]:
         """Tiles (slices y, x) of a target that may have pixels outside the brick's own area.
 
         A tile whose corners, moved outwards by a pixel, are all inside has none: over the length of a tile the area's
@@ -133,12 +142,12 @@ class Brick:
             yield slice(int(y0[i]), int(y1[i])), slice(int(x0[j]), int(x1[j]))
 
 
-def custom_brick_name(ra, dec):
+def custom_brick_name(ra: Any, dec: Any) -> str:
     """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``."""
     return f"custom-{int(1000 * ra):06d}{'m' if dec < 0 else 'p'}{int(1000 * abs(dec)):05d}"
 
 
-def find_brick(path, name):
+def find_brick(path: Path | None, name: str) -> Brick:
     """The brick of that name in a table of bricks.
 
     Parameters
@@ -167,11 +176,11 @@ def find_brick(path, name):
             hint = _like(name, names, fits, path)
             raise NoSuchBrickError(f"No such brick: {name} is not in {path}{hint}")
         row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
-    bounds = [float(row[c]) for c in _COLUMNS[2:]]
-    return Brick(name, int(row["brickid"]), *bounds)
+    ra, dec, ra1, ra2, dec1, dec2 = (float(row[c]) for c in _COLUMNS[2:])
+    return Brick(name, int(row["brickid"]), ra, dec, ra1, ra2, dec1, dec2)
 
 
-def _like(name, names, fits, path):
+def _like(name: str, names: Any, fits: Any, path: Any) -> str:
     """What may have been meant by a name that is not in a table of bricks: the nearest brick, or a similar name."""
     match = _NAME.fullmatch(name.strip())
     if match is None:
@@ -184,7 +193,7 @@ def _like(name, names, fits, path):
     return f"; did you mean {names[nearest]}?" if apart[nearest] < _NEAR else "; it has no brick near there"
 
 
-def bricks_with_ccds(survey, region=None):
+def bricks_with_ccds(survey: Any, region: Any = None) -> list[str]:
     """Names of the bricks on which there are CCDs, by the positions in the CCD tables.
 
     Parameters
@@ -220,12 +229,12 @@ def bricks_with_ccds(survey, region=None):
     return [str(name).strip() for name in bricks["brickname"][keep & near]]
 
 
-def _near_ccds(bricks, fits, file):
+def _near_ccds(bricks: Any, fits: Any, file: Any) -> Any:
     """Bricks whose centre is near that of a CCD: within the sizes of both."""
     from scipy.spatial import cKDTree
 
     ccds = read_columns(fits, file, columns=["ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"])
-    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names}
+    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names or ()}
     scale = np.sqrt(np.abs(numbers["cd1_1"] * numbers["cd2_2"] - numbers["cd1_2"] * numbers["cd2_1"]))
     radius = scale * np.hypot(numbers["width"], numbers["height"]) / 2
     good = np.isfinite(numbers["ra"]) & (np.abs(numbers["dec"]) <= 90) & (radius < 10)
@@ -237,12 +246,12 @@ def _near_ccds(bricks, fits, file):
     return distance < 2 * np.sin(reach / 2)
 
 
-def _unit_vectors(ra, dec):
+def _unit_vectors(ra: Any, dec: Any) -> Any:
     ra, dec = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
     return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
-def brick_and_target(options, bricks_file):
+def brick_and_target(options: Any, bricks_file: Path | None) -> tuple[Brick, TanWcs]:
     """The brick that options name, and the WCS of its target image.
 
     Parameters
@@ -264,7 +273,7 @@ def brick_and_target(options, bricks_file):
     return Brick.around(ra, dec, target), target
 
 
-def parse_radec(ra, dec):
+def parse_radec(ra: str | float, dec: str | float) -> tuple[float, float]:
     """RA and Dec in degrees from what the user typed: decimal degrees, or hh:mm:ss and dd:mm:ss.
 
     Parameters
@@ -287,7 +296,7 @@ def parse_radec(ra, dec):
     return ra_deg % 360.0, dec_deg
 
 
-def _angle(text, degrees_per_unit):
+def _angle(text: Any, degrees_per_unit: Any) -> Any:
     """Degrees of a decimal or sexagesimal number; None if it is neither."""
     parts = str(text).strip().split(":")
     try:

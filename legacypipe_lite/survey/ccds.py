@@ -1,8 +1,14 @@
 """The tables of CCDs: reading those near a brick, and choosing those that it needs."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..columns import to_integers, to_numbers, to_texts
 from ..errors import InputError
@@ -11,6 +17,11 @@ from ..wcs import cd_pixel_scale, great_circle_distance, plane_to_sky
 from .ccd_checks import MAY_BE_MISSING, row_problems
 from .ccd_list import CcdList
 from .polygons import polygons_overlap
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from ..wcs import ImageWcs
 
 __all__ = ["near_ccds", "read_ccds", "touching", "good_ccds", "reasons_not_asked", "EDGE_MARGIN"]
 
@@ -41,7 +52,7 @@ REQUIRED_COLUMNS = (
 )
 
 #: Columns that may be missing: what stands for them. Image headers stand in for the first three.
-OPTIONAL_COLUMNS = {
+OPTIONAL_COLUMNS: dict[str, Any] = {
     "exptime": np.float64("nan"),
     "mjd_obs": np.float64("nan"),
     "fwhm": np.float64("nan"),
@@ -70,12 +81,12 @@ _MAX_RADIUS, _UNKNOWN_RADIUS = 45.0, 1.0
 _MAX_POINTING = 3.0
 
 
-def read_ccds(paths, target_wcs):
+def read_ccds(paths: list[Path], target_wcs: ImageWcs) -> Table:
     """Rows of the CCD tables near a target image: the table of `near_ccds`."""
     return near_ccds(paths, target_wcs).table
 
 
-def near_ccds(paths, target_wcs):
+def near_ccds(paths: list[Path], target_wcs: ImageWcs) -> CcdList:
     """The CCDs of the tables near a target image.
 
     Columns may be of any sane type: text of numbers, NULLs, bytes; they are converted.
@@ -117,7 +128,7 @@ def near_ccds(paths, target_wcs):
     return _without_repeated(merged, problems, paths)
 
 
-def _read_near(path, target_wcs):
+def _read_near(path: Path, target_wcs: ImageWcs) -> tuple[dict[str, Any], list[str]]:
     """Columns (dict) of the rows of one table that may be near the target, and the problem or "" of each."""
     with open_fits(path) as fits:
         nulls = null_values(fits, path)
@@ -126,7 +137,7 @@ def _read_near(path, target_wcs):
         return _converted(read_columns(fits, path, rows=rows), nulls, path)
 
 
-def _converted(table, nulls, path):
+def _converted(table: Any, nulls: Any, path: Any) -> Any:
     """Columns of the types that they should have, as a dict, and what is wrong with each row ("" if nothing is)."""
     columns, problems = {}, [""] * len(table)
     for name in table.dtype.names:
@@ -147,13 +158,13 @@ def _converted(table, nulls, path):
     return columns, problems
 
 
-def _note(problems, bad, name, values):
+def _note(problems: Any, bad: Any, name: Any, values: Any) -> None:
     for i in np.flatnonzero(bad):
         value = values[i].strip() if isinstance(values[i], str) else values[i]
         problems[i] = problems[i] or f"{name} is {str(value)!r} in the CCD table, which is no usable number"
 
 
-def _contradictions(ccds):
+def _contradictions(ccds: Any) -> Any:
     """What is wrong with rows whose ra, dec and TAN columns are of different parts of the sky."""
     with np.errstate(all="ignore"):
         ra, dec = _centres(ccds)
@@ -168,7 +179,7 @@ def _contradictions(ccds):
 _NO_CUTS = -(2**62)
 
 
-def _fill_cuts(ccds):
+def _fill_cuts(ccds: Any) -> None:
     if "ccd_cuts" not in ccds.colnames:
         return
     cuts = np.asarray(ccds["ccd_cuts"])
@@ -178,7 +189,7 @@ def _fill_cuts(ccds):
         ccds["ccd_cuts"] = np.where(empty, 0, cuts)
 
 
-def _within_reach(ccds, target_wcs):
+def _within_reach(ccds: Any, target_wcs: ImageWcs) -> NDArray[np.bool_]:
     """Rows whose circle meets that of the target, by ra, dec or by the TAN columns, and rows without any position."""
     if len(ccds["ra"]) == 0:
         return np.zeros(0, bool)
@@ -197,35 +208,35 @@ def _within_reach(ccds, target_wcs):
     return near | ~known
 
 
-def _centres(ccds):
+def _centres(ccds: Any) -> Any:
     """RA, Dec [deg] of the CCDs' centres by the plain TAN WCS of the table."""
     width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
     ra, dec = _tan_to_sky(ccds, (width + 1) / 2, (height + 1) / 2)
     return ra[:, 0], dec[:, 0]
 
 
-def _cd_matrices(ccds):
+def _cd_matrices(ccds: NDArray[np.void] | Table) -> NDArray[np.float64]:
     """CD matrix of each CCD in the table; float64 (rows, 2, 2)."""
     columns = [np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2")]
     return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
-def _require(tables, paths):
+def _require(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     present = {name for columns in tables for name in columns}
     missing = [c for c in REQUIRED_COLUMNS if c not in present]
     if missing:
         raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
 
 
-def _tell_missing(tables, paths):
+def _tell_missing(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     """Say which columns some of the tables lack."""
     names = [set(columns) for columns in tables]
-    missing = set.union(*names) - set.intersection(*names)
+    missing = set().union(*names) - names[0].intersection(*names)
     if missing:
         logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
 
 
-def _make_alike(tables, paths):
+def _make_alike(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     """Prepare columns (dicts) for stacking, in place: those for which headers stand in get NaN where they lack."""
     for name in dict.fromkeys(name for columns in tables for name in columns):
         if len({columns[name].shape[1:] for columns in tables if name in columns}) > 1:
@@ -237,7 +248,7 @@ def _make_alike(tables, paths):
                 columns.setdefault(name, np.full(len(columns["ra"]), np.nan))
 
 
-def _without_repeated(ccds, problems, paths):
+def _without_repeated(ccds: Table, problems: list[str], paths: list[Path]) -> CcdList:
     """The list of CCDs; rows that are equal come once, of others of the same image only the first is good."""
     first, keep, problems = {}, [], list(problems)
     for i, row in enumerate(ccds):
@@ -256,18 +267,18 @@ def _without_repeated(ccds, problems, paths):
     return CcdList(ccds, [problems[i] for i in keep])
 
 
-def _equal(a, b):
+def _equal(a: Any, b: Any) -> bool:
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind in "fc" and b.dtype.kind in "fc":
         return np.array_equal(a, b, equal_nan=True)
     return np.array_equal(a, b)
 
 
-def _listed(paths):
+def _listed(paths: Any) -> str:
     return ", ".join(str(p) for p in paths)
 
 
-def touching(ccds, target_wcs, margin=EDGE_MARGIN):
+def touching(ccds: Table, target_wcs: ImageWcs, margin: float = EDGE_MARGIN) -> NDArray[np.bool_]:
     """Which CCDs may touch a target image: footprint in plain TAN, tested as polygons.
 
     Parameters
@@ -294,14 +305,14 @@ def touching(ccds, target_wcs, margin=EDGE_MARGIN):
     return keep
 
 
-def without_position(ccds):
+def without_position(ccds: Table) -> NDArray[np.bool_]:
     """CCDs whose place on the sky cannot be told from the TAN columns of the table; bool (rows,)."""
     names = ("crval1", "crval2", "crpix1", "crpix2", "cd1_1", "cd1_2", "cd2_1", "cd2_2")
     finite = np.all([np.isfinite(np.asarray(ccds[name], float)) for name in names], axis=0)
     return ~finite | (np.asarray(ccds["width"]) <= 0) | (np.asarray(ccds["height"]) <= 0)
 
 
-def _footprints(ccds, target_wcs, margin):
+def _footprints(ccds: Table, target_wcs: ImageWcs, margin: float) -> NDArray[np.float64]:
     """CCD corners in target pixels; float64 (rows, 4, 2)."""
     width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
     low = 0.5 - margin
@@ -311,7 +322,7 @@ def _footprints(ccds, target_wcs, margin):
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
 
 
-def _tan_to_sky(ccds, x, y):
+def _tan_to_sky(ccds: Any, x: Any, y: Any) -> Any:
     """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
     crval1, crval2, crpix1, crpix2 = (
         np.asarray(ccds[c], np.float64)[:, np.newaxis] for c in ("crval1", "crval2", "crpix1", "crpix2")
@@ -321,7 +332,9 @@ def _tan_to_sky(ccds, x, y):
     return plane_to_sky(crval1, crval2, xi, eta)
 
 
-def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):
+def good_ccds(
+    ccds: Table, bands: Sequence[str], min_mjd: float | None = None, max_mjd: float | None = None
+) -> NDArray[np.bool_]:
     """Which CCDs passed the quality cuts and belong to the run's bands and dates.
 
     Parameters
@@ -340,7 +353,7 @@ def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):
     return keep
 
 
-def reasons_not_asked(ccds, bands, min_mjd=None, max_mjd=None):
+def reasons_not_asked(ccds: Any, bands: Any, min_mjd: Any = None, max_mjd: Any = None) -> Any:
     """Why CCDs do not belong to a run: their band, the quality cuts, their date.
 
     Parameters

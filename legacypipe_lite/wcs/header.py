@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ _PROJECTION_PV = 4
 
 
 def wcs_from_header(
-    header: Mapping[str, Any], filename: str = "", correction: tuple[float, float] = (0.0, 0.0)
+    header: Mapping[str, Any], filename: str | Path = "", correction: tuple[float, float] = (0.0, 0.0)
 ) -> ImageWcs:
     """WCS object of an image header.
 
