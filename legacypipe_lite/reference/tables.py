@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..cards import read_cards
 from ..catalog import DETECTED, REFERENCE
@@ -107,7 +107,7 @@ class CatalogFile:
         data = read_columns(self._fits, self.path, columns=columns, rows=rows)
         return Table({name: self._converted(name, data[name]) for name in data.dtype.names or ()})
 
-    def _converted(self, name: str, column: Any) -> Any:
+    def _converted(self, name: str, column: NDArray[Any]) -> NDArray[Any]:
         kind = self._types.get(name)
         try:
             if kind == "text":

@@ -18,7 +18,7 @@ from ..tables import open_fits, read_columns
 from ..wcs import TanWcs, great_circle_distance, target_wcs
 
 if TYPE_CHECKING:
-    from ..wcs import ImageWcs, TanWcs
+    from ..wcs import ImageWcs
 
 __all__ = ["Brick", "brick_and_target", "bricks_with_ccds", "find_brick", "parse_radec"]
 
@@ -234,7 +234,7 @@ def _near_ccds(bricks: Any, fits: Any, file: Any) -> Any:
     from scipy.spatial import cKDTree
 
     ccds = read_columns(fits, file, columns=["ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"])
-    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names}
+    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names or ()}
     scale = np.sqrt(np.abs(numbers["cd1_1"] * numbers["cd2_2"] - numbers["cd1_2"] * numbers["cd2_1"]))
     radius = scale * np.hypot(numbers["width"], numbers["height"]) / 2
     good = np.isfinite(numbers["ra"]) & (np.abs(numbers["dec"]) <= 90) & (radius < 10)

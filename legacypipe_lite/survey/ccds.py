@@ -128,7 +128,7 @@ def near_ccds(paths: list[Path], target_wcs: ImageWcs) -> CcdList:
     return _without_repeated(merged, problems, paths)
 
 
-def _read_near(path: Path, target_wcs: ImageWcs) -> Any:
+def _read_near(path: Path, target_wcs: ImageWcs) -> tuple[dict[str, Any], list[str]]:
     """Columns (dict) of the rows of one table that may be near the target, and the problem or "" of each."""
     with open_fits(path) as fits:
         nulls = null_values(fits, path)
@@ -137,7 +137,7 @@ def _read_near(path: Path, target_wcs: ImageWcs) -> Any:
         return _converted(read_columns(fits, path, rows=rows), nulls, path)
 
 
-def _converted(table, nulls, path):
+def _converted(table: Any, nulls: Any, path: Any) -> Any:
     """Columns of the types that they should have, as a dict, and what is wrong with each row ("" if nothing is)."""
     columns, problems = {}, [""] * len(table)
     for name in table.dtype.names:
@@ -158,13 +158,13 @@ def _converted(table, nulls, path):
     return columns, problems
 
 
-def _note(problems, bad, name, values):
+def _note(problems: Any, bad: Any, name: Any, values: Any) -> None:
     for i in np.flatnonzero(bad):
         value = values[i].strip() if isinstance(values[i], str) else values[i]
         problems[i] = problems[i] or f"{name} is {str(value)!r} in the CCD table, which is no usable number"
 
 
-def _contradictions(ccds):
+def _contradictions(ccds: Any) -> Any:
     """What is wrong with rows whose ra, dec and TAN columns are of different parts of the sky."""
     with np.errstate(all="ignore"):
         ra, dec = _centres(ccds)
@@ -179,7 +179,7 @@ def _contradictions(ccds):
 _NO_CUTS = -(2**62)
 
 
-def _fill_cuts(ccds):
+def _fill_cuts(ccds: Any) -> None:
     if "ccd_cuts" not in ccds.colnames:
         return
     cuts = np.asarray(ccds["ccd_cuts"])
@@ -208,7 +208,7 @@ def _within_reach(ccds: Any, target_wcs: ImageWcs) -> NDArray[np.bool_]:
     return near | ~known
 
 
-def _centres(ccds):
+def _centres(ccds: Any) -> Any:
     """RA, Dec [deg] of the CCDs' centres by the plain TAN WCS of the table."""
     width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
     ra, dec = _tan_to_sky(ccds, (width + 1) / 2, (height + 1) / 2)
@@ -221,22 +221,22 @@ def _cd_matrices(ccds: NDArray[np.void] | Table) -> NDArray[np.float64]:
     return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
-def _require(tables: Any, paths: list[Path]) -> None:
+def _require(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     present = {name for columns in tables for name in columns}
     missing = [c for c in REQUIRED_COLUMNS if c not in present]
     if missing:
         raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
 
 
-def _tell_missing(tables: list[NDArray[np.void]], paths: list[Path]) -> None:
+def _tell_missing(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     """Say which columns some of the tables lack."""
     names = [set(columns) for columns in tables]
-    missing = set.union(*names) - set.intersection(*names)
+    missing = set().union(*names) - names[0].intersection(*names)
     if missing:
         logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
 
 
-def _make_alike(tables: Any, paths: list[Path]) -> None:
+def _make_alike(tables: list[dict[str, Any]], paths: list[Path]) -> None:
     """Prepare columns (dicts) for stacking, in place: those for which headers stand in get NaN where they lack."""
     for name in dict.fromkeys(name for columns in tables for name in columns):
         if len({columns[name].shape[1:] for columns in tables if name in columns}) > 1:
@@ -248,7 +248,7 @@ def _make_alike(tables: Any, paths: list[Path]) -> None:
                 columns.setdefault(name, np.full(len(columns["ra"]), np.nan))
 
 
-def _without_repeated(ccds: Table, problems: Any, paths: list[Path]) -> CcdList:
+def _without_repeated(ccds: Table, problems: list[str], paths: list[Path]) -> CcdList:
     """The list of CCDs; rows that are equal come once, of others of the same image only the first is good."""
     first, keep, problems = {}, [], list(problems)
     for i, row in enumerate(ccds):
@@ -274,7 +274,7 @@ def _equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b)
 
 
-def _listed(paths: Any) -> Any:
+def _listed(paths: Any) -> str:
     return ", ".join(str(p) for p in paths)
 
 
@@ -322,7 +322,7 @@ def _footprints(ccds: Table, target_wcs: ImageWcs, margin: float) -> NDArray[np.
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
 
 
-def _tan_to_sky(ccds, x, y):
+def _tan_to_sky(ccds: Any, x: Any, y: Any) -> Any:
     """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
     crval1, crval2, crpix1, crpix2 = (
         np.asarray(ccds[c], np.float64)[:, np.newaxis] for c in ("crval1", "crval2", "crpix1", "crpix2")
@@ -353,7 +353,7 @@ def good_ccds(
     return keep
 
 
-def reasons_not_asked(ccds, bands, min_mjd=None, max_mjd=None):
+def reasons_not_asked(ccds: Any, bands: Any, min_mjd: Any = None, max_mjd: Any = None) -> Any:
     """Why CCDs do not belong to a run: their band, the quality cuts, their date.
 
     Parameters

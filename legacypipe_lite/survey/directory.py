@@ -168,7 +168,7 @@ class SurveyDirectory:
         which = f" with {' or '.join(repr(w) for w in words)} in its name (--run {self.run})" if words else ""
         raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz{which} in {self.root}")
 
-    def unread_ccd_files(self):
+    def unread_ccd_files(self) -> Any:
         """Names of the CCD tables that `ccd_files` passes over because there are .kd.fits tables, sorted."""
         read = self.ccd_files()
         if not read[0].name.endswith(".kd.fits"):
