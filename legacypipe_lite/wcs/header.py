@@ -69,7 +69,7 @@ def wcs_from_header(
     return wcs
 
 
-def _exact(cards: WcsCards, size: tuple[int, int], filename: str) -> ImageWcs | None:
+def _exact(cards, size, filename):
     """The WCS, if its kind needs no conversion; else None."""
     if not cards.is_plain or cards.ctype not in (_TAN, _TPV, _SIP):
         return None
