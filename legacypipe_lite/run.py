@@ -11,23 +11,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import stages
-from .cards import read_cards
-from .errors import InputError, LegacypipeError, NothingToDo, OutputError, UsageError, WorkerError
+from .errors import InputError, LegacypipeError, NothingToDo, UsageError, WorkerError
 from .options import changed_options
 from .parallel import run_tasks, stream_tasks
 from .report import Report
 from .resources import measure
 from .results import Before, Earlier, StageRecord, StageResults, pickle_path
 from .runlog import collected_warnings, run_log
-from .survey import OutputTree, SurveyDirectory, parse_radec
-from .survey.bricks import brick_and_target, custom_brick_name
-from .survey.header import brick_cards, merge_cards, run_cards
-from .tables import open_fits
+from .survey import OutputTree, SurveyDirectory
+from .survey.done import brick_name, not_done, refuse_other_field
+from .survey.header import brick_cards, merge_cards, run_cards, run_date
+from .survey.releases import release_of_run
 from .threads import default_threads
-from .wcs import great_circle_distance
 
 if TYPE_CHECKING:
     from .options import RunOptions
@@ -92,16 +88,15 @@ def look_for_earlier_results(options: RunOptions) -> None:
     Raises
     ------
     NothingToDo
-        If the catalogue can be read (--skip, --check-done) or the JPEG exists (--skip-coadd).
+        If the catalogue is there (--skip, --check-done; see `survey.done.not_done`) or the JPEG exists (--skip-coadd).
     InputError
-        With --check-done, if the catalogue does not exist or cannot be read; its exit status is 255.
+        With --check-done, if the catalogue is not there; its exit status is 255. If the output tree holds another
+        custom field of the same name.
     """
-    if not (options.skip or options.skip_coadd or options.check_done):
-        return
     products = OutputTree(options.outdir, brick_name(options))
     catalog, jpeg = products.path("tractor"), products.path("image-jpeg")
     if options.check_done or options.skip:
-        problem = _unreadable(catalog) or _other_field(catalog, options)
+        problem = not_done(options)
         if problem is None:
             raise NothingToDo(f"{catalog} exists")
         if options.check_done:
@@ -109,66 +104,9 @@ def look_for_earlier_results(options: RunOptions) -> None:
             error.exit_status = 255
             raise error
         logger.info("%s %s: running the brick", catalog, problem)
+    refuse_other_field(options)
     if options.skip_coadd and jpeg.is_file():
         raise NothingToDo(f"{jpeg} exists")
-
-
-def _unreadable(catalog: Any) -> Any:
-    """Why a catalogue cannot be read, or None."""
-    if not catalog.is_file():
-        return "does not exist"
-    try:
-        with open_fits(catalog) as fits:
-            if fits["catalog"].get_nrows():
-                fits["catalog"][-1:]
-    except (OSError, InputError) as error:
-        return f"cannot be read: {' '.join(str(error).split())}"
-    return None
-
-
-def _other_field(catalog: Any, options: Any) -> str | None:
-    """What tells that a catalogue of a custom brick, if it exists, is of another field; else None."""
-    if options.radec is None or not catalog.is_file():
-        return None
-    _, target = brick_and_target(options, None)
-    x, y = (0.0, target.width - 1.0), (0.0, target.height - 1.0)
-    with open_fits(catalog) as fits:
-        cards = read_cards(fits, 0, catalog)
-    corners = [cards.get(f"CORN{i}{axis}") for i in (1, 3) for axis in ("RA", "DEC")]
-    if not all(isinstance(value, float) for value in corners):
-        return None
-    wanted = target.pixel_to_sky(np.array(x), np.array(y))
-    apart = great_circle_distance(*wanted, np.array(corners[::2]), np.array(corners[1::2]))
-    if np.all(3600.0 * apart < target.pixel_scale):
-        return None
-    centre = f"{float(cards.get('CENTRA', np.nan)):.5f} {float(cards.get('CENTDEC', np.nan)):+.5f}"
-    return f"is of another field of the same name, around {centre}, or of another size"
-
-
-def _refuse_to_overwrite(catalog: Any, options: Any) -> None:
-    """Raise an OutputError if there are products of another custom field whose centre gives the same name."""
-    if options.radec is None or _unreadable(catalog):
-        return
-    with open_fits(catalog) as fits:
-        cards = read_cards(fits, 0, catalog)
-    centre = cards.get("CENTRA"), cards.get("CENTDEC")
-    wanted = parse_radec(*options.radec)
-    if all(isinstance(v, float) for v in centre) and 3600.0 * great_circle_distance(*centre, *wanted) > _SAME_PLACE:
-        raise OutputError(
-            f"{catalog} is of another field of the same name, around {centre[0]:.5f} {centre[1]:+.5f}: choose another"
-            " --outdir for this one"
-        )
-
-
-#: Arcsec between the centres of fields that are taken for one.
-_SAME_PLACE = 0.5
-
-
-def brick_name(options: Any) -> Any:
-    """Name of the brick of a run, without looking into the survey's table of bricks."""
-    if options.brick is not None:
-        return options.brick
-    return custom_brick_name(*parse_radec(*options.radec))
 
 
 class BrickRun:
@@ -226,6 +164,7 @@ class BrickRun:
         self._progress = progress
         self._command = command or _describe(options)
         self._running = None
+        self._date = run_date()
         pickle_path(options.pickle, self.brickname, _LAST)
 
     @cached_property
@@ -257,7 +196,6 @@ class BrickRun:
         """Run up to the last of the stages that the options name (``--stage``; default writecat)."""
         results = self.results
         self.products.check_writable()
-        _refuse_to_overwrite(self.products.path("tractor"), self.options)
         named = self.options.stage or (_LAST,)
         forced = {*named, *self.options.force}
         if self.options.force_all:
@@ -318,12 +256,11 @@ class BrickRun:
         from .wise import WiseFolders  # it imports all of the WISE room
 
         state = self.state if state is None else state
-        release = self.survey.default_release if self.options.release is None else self.options.release
         unwise = WiseFolders.from_options(self.options)
         folders = (unwise.full, unwise.epochs, unwise.sky)
-        lists: list[Iterable[tuple[str, Any, str]]] = [
-            run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)
-        ]
+        release = release_of_run(self.options, state.get("ccds"))
+        what = (self.survey.root, release, self._command, self.options.data_model)
+        lists: list[Iterable[tuple[str, Any, str]]] = [run_cards(*what, *folders, date=self._date)]
         if "brick" in state and "target" in state:
             lists.append(brick_cards(state["brick"], state["target"]))
         lists += [record.cards for record in self.stages]

@@ -146,7 +146,7 @@ def _check_output(check, options):
 def _check_ccds(check, target, survey, options, stars, progress):
     """Look at each CCD; returns the tims, without their pixels, of those that can be used."""
     try:
-        near = choose_ccds(survey.ccd_files(), target, options)
+        near = choose_ccds(survey.ccd_files(), target, options, survey)
     except NothingToDo as end:
         check.findings.append(Finding(LOST, "CCDs", f"nothing to do: {end}"))
         return []

@@ -63,7 +63,7 @@ def run_tims(state, options, tools):
     files = tools.survey.ccd_files()
     for name in tools.survey.unread_ccd_files():
         tools.report.warn_once(logger, f"{name} is not read: there are .kd.fits tables beside it, which are")
-    near = choose_ccds(files, target, options)
+    near = choose_ccds(files, target, options, tools.survey)
     rows = near.unsettled()
     _check_memory(near.table[rows], target, options.max_memory_gb)
     injection = _injection(options)
@@ -103,7 +103,7 @@ def _injection(options):
 # --- choosing CCDs
 
 
-def choose_ccds(files, target, options):
+def choose_ccds(files, target, options, survey):
     """The CCDs near a target; those that are not settled are to be read.
 
     Parameters
@@ -112,6 +112,7 @@ def choose_ccds(files, target, options):
         CCD tables.
     target : wcs.TanWcs
     options : RunOptions
+    survey : survey.SurveyDirectory
 
     Returns
     -------
@@ -124,8 +125,17 @@ def choose_ccds(files, target, options):
     """
     near = near_ccds(files, target)
     ccds = near.table
+    of_run = survey.rows_of_run(files, ccds["camera"])
+    if len(ccds) and not of_run.any():
+        raise InputError(
+            f"--run {options.run}: no CCD table has {' or '.join(survey.cameras)} in its name, and no CCD near the"
+            " brick is of these cameras"
+        )
+    for row in np.flatnonzero(~of_run):
+        near.settle(row, NOT_ASKED, f"camera {ccds['camera'][row]}")
     touches = touching(ccds, target)
     nowhere = without_position(ccds)
+    touches &= of_run
     known = sorted({printable(band) for band in ccds["filter"][touches]})
     reasons = reasons_not_asked(ccds, options.bands, options.min_mjd, options.max_mjd)
     for row in range(len(ccds)):
@@ -269,10 +279,10 @@ def _add_columns(ccds, tims, target):
     heights, widths = np.array([tim.shape for tim in tims]).T
     x0, y0 = (np.array([getattr(tim, name) for tim in tims]) for name in ("x0", "y0"))
     for name, values in (("ccd_x0", x0), ("ccd_y0", y0), ("ccd_x1", x0 + widths), ("ccd_y1", y0 + heights)):
-        ccds[name] = values.astype(_coordinate_type(values))
+        ccds[name] = _pixel_column(values)
     corners = np.array([_brick_box(tim, target) for tim in tims])
     for name, values in zip(("brick_x0", "brick_x1", "brick_y0", "brick_y1"), corners.T):
-        ccds[name] = np.clip(values, -(2**15), 2**15 - 1).astype(np.int16)
+        ccds[name] = _pixel_column(values)
     ccds["psfnorm"] = np.array([tim.psfnorm for tim in tims], np.float32)
     ccds["galnorm"] = np.array([tim.galnorm for tim in tims], np.float32)
     texts = {
@@ -287,9 +297,11 @@ def _add_columns(ccds, tims, target):
         ccds[name] = np.array(values, dtype=f"U{max(1, *(len(v) for v in values))}")
 
 
-def _coordinate_type(values):
-    """int16 as published, int32 if that is too narrow."""
-    return np.int16 if np.abs(values).max() < 2**15 else np.int32
+def _pixel_column(values):
+    """Pixel numbers as int16, as in the published tables; as int32 if they do not fit."""
+    limits = np.iinfo(np.int16)
+    fit = np.all((values >= limits.min) & (values <= limits.max))
+    return np.clip(values, -(2**31), 2**31 - 1).astype(np.int16 if fit else np.int32)
 
 
 def _brick_box(tim, target):
@@ -358,6 +370,9 @@ STAGE = Stage(
         "height",
         "pixscale",
         "zoom",
+        "brickid",
+        "short_name",
+        "primary_box",
         "bands",
         "require_bands",
         "verify_inputs",

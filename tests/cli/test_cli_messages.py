@@ -3,18 +3,11 @@
 import fitsio
 import numpy as np
 import pytest
-from synthetic_ccds import BRICK, DEC, RA, SyntheticSurvey
+from synthetic_ccds import BRICK, SyntheticSurvey
 
 from legacypipe_lite.cli.main import main as umbrella
 from legacypipe_lite.cli.runbrick import main
-from legacypipe_lite.errors import NothingToDo, OutputError
-from legacypipe_lite.options import RunOptions
-from legacypipe_lite.run import BrickRun, look_for_earlier_results
-from legacypipe_lite.survey import OutputTree
-from legacypipe_lite.survey.bricks import Brick
-from legacypipe_lite.survey.header import brick_cards
 from legacypipe_lite.validation.products import with_band_names
-from legacypipe_lite.wcs import target_wcs
 
 
 @pytest.fixture
@@ -101,32 +94,6 @@ def test_the_summary_accounts_for_all_ccds(survey, capsys):
     assert "dropped cam/CP/x_400003_ooi_r.N4.fits N4: ccdzpt is -99" in out
     assert "not asked for (ccd_cuts is not 0): cam/CP/x_400002_ooi_r.N4.fits N4" in out
     assert "bands without images: z" in out
-
-
-# --- fields of one name
-
-
-def write_catalog(outdir, ra, dec, width=60):
-    """The header of the catalogue of a custom field, and the options that made it."""
-    target = target_wcs(ra, dec, width, width, 0.262)
-    brick = Brick.around(ra, dec, target)
-    tree = OutputTree(outdir, brick.name)
-    tree.write_table("tractor", {"ra": np.zeros(1)}, primary_cards=brick_cards(brick, target))
-
-
-def options(outdir, ra, dec, **changes):
-    return RunOptions(radec=(ra, dec), **{"width": 60, "height": 60, "outdir": str(outdir), **changes})
-
-
-def test_another_field_of_the_same_name_is_not_skipped(survey, tmp_path):
-    write_catalog(tmp_path, RA + 0.0001, DEC)
-    with pytest.raises(NothingToDo, match="exists"):
-        look_for_earlier_results(options(tmp_path, RA + 0.0001, DEC, skip=True))
-    look_for_earlier_results(options(tmp_path, RA + 0.0009, DEC, skip=True))
-    look_for_earlier_results(options(tmp_path, RA + 0.0001, DEC, skip=True, width=80))
-    look_for_earlier_results(options(tmp_path, RA + 0.0001, DEC, skip=True, pixscale=0.3))
-    with pytest.raises(OutputError, match="is of another field of the same name, around 150.00010 .*--outdir"):
-        BrickRun(options(tmp_path, RA + 0.0009, DEC, survey_dir=str(survey.root), gaia=False)).run()
 
 
 def test_columns_of_bands_with_capitals_and_digits():
