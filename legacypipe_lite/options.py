@@ -456,6 +456,17 @@ class RunOptions:
         choices=("local", "header"),
         stages=("tims", "fitblobs", "coadds"),
     )
+    like_reference: bool = option(
+        False,
+        "--like-reference",
+        "fit as the reference implementation does: its rule of choosing types, no joint fits, no final check",
+        _FIT,
+        "flag",
+        stages="fitblobs",
+    )
+    no_joint: bool = option(
+        False, "--no-joint", "do not fit blended sources together", _FIT, "flag", stages="fitblobs"
+    )
     ivars: str = option(
         "diagonal",
         "--ivars",

@@ -14,6 +14,7 @@ from .images import BlobImages
 from .initial import fit_initial_fluxes
 from .metrics import measure
 from .optimizer import FitSettings, fit_model, start_model
+from .refine import refine
 from .tasks import BlobResult, SourceResult
 
 __all__ = ["fit_blob"]
@@ -87,7 +88,9 @@ class _Blob:
             entries = [self._entry(row, self.context.sources[row].copy()) for row in self.task.rows]
             self._fit(entries)
             if self.options.iterative:
-                entries += self._iterate(entries)
+                entries += self.detect_in_residuals(entries, MIN_RESIDUAL_SN)
+            if self.options.joint:
+                entries = refine(self, entries)
             self.images.data[:] = original
             if self.options.reoptimize:
                 self._first_round([e for e in entries if not e.removed])
@@ -115,7 +118,8 @@ class _Blob:
     def _pixel(self, source):
         return self.wcs.sky_to_pixel(source.ra, source.dec)
 
-    def _in_mask(self, ra, dec):
+    def is_inside(self, ra, dec):
+        """True if a position is on the blob."""
         h, w = self.mask.shape
         return position_in_mask(self.wcs.pack(), ra, dec, 0, w, 0, h, self.mask)
 
@@ -174,7 +178,7 @@ class _Blob:
             fixed_position=source.fixed_position,
             position_box=GALAXY_POSITION_BOX if source.from_galaxy_catalog else None,
             max_log_re=source.max_log_re,
-            is_inside=None if source.fixed_position and several else self._in_mask,
+            is_inside=None if source.fixed_position and several else self.is_inside,
             # The size that a catalogue galaxy has now limits the one that it may get.
             exact=source.from_galaxy_catalog,
         )
@@ -239,18 +243,19 @@ class _Blob:
                 continue
             self.images.add(e.patches, 1.0)
             began = time.process_time()
-            self._select(e, segments)
+            self.select(e, segments)
             e.result.cpu += time.process_time() - began
             e.patches = None if e.removed else self.images.render(e.source)
             if e.patches is not None:
                 self.images.add(e.patches, -1.0)
 
-    def _select(self, entry, segments):
+    def select(self, entry, segments):
+        """Choose the type of an entry, which is not subtracted, on its segment (None: on all pixels of its model)."""
         source, result = entry.source, entry.result
         choice = choose_model(
             self.images, source, entry.patches.rectangles, segments, self.pixscale,
             forced_pointsource=result.forced_pointsource, background=result.fit_background,
-            marginal_ivars=self.options.marginal_ivars,
+            marginal_ivars=self.options.marginal_ivars, reference_rule=self.options.reference_rule,
         )  # fmt: skip
         result.models, result.dchisq = choice.models, choice.dchisq
         result.symm_width, result.symm_height = choice.width, choice.height
@@ -268,8 +273,11 @@ class _Blob:
 
     # --- sources in the residuals
 
-    def _iterate(self, entries):
-        """Detect sources in the residuals and fit them; returns the entries of the new ones."""
+    def detect_in_residuals(self, entries, least_fraction):
+        """Detect sources in the residuals and fit them; returns the entries of the new ones.
+
+        They must exceed `least_fraction` of the models' own signal to noise.
+        """
         detector, options = self.context.detector, self.options
         maps = self._detection_maps(self.images.data)
         model = self.frozen_model.copy()
@@ -286,7 +294,7 @@ class _Blob:
             model_sn = self._detection_maps(model).max_signal_to_noise()
             residual_sn = maps.max_signal_to_noise()
             for x, y in zip(found.x, found.y):
-                if residual_sn[y, x] > MIN_RESIDUAL_SN * max(model_sn[y, x], 1.0):
+                if residual_sn[y, x] > least_fraction * max(model_sn[y, x], 1.0):
                     new.append(self._new_entry(int(x), int(y), maps))
         if new:
             logger.debug("blob %s: %d sources in the residuals", self.task.name, len(new))

@@ -11,7 +11,7 @@ from ..models.ellipse import soft_from_hard
 from ..models.sources import TYPES
 from . import geometry_kernels as kernels
 from .optimizer import LOG_RE_MAX, LOG_RE_MAX_REX, FitSettings, FittedModel, fit_model
-from .selection import select_model, wants_galaxy_models
+from .selection import REFERENCE_FRACTION, galaxy_fraction, select_model, wants_galaxy_models
 
 __all__ = ["Choice", "choose_model"]
 
@@ -60,8 +60,9 @@ _DROPPED = (None, {}, np.zeros(5))
 
 
 def choose_model(
-    images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False, marginal_ivars=False
-):
+    images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False, marginal_ivars=False,
+    reference_rule=False,
+):  # fmt: skip
     """Fit all plausible models to a source and select one.
 
     Parameters
@@ -80,6 +81,9 @@ def choose_model(
         What the reference masks at the source's position ask for.
     marginal_ivars : bool
         See `optimizer.catalogue_ivars`.
+    reference_rule : bool
+        Choose as the Legacy Surveys do; else by `selection.galaxy_fraction`. Reference sources with a fitted background
+        always follow that rule: near the centres of saturated galaxies, models gain by how badly they fit.
 
     Returns
     -------
@@ -88,9 +92,10 @@ def choose_model(
     region = _Region(images, source, rectangles, segments)
     if region.windows is None or (region.ordinary and not region.contains(source.ra, source.dec)):
         return Choice(*_DROPPED)
-    selection = _Selection(images, source, region, pixscale, background, marginal_ivars)
+    reference_rule = reference_rule or (source.is_reference and background)
+    selection = _Selection(images, source, region, pixscale, background, marginal_ivars, reference_rule)
     selection.run(forced_pointsource or source.forced_pointsource or source.sga_fit)
-    winner = select_model(selection.gains)
+    winner = selection.best_so_far()
     dchisq = np.array([selection.gains.get(t, 0.0) for t in TYPES])
     if winner is not None and selection.gains[winner] == 0.0:
         winner = None
@@ -144,8 +149,9 @@ class _Region:
 class _Selection:
     """The candidate models of one source, fitted one after the other."""
 
-    def __init__(self, images, source, region, pixscale, background, marginal_ivars):
+    def __init__(self, images, source, region, pixscale, background, marginal_ivars, reference_rule):
         self.images, self.source, self.region = images, source, region
+        self.reference_rule = reference_rule
         self.marginal_ivars = marginal_ivars
         self.background = background
         self.chi2_none = images.chi2_without_source(region.windows, background)
@@ -172,9 +178,16 @@ class _Selection:
             return
         self.fit("DEV", self._start("DEV"))
         self.fit("EXP", self._start("EXP"))
-        so_far = select_model(self.gains)
+        so_far = self.best_so_far()
         if so_far in ("DEV", "EXP"):
             self.fit("SER", self._start_sersic(self.models[so_far]))
+
+    def best_so_far(self):
+        """Type that the rule of selection picks among the models that were fitted, or None."""
+        if self.reference_rule:
+            return select_model(self.gains, REFERENCE_FRACTION)
+        rex = self.models.get("REX")
+        return select_model(self.gains, galaxy_fraction(rex.shape_r if rex is not None else 0.0, self.images.blur))
 
     def fit(self, source_type, start, exact=False):
         """Fit one candidate; it is left out if it wanders off the blob."""

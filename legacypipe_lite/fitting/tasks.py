@@ -39,6 +39,10 @@ class FitOptions:
         Fit all sources once more after the iterative detection.
     marginal_ivars : bool
         Inverse variances of a source's parameters are marginalised over its other parameters.
+    reference_rule : bool
+        Choose types by the rule of the Legacy Surveys (see `candidates.choose_model`).
+    joint : bool
+        Fit blended sources together (see `refine`).
     """
 
     iterative: bool = True
@@ -49,6 +53,8 @@ class FitOptions:
     shape_jacobian: str = "local"
     reoptimize: bool = False
     marginal_ivars: bool = False
+    reference_rule: bool = False
+    joint: bool = True
 
 
 @dataclass

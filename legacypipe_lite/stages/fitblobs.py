@@ -53,6 +53,8 @@ def fit_options(options):
         shape_jacobian=options.shape_jacobian,
         reoptimize=options.reoptimize,
         marginal_ivars=options.ivars == "marginal",
+        reference_rule=options.like_reference,
+        joint=not (options.like_reference or options.no_joint),
     )
 
 
