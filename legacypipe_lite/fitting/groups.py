@@ -11,8 +11,6 @@ __all__ = ["Coupling", "joint_windows", "couplings", "coupled_groups", "COUPLED"
 
 #: Sources are coupled if their noise-weighted models have at least this cosine in some band.
 COUPLED = 0.02
-#: Pairs with a smaller cosine are left out of the normal matrix (not of the residuals).
-NEGLIGIBLE = 0.005
 #: A larger group is cut at its weakest couplings: the work grows with the cube of the number of members.
 MOST_MEMBERS = 60
 #: Windows reach so many FWHM of the PSF ...
@@ -79,7 +77,6 @@ def couplings(images, patches, windows):
     Returns
     -------
     list of Coupling
-        Those with a cosine of at least `NEGLIGIBLE`.
     """
     place = images.offset, images.width, images.inverr, images.band
     packed = [(p.rectangles, p.offset, p.values) for p in patches]
@@ -103,8 +100,7 @@ def couplings(images, patches, windows):
             kernels.patch_products(packed[i], packed[j], common, *place, sums)
             scale = norm(i) * norm(j)
             cosine = float(np.max(np.abs(sums[scale > 0]) / np.sqrt(scale[scale > 0]), initial=0.0))
-            if cosine >= NEGLIGIBLE:
-                found.append(Coupling(i, int(j), cosine))
+            found.append(Coupling(i, int(j), cosine))
     return found
 
 

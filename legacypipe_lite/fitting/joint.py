@@ -42,10 +42,14 @@ FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-7, 1e6
 GROWTH, SMALLEST_MOST = 2.0, 0.6
 #: Members that moved by more than this [arcsec] are put back.
 FARTHEST = 1.5
-#: Members that moved by less than this, in units of their own uncertainties, since their columns were made keep them.
-LINEAR = 0.15
-#: ... but in position [arcsec], ln r_e, ellipticity and Sersic index not by more than this.
-LINEAR_MOST = np.array([0.03, 0.03, 0.1, 0.05, 0.05, 0.1])
+#: Members keep their columns, and move linearly, while the second order of the model's change stays below this [sigma]:
+#: the sum over parameters of (change / uncertainty) (change / scale), with these scales of position [arcsec], ln r_e,
+#: ellipticity and Sersic index.
+SECOND_ORDER = 0.05
+SCALES = {"position": 0.5, "log_re": 1.0, "ellipticity": 0.5, "sersic": 2.0}
+#: Blocks of the normal matrix are made again when a member moved by this fraction of the scales: steps need not be
+#: exact, only slopes.
+STALE = 0.1
 #: A parameter whose variance others reduce by more than this factor is determined by them.
 _DEGENERATE = 1e-10
 
@@ -104,30 +108,28 @@ class _Member:
         self.p = np.clip(self.p, self.lower, self.upper)
         self.start_p, self.start_flux = self.p.copy(), self.flux.copy()
         self.offset = np.zeros_like(self.p)  # since the columns were made
+        self.blocks_p = self.p.copy()  # where the blocks of the normal matrix were made
         self.columns = None
         self.psf = None
 
     def _bounds(self, source):
-        lower, upper, caps, linear = [-np.inf] * self.npos, [np.inf] * self.npos, [STEP_CAPS["position"]] * self.npos, []
-        linear += list(LINEAR_MOST[:2][: self.npos])
+        """Bounds, largest steps and scales of the parameters."""
+        lower, upper, caps, scales = [], [], [], []
+
+        def add(name, low, high):
+            lower.append(low), upper.append(high), caps.append(STEP_CAPS[name]), scales.append(SCALES[name])
+
+        for _ in range(self.npos):
+            add("position", -np.inf, np.inf)
         if self.nshape:
-            most = LOG_RE_MAX_REX if self.type == "REX" else LOG_RE_MAX
-            lower.append(LOG_RE_MIN)
-            upper.append(max(min(most, math.log(max(GROWTH * source.shape_r, SMALLEST_MOST))), math.log(max(source.shape_r, 0.01))))
-            caps.append(STEP_CAPS["log_re"])
-            linear.append(LINEAR_MOST[2])
-        if self.nshape == 3:
-            lower += [-np.inf] * 2
-            upper += [np.inf] * 2
-            caps += [STEP_CAPS["ellipticity"]] * 2
-            linear += list(LINEAR_MOST[3:5])
+            now = max(source.shape_r, math.exp(LOG_RE_MIN))
+            most = min(LOG_RE_MAX_REX if self.type == "REX" else LOG_RE_MAX, math.log(max(GROWTH * now, SMALLEST_MOST)))
+            add("log_re", LOG_RE_MIN, max(most, math.log(now)))
+        for _ in range(2 if self.nshape == 3 else 0):
+            add("ellipticity", -np.inf, np.inf)
         if self.with_n:
-            lower.append(SERSIC_MIN)
-            upper.append(SERSIC_MAX)
-            caps.append(STEP_CAPS["sersic"])
-            linear.append(LINEAR_MOST[5])
-        self.lower, self.upper, self.caps = np.array(lower, float), np.array(upper, float), np.array(caps, float)
-        self.linear = np.array(linear, float)
+            add("sersic", SERSIC_MIN, SERSIC_MAX)
+        self.lower, self.upper, self.caps, self.scales = (np.array(v, float) for v in (lower, upper, caps, scales))
 
     @property
     def nfree(self):
@@ -248,6 +250,8 @@ class _Group:
 
     def _make_blocks(self, moved):
         """Products of columns with those of members that moved."""
+        for m in (self.members[k] for k in np.flatnonzero(moved)):
+            m.blocks_p = m.p.copy()
         for k, (i, j) in enumerate(self.pairs):
             if moved[i] or moved[j]:
                 kernels.products(
@@ -319,9 +323,8 @@ class _Group:
             flux, p = self._stepped(k, m, step)
             offset = m.offset + (p - m.p)
             errors = own_errors[self.place[k] + m.nfree - len(m.p) : self.place[k] + m.nfree]
-            near = np.minimum(LINEAR * errors, m.linear)
             old = m.coefficients(m.flux, m.offset)
-            if np.all(np.abs(offset) <= near):
+            if np.sum(offset * offset / np.maximum(errors * m.scales, 1e-30)) <= SECOND_ORDER:
                 change = m.coefficients(flux, offset) - old
                 kernels.add_model(k, m.columns, change, -1.0, self.layout, t.residual)
                 columns = None
@@ -352,7 +355,8 @@ class _Group:
                 continue
             m.flux, m.p, m.offset, columns = state
             if columns is not None:
-                m.columns, moved[k] = columns, True
+                m.columns = columns
+                moved[k] = np.any(np.abs(m.p - m.blocks_p) > STALE * m.scales)
         self.residual, self.chi2 = trial.residual, trial.chi2
         self._make_blocks(moved)
 
@@ -385,7 +389,7 @@ class _Trial:
     chi2: float = 0.0
 
 
-def fit_group(images, sources, windows, pairs, is_inside):
+def fit_group(images, sources, windows, pairs, is_inside, gain_per_member=LEAST_GAIN_PER_MEMBER):
     """Fit the members of a group together.
 
     Parameters
@@ -400,6 +404,8 @@ def fit_group(images, sources, windows, pairs, is_inside):
         Members that overlap, first < second.
     is_inside : callable
         ``is_inside(ra, dec) -> bool``: whether a position is in the blob.
+    gain_per_member : float
+        The fit ends where the next step is predicted to gain less than this in ln P, per member.
 
     Returns
     -------
@@ -413,7 +419,7 @@ def fit_group(images, sources, windows, pairs, is_inside):
         if not free.any():
             break
         group.set_free(free)
-        evaluations += _iterate(group)
+        evaluations += _iterate(group, gain_per_member)
         gone = free & np.array([_ran_away(m, is_inside) for m in group.members])
         if not gone.any():
             break
@@ -447,14 +453,21 @@ def _ran_away(member, is_inside):
     return not may_leave and not is_inside(*member.sky_position(member.p))
 
 
-def _iterate(group):
-    """Levenberg-Marquardt iteration of the free members; returns the number of evaluations."""
-    tolerance = max(LEAST_GAIN, LEAST_GAIN_PER_MEMBER * int(group.free.sum()))
+def _iterate(group, gain_per_member):
+    """Levenberg-Marquardt iteration of the free members; returns the number of evaluations.
+
+    It ends early when a member is too far from where it was.
+    """
+    tolerance = max(LEAST_GAIN, gain_per_member * int(group.free.sum()))
     damping, evaluations = FIRST_DAMPING, 1
     matrix, gradient = group.normal_equations()
     while True:
         lower, upper = group.boxes()
         step, gain = solve_in_boxes(matrix, gradient, damping, lower, upper)
+        if gain < 0 and damping < MOST_DAMPING:
+            # What members at their bounds lose is more than the others gain: smaller steps.
+            damping = max(8.0 * damping, 0.01)
+            continue
         if not gain >= tolerance:
             if gain > 0:
                 group.apply(step)
@@ -468,6 +481,8 @@ def _iterate(group):
         actual = 0.5 * (group.chi2 - trial.chi2) + trial.prior
         if actual > 0:
             group.accept(trial)
+            if any(m.distance() > FARTHEST for m in group.members):
+                return evaluations
             ratio = actual / gain
             damping = max(damping * (0.1 if ratio > 0.7 else 0.5 if ratio > 0.3 else 2.0), LEAST_DAMPING)
             matrix, gradient = group.normal_equations()

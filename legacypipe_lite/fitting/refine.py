@@ -24,6 +24,11 @@ logger = logging.getLogger(__name__)
 ROUNDS = 2
 #: Members whose flux moved by more of its uncertainty than this choose their type again.
 MOVED = 0.5
+#: A type stays if it leads by this much in chi-squared, and by this many times what the flux's change can undo.
+SAFE_LEAD, SAFE_CHANGE = 50.0, 4.0
+#: Joint fits end where the next step would gain less than this per member in ln P: in those that others follow, and in
+#: the last ones.
+FIRST_GAIN, LAST_GAIN = 0.05, 0.01
 #: Residual detections must exceed this fraction of the models' signal to noise: after a joint fit, less is left of them.
 MIN_RESIDUAL_SN = 0.05
 
@@ -46,6 +51,12 @@ def refine(blob, entries):
     return _Refinement(blob, entries).run()
 
 
+def _is_safe(entry, change):
+    """True if the type of a source cannot change because its flux did, by `change` sigmas."""
+    gains = sorted(entry.result.dchisq)
+    return bool(gains[-1] - gains[-2] > SAFE_LEAD + SAFE_CHANGE * change * change)
+
+
 class _Refinement:
     def __init__(self, blob, entries):
         self.blob, self.images, self.entries = blob, blob.images, list(entries)
@@ -53,15 +64,16 @@ class _Refinement:
         self.settled = set()
 
     def run(self):
-        moved = self._fit_groups()
-        for _ in range(ROUNDS):
+        moved = self._fit_groups(FIRST_GAIN)
+        for left in reversed(range(ROUNDS)):
             if not moved:
                 break
-            for entry in self._by_brightness(moved):
-                self._select_again(entry)
+            for entry, change in sorted(moved, key=lambda m: -m[0].brightness()):
+                if not _is_safe(entry, change):
+                    self._select_again(entry)
             if self.blob.options.iterative:
                 self.entries += self.blob.detect_in_residuals(self.entries, MIN_RESIDUAL_SN)
-            moved = self._fit_groups()
+            moved = self._fit_groups(FIRST_GAIN if left else LAST_GAIN)
         return self.entries
 
     def _members(self):
@@ -72,12 +84,8 @@ class _Refinement:
             if not (e.removed or e.source.frozen or e.result.force_keep or e.result.fit_background)
         ]
 
-    @staticmethod
-    def _by_brightness(entries):
-        return sorted(entries, key=lambda e: -e.brightness())
-
-    def _fit_groups(self):
-        """Fit all groups in which something changed; returns the entries that moved."""
+    def _fit_groups(self, gain):
+        """Fit all groups in which something changed; returns the entries that moved, and by how many sigmas."""
         members = self._members()
         if len(members) < 2:
             return []
@@ -90,11 +98,11 @@ class _Refinement:
                 continue
             place = {k: i for i, k in enumerate(group)}
             own = [(place[p.first], place[p.second]) for p in pairs if p.first in place and p.second in place]
-            moved += self._fit_group(chosen, [windows[k] for k in group], own)
+            moved += self._fit_group(chosen, [windows[k] for k in group], own, gain)
         return moved
 
-    def _fit_group(self, group, windows, pairs):
-        fit = fit_group(self.images, [e.source for e in group], windows, pairs, self.blob.is_inside)
+    def _fit_group(self, group, windows, pairs, gain):
+        fit = fit_group(self.images, [e.source for e in group], windows, pairs, self.blob.is_inside, gain)
         logger.debug(
             "blob %s: %d sources together: chi-squared %.1f -> %.1f in %d evaluations",
             self.blob.task.name, len(group), fit.chi2_before, fit.chi2, fit.evaluations,
@@ -102,7 +110,9 @@ class _Refinement:
         for entry, source in zip(group, fit.sources):
             self._replace(entry, source)
             self.settled.add(id(entry))
-        return [e for e, change, back in zip(group, fit.changed, fit.put_back) if change > MOVED or back]
+        # One that ran away is not what it was taken for.
+        changes = np.where(fit.put_back, np.inf, fit.changed)
+        return [(e, change) for e, change in zip(group, changes) if change > MOVED]
 
     def _replace(self, entry, source):
         """Give an entry another source, and its images' residuals what follows from it."""
