@@ -249,11 +249,14 @@ class _Blob:
             if e.patches is not None:
                 self.images.add(e.patches, -1.0)
 
-    def select(self, entry, segments):
-        """Choose the type of an entry, which is not subtracted, on its segment (None: on all pixels of its model)."""
+    def select(self, entry, segments, boxes=None):
+        """Choose the type of an entry, which is not subtracted.
+
+        It is fitted on its segment (`segments` None: on all pixels) of its model's patches, or of other `boxes`.
+        """
         source, result = entry.source, entry.result
         choice = choose_model(
-            self.images, source, entry.patches.rectangles, segments, self.pixscale,
+            self.images, source, entry.patches.rectangles if boxes is None else boxes, segments, self.pixscale,
             forced_pointsource=result.forced_pointsource, background=result.fit_background,
             marginal_ivars=self.options.marginal_ivars, reference_rule=self.options.reference_rule,
         )  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from . import joint_kernels as kernels
 from . import windows_kernels
 
-__all__ = ["Coupling", "joint_windows", "couplings", "coupled_groups", "COUPLED", "MOST_MEMBERS"]
+__all__ = ["Coupling", "joint_windows", "selection_boxes", "couplings", "coupled_groups", "COUPLED", "MOST_MEMBERS"]
 
 #: Sources are coupled if their noise-weighted models have at least this cosine in some band.
 COUPLED = 0.02
@@ -17,6 +17,8 @@ MOST_MEMBERS = 60
 REACH_FWHM = 3.0
 #: ... and so many r_e from a source.
 REACH_RE = {"PSF": 0.0, "REX": 3.0, "EXP": 3.5, "DEV": 5.0, "SER": 5.0}
+#: The same where types are chosen again, with at least so large an r_e [arcsec].
+LEAST_REACH_RE, LEAST_SIZE = 5.0, 0.5
 _NO_SEGMENTS = np.zeros(1, np.int32)
 
 
@@ -37,6 +39,17 @@ class Coupling:
     cosine: float
 
 
+def selection_boxes(images, source):
+    """The part of each image on which all types of a source are tried again: wide enough for the widest profile.
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (n, 4)
+        x0, y0, w, h; w = 0: none.
+    """
+    return _squares(images, source, LEAST_REACH_RE * max(source.shape_r, LEAST_SIZE))
+
+
 def joint_windows(images, source):
     """The pixels of each image on which a source takes part in a joint fit.
 
@@ -50,17 +63,25 @@ def joint_windows(images, source):
     numpy.ndarray of int32, shape (n, 4)
         x0, y0, w, h: the smallest rectangle with all good pixels near the source; w = 0: none, or no flux in the band.
     """
-    px, py, cinv = images.locate(source)
-    scale = np.sqrt(np.abs(cinv[:, 0] * cinv[:, 3] - cinv[:, 1] * cinv[:, 2]))
-    reach = REACH_FWHM * images.fwhm + REACH_RE[source.type] * source.shape_r * scale
-    rectangles, window = np.empty((images.n, 4), np.int32), np.zeros((images.n, 4), np.int32)
-    kernels.windows_around(px, py, reach, images.height, images.width, rectangles)
-    rectangles[source.flux[images.band] == 0.0] = 0
+    rectangles = _squares(images, source, REACH_RE[source.type] * source.shape_r)
+    window = np.zeros((images.n, 4), np.int32)
     windows_kernels.tighten(
         rectangles, images.offset, images.width, images.inverr, images.blob_pixel, _NO_SEGMENTS, -1, window,
         np.zeros(images.n, np.int64),
     )  # fmt: skip
     return window
+
+
+def _squares(images, source, extent):
+    """Squares that reach an extent [arcsec] and `REACH_FWHM` from a source, in images in which it has a flux."""
+    px, py, cinv = images.locate(source)
+    scale = np.sqrt(np.abs(cinv[:, 0] * cinv[:, 3] - cinv[:, 1] * cinv[:, 2]))
+    rectangles = np.empty((images.n, 4), np.int32)
+    kernels.windows_around(
+        px, py, REACH_FWHM * images.fwhm + extent * scale, images.height, images.width, rectangles
+    )
+    rectangles[source.flux[images.band] == 0.0] = 0
+    return rectangles
 
 
 def couplings(images, patches, windows):

@@ -13,7 +13,8 @@ import logging
 
 import numpy as np
 
-from .groups import coupled_groups, couplings, joint_windows
+from ..models.sources import TYPES
+from .groups import coupled_groups, couplings, joint_windows, selection_boxes
 from .joint import fit_group
 
 __all__ = ["refine"]
@@ -26,6 +27,8 @@ ROUNDS = 2
 MOVED = 0.5
 #: A type stays if it leads by this much in chi-squared, and by this many times what the flux's change can undo.
 SAFE_LEAD, SAFE_CHANGE = 50.0, 4.0
+#: Galaxies are wide from this r_e on [arcsec].
+WIDE = 3.0
 #: Joint fits end where the next step would gain less than this per member in ln P: in those that others follow, and in
 #: the last ones.
 FIRST_GAIN, LAST_GAIN = 0.05, 0.01
@@ -52,9 +55,16 @@ def refine(blob, entries):
 
 
 def _is_safe(entry, change):
-    """True if the type of a source cannot change because its flux did, by `change` sigmas."""
-    gains = sorted(entry.result.dchisq)
-    return bool(gains[-1] - gains[-2] > SAFE_LEAD + SAFE_CHANGE * change * change)
+    """True if the type of a source cannot change because its flux did, by `change` sigmas.
+
+    A wide elliptic galaxy must only stay one: to choose its profile again costs more than all of its neighbours
+    together, and the joint fit finds the Sersic index anyway.
+    """
+    gains = dict(zip(TYPES, entry.result.dchisq))
+    best = gains.pop(entry.source.type)
+    if entry.source.shape_r > WIDE and entry.source.type in ("DEV", "EXP", "SER"):
+        gains = {t: gains[t] for t in ("PSF", "REX")}
+    return bool(best - max(gains.values()) > SAFE_LEAD + SAFE_CHANGE * change * change)
 
 
 class _Refinement:
@@ -125,7 +135,7 @@ class _Refinement:
         """Choose the type of a source on all pixels of its model."""
         self.images.add(entry.patches, 1.0)
         before = entry.source
-        self.blob.select(entry, None)
+        self.blob.select(entry, None, selection_boxes(self.images, entry.source))
         if entry.result.force_keep:
             entry.source, entry.result.force_keep = before, False
         if entry.removed:
