@@ -26,8 +26,9 @@ from wise_synthetic import PIXEL, MockTile, galaxy_image, point_image, sigma_of,
 from legacypipe_lite.models import Source  # noqa: E402
 from legacypipe_lite.options import RunOptions  # noqa: E402
 from legacypipe_lite.parallel import run_tasks  # noqa: E402
+from legacypipe_lite.report import Report  # noqa: E402
 from legacypipe_lite.resources import measure  # noqa: E402
-from legacypipe_lite.stages import Report, load_stage  # noqa: E402
+from legacypipe_lite.stages import load_stage  # noqa: E402
 from legacypipe_lite.survey import OutputTree  # noqa: E402
 from legacypipe_lite.wcs import target_wcs  # noqa: E402
 from legacypipe_lite.wise import VEGA_TO_AB, PsfModels  # noqa: E402

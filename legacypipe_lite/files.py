@@ -6,25 +6,27 @@ from pathlib import Path
 
 from .errors import OutputError
 
-__all__ = ["atomic_file", "check_writable"]
+__all__ = ["atomic_file", "atomic_path", "check_writable"]
 
 
 @contextmanager
-def atomic_file(path, sync=False):
-    """Write a file under a temporary name in its folder, which is made if needed, and rename it at the end.
+def atomic_path(path, make_folder=True, failure="cannot write {path}: {reason}"):
+    """A temporary name in the folder of a file; it is renamed to the file at the end.
 
     After any failure, or an interruption, no temporary file is left, and what was there before is as it was.
 
     Parameters
     ----------
     path : str or Path
-    sync : bool
-        Put the data on the disk before the file is renamed: it is then whole even after a power failure.
+    make_folder : bool
+        Make the folder if needed.
+    failure : str
+        The message if it cannot be written.
 
     Yields
     ------
-    binary file object
-        Open for writing.
+    Path
+        To write the file to.
 
     Raises
     ------
@@ -35,19 +37,43 @@ def atomic_file(path, sync=False):
     # Another run that writes the same file has a temporary one of its own.
     temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "wb") as stream:
-                yield stream
-                if sync:
-                    stream.flush()
-                    os.fsync(stream.fileno())
+            yield temporary
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise OutputError(failure.format(path=path, reason=error.strerror or error)) from error
+
+
+@contextmanager
+def atomic_file(path, sync=False, make_folder=True, failure="cannot write {path}: {reason}"):
+    """As `atomic_path`, with the file open for writing.
+
+    Parameters
+    ----------
+    path : str or Path
+    sync : bool
+        Put the data on the disk before the file is renamed: it is then whole even after a power failure.
+    make_folder : bool
+    failure : str
+
+    Yields
+    ------
+    binary file object
+
+    Raises
+    ------
+    OutputError
+    """
+    with atomic_path(path, make_folder, failure) as temporary, open(temporary, "wb") as stream:
+        yield stream
+        if sync:
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def check_writable(folder):

@@ -14,11 +14,11 @@ import fitsio
 from .errors import InputError, LegacypipeError, NothingToDo, OutputError, StateError, UsageError, WorkerError
 from .files import check_writable
 from .parallel import run_tasks, stream_tasks
+from .report import Report
 from .resources import Usage, measure
 from .runlog import collected_warnings, run_log
-from .stages import Report, Tools, load_stage, stage_order
+from .stages import Tools, load_stage, stage_order
 from .stages.provenance import prerequisites, stage_files, stage_identity
-from .stages.wise_folders import WiseFolders
 from .state import Loaded, load_state, save_state
 from .survey import OutputTree, SurveyDirectory, parse_radec
 from .survey.bricks import custom_brick_name
@@ -221,6 +221,8 @@ class BrickRun:
             forced = set(self._order)
         last = max(named, key=self._order.index)
         if self._order.index(last) >= self._order.index("wise_forced"):
+            from .wise import WiseFolders  # it imports all of the WISE room
+
             WiseFolders.from_options(self.options).check()
         self._check_late_needs(last)
         started = datetime.now(UTC)
@@ -263,6 +265,8 @@ class BrickRun:
         """The version header as it stands: list of cards (keyword, value, comment)."""
         state = self.state if state is None else state
         release = self.survey.default_release if self.options.release is None else self.options.release
+        from .wise import WiseFolders
+
         unwise = WiseFolders.from_options(self.options)
         folders = (unwise.full, unwise.epochs, unwise.sky)
         cards = [run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)]

@@ -26,7 +26,7 @@ from .files import atomic_file
 __all__ = ["Loaded", "save_state", "load_state", "dump_value", "load_value", "file_stamp"]
 
 #: Changes whenever files of older versions cannot be read any more.
-FORMAT = 2
+FORMAT = 3
 
 _MAGIC = b"legacypipe_lite state\n"
 _END = b"end of state\n"
@@ -38,6 +38,7 @@ _VALUE_CLASSES = {
     "legacypipe_lite.wcs.tan": {"TanWcs"},
     "legacypipe_lite.wcs.tpv": {"TpvWcs"},
     "legacypipe_lite.wcs.sip": {"SipWcs"},
+    "legacypipe_lite.models.ivars": {"ParameterIvars"},
     "legacypipe_lite.models.psf": {"PsfModel"},
     "legacypipe_lite.models.tim": {"Tim", "CcdInfo"},
     "legacypipe_lite.models.sources": {"Source", "Motion"},

@@ -4,15 +4,30 @@ Fluxes are nanomaggies (AB): ``mag = 22.5 - 2.5 log10(flux)``. Angles are degree
 name says otherwise.
 """
 
+import math
+
 import numpy as np
 
 __all__ = [
+    "FWHM_PER_SIGMA",
+    "FWHM_PER_SIGMA_NEA",
+    "GAUSSIAN_FWHM_PER_SIGMA",
+    "SIGMA_PER_FWHM",
     "nanomaggies_to_mag",
     "mag_to_nanomaggies",
     "mjd_to_year",
     "utc_to_tai",
     "point_source_depth_mag",
 ]
+
+#: FWHM of a Gaussian in units of its sigma: 2.35482...
+GAUSSIAN_FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
+#: The same as the Legacy Surveys have it. Their value stays wherever a PSF or a seeing of an image is meant: with more
+#: digits detection maps, fits and fiber fluxes would differ from theirs.
+FWHM_PER_SIGMA = 2.35
+SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
+#: The same as they have it for the noise-equivalent areas of blobs.
+FWHM_PER_SIGMA_NEA = 2.3548
 
 
 def nanomaggies_to_mag(flux):

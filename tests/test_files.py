@@ -3,7 +3,7 @@
 import pytest
 
 from legacypipe_lite.errors import OutputError
-from legacypipe_lite.files import atomic_file
+from legacypipe_lite.files import atomic_file, atomic_path
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -35,3 +35,22 @@ def test_system_errors_name_the_file(tmp_path):
     (tmp_path / "file").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match="cannot write .*a.bin"), atomic_file(tmp_path / "file" / "a.bin"):
         pass
+
+
+def test_a_folder_that_is_not_to_be_made(tmp_path):
+    path = tmp_path / "none" / "a.bin"
+    with pytest.raises(OutputError, match="cannot write .*a.bin: No such file"), atomic_file(path, make_folder=False):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_atomic_path(tmp_path):
+    with atomic_path(tmp_path / "folder" / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "folder" / "a.txt").exists()
+    assert [(p.name, p.read_text()) for p in (tmp_path / "folder").iterdir()] == [("a.txt", "new")]
+    with (
+        pytest.raises(OutputError, match="a.txt is not written, because of Broken pipe"),
+        atomic_path(tmp_path / "a.txt", failure="{path} is not written, because of {reason}"),
+    ):
+        raise BrokenPipeError(32, "Broken pipe")

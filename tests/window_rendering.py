@@ -3,8 +3,8 @@
 import numpy as np
 
 from legacypipe_lite.models import render_kernels
-from legacypipe_lite.models.frames import PsfSpectra, galaxy_chunks
-from legacypipe_lite.models.render import profile_of, shape_tensor_with_derivatives
+from legacypipe_lite.models.frames import PsfSpectra, galaxy_chunks, profile_of
+from legacypipe_lite.models.render import shape_tensor_with_derivatives
 from legacypipe_lite.models.render_kernels import BORDER, SPLIT_HALF_SIZE, STENCIL
 
 

@@ -1,6 +1,7 @@
-"""Plain operations on whole arrays that several rooms need: medians, smoothing."""
+"""Plain operations on whole arrays that several rooms need: medians, smoothing, dilation."""
 
+from .dilation import dilate
 from .median import median
 from .smooth import gaussian_weights
 
-__all__ = ["gaussian_weights", "median"]
+__all__ = ["dilate", "gaussian_weights", "median"]

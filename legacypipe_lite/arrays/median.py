@@ -1,13 +1,14 @@
 """Exact medians of large float32 arrays, without a copy that is sorted."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import median_kernels as kernels
 
 __all__ = ["median"]
 
 
-def median(values, where=None):
+def median(values: NDArray[np.float32], where: NDArray[np.float32] | None = None) -> float:
     """Median, as `numpy.median` gives it.
 
     Parameters

@@ -1,11 +1,12 @@
 """The kernel with which images are smoothed."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["gaussian_weights"]
 
 
-def gaussian_weights(sigma):
+def gaussian_weights(sigma: float) -> NDArray[np.float64]:
     """Half of a normalised Gaussian kernel, from its centre outwards, for `smooth_kernels.smooth`.
 
     Not a compiled kernel: only NumPy's exponential and order of summation give the weights of

@@ -20,8 +20,11 @@ def _add_pair(total, a, b, weight):
 
 
 @njit(cache=True, nogil=True)
-def _add_four_pairs(total, a1, b1, w1, a2, b2, w2, a3, b3, w3, a4, b4, w4):
-    """Four times `_add_pair`, which reads and writes the sums only once."""
+def _add_four_pairs(total, before, after, weights):
+    """Four times `_add_pair`, which reads and writes the sums only once; all but the sums are tuples of four."""
+    a1, a2, a3, a4 = before
+    b1, b2, b3, b4 = after
+    w1, w2, w3, w4 = weights
     for x in range(total.size):
         t = total[x] + (np.float64(a1[x]) + np.float64(b1[x])) * w1
         t += (np.float64(a2[x]) + np.float64(b2[x])) * w2
@@ -41,11 +44,20 @@ def _along_column(image, y, weights, total):
     while j >= 4:
         _add_four_pairs(
             total,
-            image[_mirrored(y - j, h)], image[_mirrored(y + j, h)], weights[j],
-            image[_mirrored(y - j + 1, h)], image[_mirrored(y + j - 1, h)], weights[j - 1],
-            image[_mirrored(y - j + 2, h)], image[_mirrored(y + j - 2, h)], weights[j - 2],
-            image[_mirrored(y - j + 3, h)], image[_mirrored(y + j - 3, h)], weights[j - 3],
-        )  # fmt: skip
+            (
+                image[_mirrored(y - j, h)],
+                image[_mirrored(y - j + 1, h)],
+                image[_mirrored(y - j + 2, h)],
+                image[_mirrored(y - j + 3, h)],
+            ),
+            (
+                image[_mirrored(y + j, h)],
+                image[_mirrored(y + j - 1, h)],
+                image[_mirrored(y + j - 2, h)],
+                image[_mirrored(y + j - 3, h)],
+            ),
+            (weights[j], weights[j - 1], weights[j - 2], weights[j - 3]),
+        )
         j -= 4
     while j >= 1:
         _add_pair(total, image[_mirrored(y - j, h)], image[_mirrored(y + j, h)], weights[j])
@@ -64,11 +76,20 @@ def _along_row(line, weights, total):
     while j >= 4:
         _add_four_pairs(
             total,
-            line[r - j : r - j + w], line[r + j : r + j + w], weights[j],
-            line[r - j + 1 : r - j + 1 + w], line[r + j - 1 : r + j - 1 + w], weights[j - 1],
-            line[r - j + 2 : r - j + 2 + w], line[r + j - 2 : r + j - 2 + w], weights[j - 2],
-            line[r - j + 3 : r - j + 3 + w], line[r + j - 3 : r + j - 3 + w], weights[j - 3],
-        )  # fmt: skip
+            (
+                line[r - j : r - j + w],
+                line[r - j + 1 : r - j + 1 + w],
+                line[r - j + 2 : r - j + 2 + w],
+                line[r - j + 3 : r - j + 3 + w],
+            ),
+            (
+                line[r + j : r + j + w],
+                line[r + j - 1 : r + j - 1 + w],
+                line[r + j - 2 : r + j - 2 + w],
+                line[r + j - 3 : r + j - 3 + w],
+            ),
+            (weights[j], weights[j - 1], weights[j - 2], weights[j - 3]),
+        )
         j -= 4
     while j >= 1:
         _add_pair(total, line[r - j : r - j + w], line[r + j : r + j + w], weights[j])

@@ -4,11 +4,14 @@ import logging
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fitsio
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CalibrationError
 from .psfex import row_from_psfex_file
@@ -142,7 +145,13 @@ _PSFEX_COMMON = {
 }
 
 
-def make_psf(image, dq, recipe=STANDARD_RECIPE, catalog=None, header=None):
+def make_psf(
+    image: NDArray[np.float32],
+    dq: NDArray[np.integer],
+    recipe: PsfRecipe = STANDARD_RECIPE,
+    catalog: Path | None = None,
+    header: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """PSF model of a CCD from its stars.
 
     Parameters

@@ -1,12 +1,15 @@
 """Making a sky model of a CCD: the median of source-free pixels in boxes, joined by a spline."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, uniform_filter
 
 from ..errors import CalibrationError
 from .sky import ConstantSky, JumpSky, SplineSky
+from .sky_templates import SkyTemplate
 
 __all__ = ["FittedSky", "SkyScene", "fit_sky", "sky_row", "box_size"]
 
@@ -66,7 +69,7 @@ class FittedSky:
     statistics: dict = field(default_factory=dict)
 
 
-def box_size(height, width, start=None):
+def box_size(height: int, width: int, start: int | None = None) -> int:
     """Size of the boxes in which the sky is estimated.
 
     The survey's rule: 1024 pixels, or half of that if there would be less than four boxes along an axis. Images
@@ -91,7 +94,7 @@ def box_size(height, width, start=None):
     return max(box, 2)
 
 
-def grid_positions(length, box):
+def grid_positions(length: int, box: int) -> NDArray[np.int64]:
     """Positions of the grid points along an axis: box / 2 apart, the outer ones at or beyond the edges; int array."""
     half = box // 2
     n = length // half + 2
@@ -99,7 +102,14 @@ def grid_positions(length, box):
     return start + np.trunc(half * (np.arange(n) - 0.5)).astype(np.int64)
 
 
-def fit_sky(image, invvar, scene=None, box=512, spline=True, jump=False):
+def fit_sky(
+    image: NDArray[np.float32],
+    invvar: NDArray[np.float32],
+    scene: SkyScene | None = None,
+    box: int = 512,
+    spline: bool = True,
+    jump: bool = False,
+) -> FittedSky:
     """Fit a sky model to an image.
 
     Parameters
@@ -246,7 +256,14 @@ def _mode(values):
     return float(np.clip(vertex, centers[0], centers[-1]))
 
 
-def sky_row(fitted, origin, scene, zeropoint, template, identity):
+def sky_row(
+    fitted: FittedSky,
+    origin: tuple[int, int],
+    scene: SkyScene,
+    zeropoint: float,
+    template: SkyTemplate | None,
+    identity: dict[str, Any],
+) -> dict[str, Any]:
     """The calibration table row of a new sky model.
 
     Parameters

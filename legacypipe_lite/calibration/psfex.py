@@ -1,15 +1,17 @@
 """PSF models made by PsfEx: reading them from the survey's tables or from raw PsfEx files."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import CalibrationError
 from ..models import PsfModel
-from ..models.psf import SIGMA_PER_FWHM
-from ..survey.tables import open_fits, read_columns
-from .rows import find_row
+from ..tables import open_fits, read_columns
+from ..units import SIGMA_PER_FWHM
+from .rows import ImageIdentity, find_row
 
 __all__ = ["read_psf", "psf_from_row", "row_from_psfex_file"]
 
@@ -42,7 +44,9 @@ PSFEX_CARDS = {
 _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
-def read_psf(paths, identity, old_calibs_ok=False, normalize=True):
+def read_psf(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, normalize: bool = True
+) -> tuple[PsfModel, tuple[str, str]]:
     """The PSF model of a CCD.
 
     Parameters
@@ -78,7 +82,7 @@ def read_psf(paths, identity, old_calibs_ok=False, normalize=True):
     return psf_from_row(row, path, normalize), version
 
 
-def psf_from_row(row, path, normalize=True):
+def psf_from_row(row: Mapping[str, Any], path: Path | str, normalize: bool = True) -> PsfModel:
     """`PsfModel` of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises
@@ -142,7 +146,7 @@ def _raw_row(paths, ccdname):
     return None, None
 
 
-def row_from_psfex_file(path):
+def row_from_psfex_file(path: Path) -> dict[str, Any] | None:
     """Row (dict of lower-case columns) of a raw PsfEx file, or None if it is not one.
 
     Raises

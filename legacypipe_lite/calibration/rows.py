@@ -1,15 +1,16 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import fitsio
 import numpy as np
 
 from ..errors import CalibrationError, OutputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..files import atomic_file
+from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array
 from .versions import check_versions
 
 __all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
@@ -35,7 +36,9 @@ class ImageIdentity:
     plprocid: str = ""
 
 
-def find_row(paths, identity, old_calibs_ok=False):
+def find_row(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False
+) -> tuple[dict[str, Any] | None, Path | None]:
     """The row of a CCD, from the first file that has it.
 
     Parameters
@@ -113,7 +116,7 @@ def _check_versions(fits, path, identity, old_calibs_ok):
     )
 
 
-def identity_columns(identity, header, version):
+def identity_columns(identity: ImageIdentity, header: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Columns that say what a new calibration belongs to.
 
     Parameters
@@ -139,7 +142,7 @@ def identity_columns(identity, header, version):
     }
 
 
-def write_row(path, row):
+def write_row(path: Path, row: dict[str, Any]) -> None:
     """Write a calibration of one row; the file appears complete or not at all.
 
     Parameters
@@ -154,23 +157,10 @@ def write_row(path, row):
         If it cannot be written.
     """
     path = Path(path)
-    columns = [(name, _column(value)) for name, value in row.items()]
-    table = np.empty(1, [(name, value.dtype, value.shape) for name, value in columns])
-    for name, value in columns:
-        table[name][0] = value
-    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    table = structured_array({name: _column(value)[np.newaxis] for name, value in row.items()})
     _check_not_protected(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fitsio.FITS(str(temporary), "rw", clobber=True) as fits:
-            fits.write(table)
-        with open(temporary, "rb+") as f:
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except OSError as e:
-        if temporary.exists():
-            temporary.unlink()
-        raise OutputError(f"{path}: cannot be written ({e.strerror or e})") from None
+    with atomic_file(path, sync=True, failure="{path}: cannot be written ({reason})") as stream:
+        stream.write(fits_bytes(lambda fits: fits.write(table)))
 
 
 def _check_not_protected(path):

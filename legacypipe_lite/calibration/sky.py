@@ -1,13 +1,18 @@
 """Sky models: reading them and evaluating them as images."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CalibrationError
 from . import sky_kernels as kernels
-from .rows import find_row
+from .rows import ImageIdentity, find_row
+from .sky_templates import SkyTemplate
 
 __all__ = ["ConstantSky", "JumpSky", "SplineSky", "read_sky", "sky_from_row"]
 
@@ -26,11 +31,11 @@ class ConstantSky:
 
     value: float
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return self
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
         return np.full((height, width), self.value, np.float32)
 
@@ -54,11 +59,11 @@ class JumpSky:
     right: float
     x0: int = 0
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return replace(self, x0=self.x0 + dx)
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width)."""
         x = np.arange(width) + (x0 + self.x0)
         columns = np.where(x < self.xbreak, self.left, self.right).astype(np.float32)
@@ -92,11 +97,11 @@ class SplineSky:
     xbreak: int | None = None
     xjump: float = 0.0
 
-    def shifted(self, dx, dy):
+    def shifted(self, dx: int, dy: int) -> Self:
         """The same sky for pixels that are counted from (-dx, -dy)."""
         return replace(self, x0=self.x0 + dx, y0=self.y0 + dy)
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Sky in a cut-out with origin (x0, y0) in the CCD; float32 (height, width).
 
         Outside the grid the value at its nearest edge holds.
@@ -122,7 +127,9 @@ class SplineSky:
         return sky
 
 
-def read_sky(paths, identity, old_calibs_ok=False, template=None):
+def read_sky(
+    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, template: SkyTemplate | None = None
+) -> tuple[ConstantSky | JumpSky | SplineSky, tuple[str, str]]:
     """The sky model of a CCD.
 
     Parameters
@@ -154,7 +161,7 @@ def read_sky(paths, identity, old_calibs_ok=False, template=None):
     return sky_from_row(row, path), (str(row.get("legpipev", "")), str(row.get("plver", "")))
 
 
-def sky_from_row(row, path):
+def sky_from_row(row: Mapping[str, Any], path: Path | str) -> ConstantSky | JumpSky | SplineSky:
     """Sky model of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises

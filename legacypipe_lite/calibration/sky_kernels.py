@@ -56,8 +56,10 @@ def _add_term(total, weights, c, wy):
 
 
 @njit(cache=True, nogil=True)
-def _add_cubic_terms(total, weights, c0, c1, c2, c3, w0, w1, w2, w3):
-    """Four times `_add_term`."""
+def _add_cubic_terms(total, weights, c, wy):
+    """Four times `_add_term`; `c` and `wy` are tuples of four."""
+    c0, c1, c2, c3 = c
+    w0, w1, w2, w3 = wy
     for i in range(total.size):
         w = weights[i]
         t = total[i] + c0 * w * w0
@@ -94,9 +96,11 @@ def spline_image(coefficients, first_x, weights_x, first_y, weights_y, out):
                 c, w = coefficients[kx + i], weights_x[i, left:right]
                 if ny == 4:
                     _add_cubic_terms(
-                        part, w, c[ky], c[ky + 1], c[ky + 2], c[ky + 3],
-                        weights_y[0, y], weights_y[1, y], weights_y[2, y], weights_y[3, y],
-                    )  # fmt: skip
+                        part,
+                        w,
+                        (c[ky], c[ky + 1], c[ky + 2], c[ky + 3]),
+                        (weights_y[0, y], weights_y[1, y], weights_y[2, y], weights_y[3, y]),
+                    )
                 else:
                     for j in range(ny):
                         _add_term(part, w, c[ky + j], weights_y[j, y])

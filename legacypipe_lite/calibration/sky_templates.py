@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns, short_message
+from ..tables import column_names, open_fits, read_columns, short_message
+from .rows import ImageIdentity
 from .versions import texts_agree
 
 __all__ = ["SkyTemplate", "find_sky_template"]
@@ -38,7 +40,7 @@ class SkyTemplate:
     scale: float
     version: int
 
-    def image(self, x0, y0, width, height):
+    def image(self, x0: int, y0: int, width: int, height: int) -> NDArray[np.float32]:
         """Scaled template in a cut-out with origin (x0, y0) in the CCD; float32 (height, width).
 
         Raises
@@ -56,7 +58,9 @@ class SkyTemplate:
         return template.astype(np.float32) * np.float32(self.scale)
 
 
-def find_sky_template(folder, identity, band, old_calibs_ok=False):
+def find_sky_template(
+    folder: str | None, identity: ImageIdentity, band: str, old_calibs_ok: bool = False
+) -> SkyTemplate | None:
     """The sky template of a CCD, or None if there is none for it.
 
     Parameters

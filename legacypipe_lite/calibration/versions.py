@@ -2,6 +2,9 @@
 
 import logging
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 __all__ = ["check_versions", "plver_at_least", "texts_agree", "parse_plver"]
 
@@ -10,7 +13,7 @@ logger = logging.getLogger(__name__)
 _VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?(?:([ab])(\d+))?$")
 
 
-def parse_plver(plver):
+def parse_plver(plver: str) -> tuple[int, int, int, int]:
     """Sortable form of a Community Pipeline version (PLVER) such as ``"V4.8.2a"``, ``"DES V3.9+1"``, ``"V2.0beta"``.
 
     Parameters
@@ -42,7 +45,7 @@ def parse_plver(plver):
     return (int(major), int(minor), int(patch or 0), rank)
 
 
-def plver_at_least(plver, minimum):
+def plver_at_least(plver: str, minimum: str) -> bool:
     """True if PLVER is at or above a version.
 
     Examples
@@ -53,7 +56,7 @@ def plver_at_least(plver, minimum):
     return parse_plver(plver) >= parse_plver(minimum)
 
 
-def texts_agree(found, expected):
+def texts_agree(found: str, expected: str) -> str:
     """Whether two version strings agree: equal, or cut short in one of the two places (table columns are narrow).
 
     Returns
@@ -68,7 +71,16 @@ def texts_agree(found, expected):
     return "cut" if shorter and longer.startswith(shorter) else "different"
 
 
-def check_versions(path, comparisons, owner, error, *, old_ok=False, whole=False, about=""):
+def check_versions(
+    path: str | Path,
+    comparisons: Iterable[tuple[str, Any, Any]],
+    owner: str,
+    error: type[Exception],
+    *,
+    old_ok: bool = False,
+    whole: bool = False,
+    about: str = "",
+) -> None:
     """Check that a file is of the exposure and the processing that is expected.
 
     Texts that are cut short are accepted with a warning.

@@ -5,11 +5,13 @@ itself is used if it is in the data directory.
 """
 
 import functools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import read_table
+from ..tables import read_table
 from .data_tables import packaged_table
 
 __all__ = ["amplifier_scales", "CORRECTIONS_FILE"]
@@ -21,7 +23,7 @@ _COLUMNS = ("camera", "filter", "ccdname", "mjd_start", "mjd_end", "dzp", "xlo",
 _EPOCHS = (-np.inf, 57602.0, 57967.0, 58332.0, np.inf)
 
 
-def amplifier_scales(camera, band, ccdname, mjd, path=None):
+def amplifier_scales(camera: str, band: str, ccdname: str, mjd: float, path: Path | None = None) -> list[Any]:
     """Factors by which the flux of each part of a CCD is multiplied.
 
     Parameters

@@ -1,19 +1,23 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import median
-from ..calibration import STANDARD_RECIPE, ImageIdentity
+from ..calibration import STANDARD_RECIPE, ImageIdentity, SkyTemplate
 from ..errors import InputError
-from ..models import CcdInfo, Tim, gaussian_psf
+from ..models import CcdInfo, PsfModel, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
-from ..models.psf import SIGMA_PER_FWHM
-from ..survey import image_base_name
-from ..units import utc_to_tai
-from ..wcs import wcs_from_header
+from ..options import RunOptions
+from ..survey import SurveyDirectory, image_base_name
+from ..units import SIGMA_PER_FWHM, utc_to_tai
+from ..wcs import ImageWcs, TanWcs, cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
 from . import weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
@@ -65,7 +69,7 @@ class CcdImage:
     #: Star halos are subtracted before a sky model is made; only for DECam is there a model of them.
     has_halos = False
 
-    def __init__(self, ccd, survey, options):
+    def __init__(self, ccd: Mapping[str, Any], survey: SurveyDirectory, options: RunOptions) -> None:
         self.survey = survey
         self.options = options
         self.ccd = ccd
@@ -78,8 +82,7 @@ class CcdImage:
         self.width, self.height = int(ccd["width"]), int(ccd["height"])
         self.exptime, self.mjd_obs = float(ccd["exptime"]), float(ccd["mjd_obs"])
         self.fwhm, self.sig1 = float(ccd["fwhm"]), float(ccd["sig1"])
-        cd11, cd12, cd21, cd22 = (float(ccd[c]) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
-        self.pixscale = 3600.0 * abs(cd11 * cd22 - cd12 * cd21) ** 0.5
+        self.pixscale = float(cd_pixel_scale([[ccd["cd1_1"], ccd["cd1_2"]], [ccd["cd2_1"], ccd["cd2_2"]]]))
         base = image_base_name(self.image_filename)
         self.name = f"{base}-{self.ccdname}" if self.ccdname else base
         if not self.sig1 > 0:
@@ -88,7 +91,7 @@ class CcdImage:
 
     # --- the whole way
 
-    def read_tim(self, target_wcs=None, scene=None):
+    def read_tim(self, target_wcs: TanWcs | None = None, scene: Callable[..., Any] | None = None) -> Tim:
         """The calibrated part of this CCD that covers a target image.
 
         Parameters
@@ -136,7 +139,7 @@ class CcdImage:
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{self.name}: {column} is {value} in the CCD table")
 
-    def read_raw(self, image_file, region):
+    def read_raw(self, image_file: FitsImage, region: Region) -> RawImage:
         """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""
         image = image_file.read(region).astype(np.float32, copy=False)
         if not np.all(np.isfinite(image)):
@@ -155,15 +158,15 @@ class CcdImage:
     # --- files
 
     @property
-    def image_path(self):
+    def image_path(self) -> Path:
         """Path of the image."""
         return self.survey.image_file(self.image_filename)
 
-    def dq_filename(self):
+    def dq_filename(self) -> str:
         """Name of the data-quality file, relative to the images folder."""
         return self._sibling("_ood_")
 
-    def weight_filename(self):
+    def weight_filename(self) -> str:
         """Name of the weight file, relative to the images folder."""
         return self._sibling("_oow_")
 
@@ -173,7 +176,7 @@ class CcdImage:
                 return self.image_filename.replace(image_tag, tag)
         raise InputError(f"{self.image_filename}: no _ooi_ or _oki_ in the name, so the {tag} file cannot be found")
 
-    def open_image(self):
+    def open_image(self) -> FitsImage:
         """The image file, its version checked."""
         image_file = self._open(self.image_filename)
         extname = str(image_file.header.get("EXTNAME", "") or "").strip().upper()
@@ -189,17 +192,17 @@ class CcdImage:
 
     # --- geometry
 
-    def read_wcs(self, header):
+    def read_wcs(self, header: Mapping[str, Any]) -> ImageWcs:
         """WCS of the whole CCD, with the astrometric correction of the CCD table."""
         correction = (float(self.ccd["ccdraoff"]), float(self.ccd["ccddecoff"]))
         wcs = wcs_from_header(header, self.image_path, correction)
         return wcs.subimage(0, 0, self.width, self.height)
 
-    def good_region(self):
+    def good_region(self) -> Region:
         """The part of the CCD that is used; `Region`."""
         return Region(0, self.width, 0, self.height)
 
-    def region_of(self, wcs, target_wcs):
+    def region_of(self, wcs: ImageWcs, target_wcs: ImageWcs | None) -> Region:
         """The region that covers the target.
 
         Raises
@@ -216,22 +219,22 @@ class CcdImage:
 
     # --- pixels
 
-    def read_dq(self, region):
+    def read_dq(self, region: Region) -> tuple[NDArray[np.uint16], str]:
         """Data-quality bits of a region, and the PLVER of their file."""
         with self._open(self.dq_filename()) as dq_file:
             plver = _text(dq_file.primary_header, "PLVER") or self.plver
             return self.remap_dq(dq_file.read(region), plver, region), plver
 
-    def read_dq_codes(self, region):
+    def read_dq_codes(self, region: Region) -> NDArray[np.integer]:
         """Data-quality codes of a region, as they are in the file."""
         with self._open(self.dq_filename()) as dq_file:
             return dq_file.read(region)
 
-    def remap_dq(self, codes, plver, region):
+    def remap_dq(self, codes: NDArray[np.integer], plver: str, region: Region) -> NDArray[np.uint16]:
         """Bits from the codes of the data-quality file; uint16."""
         return dq_maps.bits_from_codes(codes, self.ignored_codes)
 
-    def read_weights(self, region, dq):
+    def read_weights(self, region: Region, dq: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Cleaned weights of a region; float32."""
         with self._open(self.weight_filename()) as weight_file:
             invvar = weight_file.read(region).astype(np.float32, copy=False)
@@ -239,19 +242,23 @@ class CcdImage:
         self.clean_weights(invvar, dq, quantized, region.y0)
         return invvar
 
-    def clean_weights(self, invvar, dq, quantized, first_row):
+    def clean_weights(
+        self, invvar: NDArray[np.float32], dq: NDArray[np.uint16], quantized: weights.Quantization, first_row: int
+    ) -> None:
         """Repair a weight map in place, see `weights.clean_weights`."""
         limit = 1.0 / (self.sig1 * self.flux_scale()) ** 2
         weights.clean_weights(invvar, dq, quantized, first_row, limit, self.name)
 
-    def flag_saturation(self, image, dq, invvar, plver):
+    def flag_saturation(
+        self, image: NDArray[np.float32], dq: NDArray[np.uint16], invvar: NDArray[np.float32], plver: str
+    ) -> None:
         """Flag saturated pixels that the processing missed, in place (nothing to do for most CCDs)."""
 
-    def remap_weights(self, raw):
+    def remap_weights(self, raw: RawImage) -> NDArray[np.float32]:
         """Weights including whatever noise the weight map lacks; float32."""
         return raw.invvar
 
-    def trim(self, raw):
+    def trim(self, raw: RawImage) -> None:
         """Cut off fully masked edges.
 
         Raises
@@ -267,7 +274,7 @@ class CcdImage:
 
     # --- calibration
 
-    def header_fwhm(self, header):
+    def header_fwhm(self, header: Mapping[str, Any]) -> float:
         """Seeing FWHM [pixel] from the image header."""
         for card in self.fwhm_cards:
             try:
@@ -282,35 +289,37 @@ class CcdImage:
             raise InputError(f"{self.image_path}: HDU {self.hdu}: {card} is {value}, but must be positive")
         return value
 
-    def read_psf(self, wcs, psf_fwhm):
+    def read_psf(self, wcs: ImageWcs, psf_fwhm: float) -> tuple[PsfModel, tuple[str, str]]:
         """PSF model in pixels of the whole CCD, and its version."""
         if self.options.gpsf:
             return gaussian_psf(psf_fwhm * SIGMA_PER_FWHM), ("", "")
         return load_psf(self)
 
-    def read_sky(self, wcs, psf, scene=None):
+    def read_sky(
+        self, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
+    ) -> tuple[Any, tuple[str, str]]:
         """Sky model in pixels of the whole CCD, and its version."""
         return load_sky(self, wcs, psf, scene)
 
-    def sky_template(self):
+    def sky_template(self) -> SkyTemplate | None:
         """`calibration.SkyTemplate` that is subtracted before the sky model; None unless overridden."""
 
-    def has_sky_jump(self):
+    def has_sky_jump(self) -> bool:
         """True if the two halves of the CCD may have different sky levels."""
         return self.ccdname in self.sky_jumps.get(self.band, ())
 
-    def subtract_sky(self, raw, sky_model):
+    def subtract_sky(self, raw: RawImage, sky_model: Any) -> float:
         """Subtract the sky model in place; returns its median [counts]."""
         r = raw.region
         sky = sky_model.image(r.x0, r.y0, r.width, r.height)
         raw.image -= sky
         return median(sky)
 
-    def zeropoint(self):
+    def zeropoint(self) -> float:
         """Magnitude of one count of the image."""
         return float(self.ccd["ccdzpt"])
 
-    def flux_scale(self):
+    def flux_scale(self) -> float:
         """Counts per nanomaggy.
 
         Raises
@@ -323,7 +332,7 @@ class CcdImage:
             raise InputError(f"{self.name}: no zero point from ccdzpt {self.ccd['ccdzpt']}, exptime {self.exptime}")
         return zpscale
 
-    def apply_flux_scale(self, raw, zpscale):
+    def apply_flux_scale(self, raw: RawImage, zpscale: float) -> None:
         """Counts to nanomaggies, in place; apodization and amplifier corrections."""
         raw.image /= zpscale
         raw.invvar *= zpscale**2
@@ -337,18 +346,28 @@ class CcdImage:
                 raw.image[where] *= scale
                 raw.invvar[where] /= scale**2
 
-    def amplifier_scales(self):
+    def amplifier_scales(self) -> list[Any]:
         """Flux corrections of the amplifiers, see `amplifiers.amplifier_scales`; none unless overridden."""
         return []
 
-    def tabulated_amplifier_scales(self):
+    def tabulated_amplifier_scales(self) -> list[Any]:
         """The corrections of the table for this CCD."""
         path = self.survey.data_file(CORRECTIONS_FILE)
         return amplifier_scales(self.camera, self.band, self.ccdname, self.mjd_obs, path)
 
     # --- the result
 
-    def make_tim(self, raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver):
+    def make_tim(
+        self,
+        raw: RawImage,
+        wcs: ImageWcs,
+        psf: PsfModel,
+        psf_fwhm: float,
+        midsky: float,
+        zpscale: float,
+        skyver: tuple[str, str],
+        psfver: tuple[str, str],
+    ) -> Tim:
         """The `Tim` of calibrated pixels.
 
         Raises
@@ -398,7 +417,7 @@ class CcdImage:
             primary_cards={card: raw.primary_header.get(card, "") for card in QUOTED_CARDS},
         )
 
-    def info(self, primary_header):
+    def info(self, primary_header: Mapping[str, Any]) -> CcdInfo:
         """`CcdInfo` of this CCD."""
         return CcdInfo(
             camera=self.camera,

@@ -1,7 +1,9 @@
 """The PSF and sky models of a CCD: read from the survey directory, or made and written there."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +60,7 @@ class CcdField:
     has_halos: bool
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self.wcs.shape
 
@@ -69,7 +71,7 @@ def _say_that_one_is_made(ccd, kind, paths, reason):
     logger.log(level, "%s: making the %s model (%s)", ccd.name, kind, reason)
 
 
-def load_psf(ccd):
+def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     """PSF model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters
@@ -109,7 +111,9 @@ def load_psf(ccd):
     return psf_from_row(row, path, normalize), (row["legpipev"], row["plver"])
 
 
-def load_sky(ccd, wcs, psf, scene=None):
+def load_sky(
+    ccd: Any, wcs: ImageWcs, psf: PsfModel, scene: Callable[..., Any] | None = None
+) -> tuple[Any, tuple[str, str]]:
     """Sky model of a CCD, in pixels of the whole CCD, and its version; made if it is missing.
 
     Parameters

@@ -3,11 +3,12 @@
 from importlib import resources
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["packaged_table"]
 
 
-def packaged_table(name):
+def packaged_table(name: str) -> NDArray:
     """A comma-separated table of ``cameras/data`` as a structured array; lines that start with # are comments."""
     text = resources.files(__package__).joinpath("data", name).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]

@@ -5,9 +5,10 @@ import os
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bits import DQ
-from ..calibration import find_sky_template, plver_at_least
+from ..calibration import SkyTemplate, find_sky_template, plver_at_least
 from ..errors import InputError
 from . import dq as dq_maps
 from .base import CcdImage
@@ -30,16 +31,16 @@ class DecamImage(CcdImage):
     sky_jumps = {"g": _JUMP_CCDS, "r": _JUMP_CCDS, "i": _JUMP_CCDS, "z": ("S30",)}
 
     @property
-    def has_halos(self):
+    def has_halos(self) -> bool:
         """Star halos are modelled (not in images with added noise)."""
         return self.camera == "decam"
 
-    def zeropoint(self):
+    def zeropoint(self) -> float:
         """Magnitude of one count: that of one count per second and the exposure time."""
         # Only the logarithm is single precision: the published images were made so.
         return float(self.ccd["ccdzpt"]) + 2.5 * float(np.log10(np.float32(self.exptime)))
 
-    def good_region(self):
+    def good_region(self) -> Region:
         """Without the half of S7 that does not respond, and the glowing edges of early r exposures."""
         x1, y0, y1 = self.width, 0, self.height
         if self.ccdname == "S7":
@@ -51,7 +52,7 @@ class DecamImage(CcdImage):
                 y1 = self.height - 100
         return Region(0, x1, y0, y1)
 
-    def remap_dq(self, codes, plver, region):
+    def remap_dq(self, codes: NDArray[np.integer], plver: str, region: Region) -> NDArray[np.uint16]:
         """Bits from codes (PLVER 3.5.0 and later) or from the older bit masks."""
         if self._version_at_least(plver, "3.5.0"):
             ignored = (8,) if self._version_at_least(plver, "4.8.0") else (5, 8)
@@ -75,7 +76,7 @@ class DecamImage(CcdImage):
         except ValueError as e:
             raise InputError(f"{self.dq_filename()}: {e}") from None
 
-    def read_weights(self, region, dq):
+    def read_weights(self, region: Region, dq: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Cleaned weights; some files hold a frame of one pixel more on each side."""
         with self._open(self.weight_filename(), shape=None) as weight_file:
             frame = self._frame(weight_file)
@@ -93,7 +94,9 @@ class DecamImage(CcdImage):
             raise InputError(f"{weight_file.path}: HDU {self.hdu}: shape is {weight_file.shape}, expected {expected}")
         return excess[0] // 2
 
-    def flag_saturation(self, image, dq, invvar, plver):
+    def flag_saturation(
+        self, image: NDArray[np.float32], dq: NDArray[np.uint16], invvar: NDArray[np.float32], plver: str
+    ) -> None:
         """Flag saturated pixels of CCD S19, which has a low full well, in images of older processing."""
         if self.ccdname != "S19" or self._version_at_least(plver, "4.9.0"):
             return
@@ -102,7 +105,7 @@ class DecamImage(CcdImage):
         invvar[saturated] = 0
         logger.debug("%s: %d more saturated pixels", self.name, saturated.sum())
 
-    def sky_template(self):
+    def sky_template(self) -> SkyTemplate | None:
         """Large-scale sky pattern of the CCD, from $SKY_TEMPLATE_DIR."""
         return self._sky_template
 

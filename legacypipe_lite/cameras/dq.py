@@ -1,6 +1,9 @@
 """Data-quality maps: from the codes of the image processing to the bits used here."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from ..bits import DQ
@@ -23,7 +26,7 @@ _CODE_BITS = {
 _EDGE_CAUSES = DQ["satur"] | DQ["bleed"]
 
 
-def bits_from_codes(codes, ignored=()):
+def bits_from_codes(codes: NDArray[np.integer], ignored: Sequence[int] = ()) -> NDArray[np.uint16]:
     """Data-quality bits of an image of Community Pipeline codes.
 
     Parameters
@@ -44,7 +47,7 @@ def bits_from_codes(codes, ignored=()):
     return kernels.remap_codes(np.ascontiguousarray(codes, np.int32), table)
 
 
-def clean_bleeds(dq):
+def clean_bleeds(dq: NDArray[np.uint16]) -> None:
     """Clear, in place, bleed bits that do not belong to a saturated star.
 
     Some versions of the DECam processing copied the large round masks of bright stars into the bleed code.
@@ -52,7 +55,7 @@ def clean_bleeds(dq):
     kernels.clean_bleeds(dq, DQ["satur"], DQ["bleed"])
 
 
-def mark_edges(dq):
+def mark_edges(dq: NDArray[np.uint16]) -> None:
     """Turn saturated regions that touch the first or last column into edge, in place.
 
     The processing marks the vertical edge bands of some CCDs as saturated.
@@ -65,7 +68,7 @@ def mark_edges(dq):
     dq[np.isin(regions, touching[touching > 0])] = DQ["edge"]
 
 
-def trimmed(invvar):
+def trimmed(invvar: NDArray[np.float32]) -> tuple[slice, slice] | None:
     """Slices (y, x) without the leading and trailing rows, then columns, of zero weight; None if nothing is left."""
     used = invvar > 0
     rows = np.flatnonzero(np.any(used, axis=1))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..survey.polygons import clip_polygon
-from ..wcs import TanWcs
+from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["Region", "covering_region", "MIN_SIZE"]
 
@@ -27,26 +27,26 @@ class Region(NamedTuple):
     y1: int
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Columns."""
         return self.x1 - self.x0
 
     @property
-    def height(self):
+    def height(self) -> int:
         """Rows."""
         return self.y1 - self.y0
 
     @property
-    def is_usable(self):
+    def is_usable(self) -> bool:
         """True if it is large enough to work with."""
         return self.width >= MIN_SIZE and self.height >= MIN_SIZE
 
-    def intersection(self, other):
+    def intersection(self, other: "Region") -> "Region":
         """The common part; may be empty (negative sizes)."""
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
 
-def covering_region(wcs, target_wcs):
+def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     """Smallest rectangle of an image that covers its overlap with a target image.
 
     Parameters

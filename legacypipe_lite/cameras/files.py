@@ -1,12 +1,19 @@
 """The three FITS files of a CCD image: image, data-quality codes and weights."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+
+from ..calibration import ImageIdentity
 from ..calibration.versions import check_versions
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
-from .weights import quantization
+from ..tables import open_fits, short_message
+from .extent import Region
+from .weights import Quantization, quantization
 
 __all__ = ["FitsImage", "check_version"]
 
@@ -34,7 +41,7 @@ class FitsImage:
         If the file or HDU is missing, damaged, or not an image of that shape.
     """
 
-    def __init__(self, path, hdu, shape=None):
+    def __init__(self, path: Path, hdu: int, shape: tuple[int, int] | None = None) -> None:
         self.path = path
         self.hdu = hdu
         self._fits = open_fits(path)
@@ -51,7 +58,7 @@ class FitsImage:
             raise InputError(f"{path}: HDU {hdu}: shape is {self.shape}, expected {expected}")
 
     @cached_property
-    def header(self):
+    def header(self) -> Any:
         """Header of the HDU."""
         try:
             return self._image.read_header()
@@ -64,7 +71,7 @@ class FitsImage:
     def __exit__(self, *exc):
         self._fits.close()
 
-    def read(self, region):
+    def read(self, region: Region) -> NDArray:
         """Pixels of a `Region`, as they are in the file.
 
         Raises
@@ -80,12 +87,12 @@ class FitsImage:
             raise InputError(f"{self.path}: HDU {self.hdu}: is smaller than the CCD table says")
         return pixels
 
-    def quantization(self):
+    def quantization(self) -> Quantization:
         """How the pixels were quantised, see `weights.quantization`."""
         return quantization(self.path, self.hdu, self.header)
 
 
-def check_version(path, header, identity, old_ok=False):
+def check_version(path: Path, header: Mapping[str, Any], identity: ImageIdentity, old_ok: bool = False) -> None:
     """Check that a file is of the exposure and the processing that the CCD table says.
 
     Parameters
@@ -110,7 +117,7 @@ def check_version(path, header, identity, old_ok=False):
     check_versions(path, comparisons, "the CCD table", InputError, old_ok=old_ok, whole=True)
 
 
-def exposure_number(header):
+def exposure_number(header: Mapping[str, Any]) -> int | None:
     """Exposure number of a primary header; None if it has none.
 
     Where EXPNUM is blank, Mosaic-3 exposures are numbered by the time in OBSID, 90Prime ones by the digits of

@@ -1,10 +1,14 @@
 """Mosaic-3 on the Mayall telescope: images in counts per second, about 4054 x 4079 pixels, CCDs CCD1-CCD4."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import weights
 from .base import CcdImage
+from .raw import RawImage
 
 __all__ = ["CountRateImage", "MosaicImage"]
 
@@ -14,7 +18,7 @@ class CountRateImage(CcdImage):
 
     ignored_codes = (7, 8)
 
-    def remap_weights(self, raw):
+    def remap_weights(self, raw: RawImage) -> NDArray[np.float32]:
         """Weights with the photon noise of sources."""
         sky, exptime = (self._primary_number(raw.primary_header, card) for card in ("SKYADU", "EXPTIME"))
         if not exptime > 0:
@@ -30,7 +34,7 @@ class CountRateImage(CcdImage):
             raise InputError(f"{self.image_path}: no usable card {card} in the primary header")
         return value
 
-    def amplifier_scales(self):
+    def amplifier_scales(self) -> list[Any]:
         """Corrections of the table for this CCD."""
         return self.tabulated_amplifier_scales()
 

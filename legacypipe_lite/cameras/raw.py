@@ -19,7 +19,7 @@ class UnusableImage(InputError):  # noqa: N818 - says what the image is
         True if nothing is wrong: the CCD does not reach into the target.
     """
 
-    def __init__(self, reason, expected=False):
+    def __init__(self, reason: str, expected: bool = False) -> None:
         super().__init__(reason)
         self.expected = expected
 
@@ -49,7 +49,7 @@ class RawImage:
     primary_header: dict
     header: dict
 
-    def cut(self, y, x):
+    def cut(self, y: slice, x: slice) -> None:
         """Keep the slices `y`, `x` only."""
         parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
         self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, UsageError
@@ -30,7 +31,7 @@ _BUILT_IN = {
 _registered = {}
 
 
-def register_camera(name, cls):
+def register_camera(name: str, cls: type) -> None:
     """Use a class for the images of a camera.
 
     Parameters
@@ -55,12 +56,12 @@ def _entry_points():
     return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
 
 
-def known_cameras():
+def known_cameras() -> list[str]:
     """Names of all cameras, sorted."""
     return sorted({*_BUILT_IN, *_registered, *_entry_points()})
 
 
-def camera_class(name):
+def camera_class(name: str) -> type:
     """The class for the images of a camera.
 
     Raises
@@ -83,7 +84,7 @@ def camera_class(name):
     )
 
 
-def load_camera_modules(modules):
+def load_camera_modules(modules: Sequence[str]) -> None:
     """Import modules that register camera classes.
 
     Parameters

@@ -1,10 +1,13 @@
 """Static mask of 90Prime: bad regions that the image processing does not flag."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .data_tables import packaged_table
+from .extent import Region
 from .files import FitsImage
 
 __all__ = ["static_mask", "STATIC_MASK_FILE"]
@@ -13,7 +16,7 @@ __all__ = ["static_mask", "STATIC_MASK_FILE"]
 STATIC_MASK_FILE = "ksb_staticmask_ood_v1.fits.fz"
 
 
-def static_mask(hdu, region, path=None):
+def static_mask(hdu: int, region: Region, path: Path | None = None) -> NDArray[np.bool_]:
     """Bad pixels in a region of a CCD.
 
     Parameters

@@ -1,9 +1,12 @@
 """Weight maps (inverse variances): undoing what lossy compression did to their zeros, and clipping glitches."""
 
 import logging
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
@@ -34,7 +37,7 @@ class Quantization(NamedTuple):
     reason: str = ""
 
 
-def quantization(path, hdu, header):
+def quantization(path: str | Path, hdu: int, header: Mapping[str, Any]) -> Quantization:
     """How the weight map of a CCD was quantised.
 
     Parameters
@@ -77,7 +80,14 @@ def _scale_columns(path, hdu):
         raise InputError(f"{path}: HDU {hdu}: cannot be read ({e})") from None
 
 
-def clean_weights(invvar, dq, quantized, first_row, limit, name):
+def clean_weights(
+    invvar: NDArray[np.float32],
+    dq: NDArray[np.uint16],
+    quantized: Quantization,
+    first_row: int,
+    limit: float,
+    name: str,
+) -> None:
     """Repair a weight map, in place.
 
     Parameters
@@ -117,7 +127,9 @@ def clean_weights(invvar, dq, quantized, first_row, limit, name):
     invvar[invvar < 0] = 0
 
 
-def add_source_noise(invvar, image, dq, sky, exptime):
+def add_source_noise(
+    invvar: NDArray[np.float32], image: NDArray[np.float32], dq: NDArray[np.uint16], sky: float, exptime: float
+) -> NDArray[np.float32]:
     """Weights with the photon noise of sources, for maps that hold that of the sky only.
 
     Parameters
@@ -140,7 +152,7 @@ def add_source_noise(invvar, image, dq, sky, exptime):
     return weights
 
 
-def weights_of_neighbours(invvar):
+def weights_of_neighbours(invvar: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weights in which the variance of a pixel is the mean of that of its eight neighbours.
 
     Weight maps whose photon noise comes from the measured values give less weight to pixels that are too bright by
@@ -171,7 +183,7 @@ def weights_of_neighbours(invvar):
     return weights
 
 
-def apodize(invvar):
+def apodize(invvar: NDArray[np.float32]) -> None:
     """Taper a weight map to zero at its four edges, in place."""
     h, w = invvar.shape
     for axis, length in ((0, h), (1, w)):

@@ -1,17 +1,29 @@
-"""The all-models table: what each of the five models gave for each source."""
+"""The all-models table: what each model gave for each source."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
 
-from .columns import all_models_columns, column_suffix
+from ..models.ivars import ParameterIvars
+from ..models.sources import TYPES
+from .columns import column_suffix
 from .derived import flag, source_types
+from .other_tables import all_models_columns
 
 __all__ = ["all_models_table"]
 
-_MODELS = ("psf", "rex", "dev", "exp", "ser")
 _NOT_TRIED = -1
 
 
-def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None):
+def all_models_table(
+    fit_table: Table,
+    fit_models: list[dict],
+    bands: Sequence[str],
+    all_bands: Sequence[str] | None = None,
+    sources: list | None = None,
+) -> dict[str, NDArray]:
     """Format the fitted models of all sources.
 
     Parameters
@@ -19,9 +31,8 @@ def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None)
     fit_table : Table
         The fitted catalogue.
     fit_models : list of dict
-        Row by row: model type -> fitted model with ra, dec, flux, shape_r, hard_ellipticity, sersic, ivar (ra, dec,
-        fluxes, shape_r, shape_e1, shape_e2, sersic), cpu, hit_limit, hit_r_limit, steps. Models that were not tried
-        are absent.
+        Row by row: model type -> fitted model with ra, dec, flux, shape_r, hard_ellipticity, sersic, ivar
+        (`models.ParameterIvars`), cpu, hit_limit, hit_r_limit, steps. Models that were not tried are absent.
     bands : sequence of str
         Order of the fluxes.
     all_bands : sequence of str, optional
@@ -47,10 +58,9 @@ def all_models_table(fit_table, fit_models, bands, all_bands=None, sources=None)
         values["type"][...] = np.char.encode(source_types(sources, flag(fit_table, "dup")), "ascii")
     regular = np.asarray(fit_table["regular"], bool)
     keep = np.asarray(fit_table["force_keep_source"], bool)
-    for model in _MODELS:
-        records = {
-            row: models[model.upper()] for row, models in enumerate(fit_models) if model.upper() in (models or {})
-        }
+    for name in TYPES:
+        model = name.lower()
+        records = {row: models[name] for row, models in enumerate(fit_models) if name in (models or {})}
         not_tried = regular.copy()
         not_tried[list(records)] = False
         values[f"{model}_opt_steps"][not_tried] = _NOT_TRIED
@@ -70,16 +80,15 @@ def _fill(values, model, rows, records, bands, keep):
     for name in ("ra", "dec", "cpu", "hit_limit", "hit_r_limit"):
         put(name, [getattr(record, name) for record in records])
     put("opt_steps", [record.steps for record in records])
-    ivar = np.array([record.ivar for record in records])
-    ivar[~np.isfinite(ivar)] = 0.0
-    put("ra_ivar", ivar[:, 0])
-    put("dec_ivar", ivar[:, 1])
+    ivar = ParameterIvars.stacked([record.ivar for record in records]).finite()
+    put("ra_ivar", ivar.position[:, 0])
+    put("dec_ivar", ivar.position[:, 1])
     shape = np.array([(record.shape_r, *record.hard_ellipticity, record.sersic) for record in records])
     for i, name in enumerate(("shape_r", "shape_e1", "shape_e2", "sersic")):
         put(name, shape[:, i])
-        put(f"{name}_ivar", ivar[:, 2 + len(bands) + i])
+        put(f"{name}_ivar", ivar.shape(name))
     flux = np.array([record.flux for record in records])
     for i, band in enumerate(bands):
-        measured = (ivar[:, 2 + i] != 0) | keep[rows]
+        measured = (ivar.flux[:, i] != 0) | keep[rows]
         put(f"flux_{column_suffix(band)}", np.where(measured, flux[:, i], 0.0))
-        put(f"flux_ivar_{column_suffix(band)}", ivar[:, 2 + i])
+        put(f"flux_ivar_{column_suffix(band)}", ivar.flux[:, i])

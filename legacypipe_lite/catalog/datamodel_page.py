@@ -6,9 +6,10 @@
 import sys
 
 from ..bits import DQ, FITBITS, MASKBITS_FIXED, WISEMASK, maskbits_for_bands
+from ..models.sources import TYPES
 from ..survey.products import PRODUCTS
-from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, TRACTOR_SCHEMA, all_models_columns
-from .other_tables import CCDS, DEPTH, INTERMEDIATE, REFERENCE, SOURCES
+from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, TRACTOR_SCHEMA
+from .other_tables import CCDS, DEPTH, INTERMEDIATE, REFERENCE, SOURCES, all_models_columns
 
 __all__ = ["data_model_page"]
 
@@ -51,7 +52,7 @@ _PRODUCT_TEXTS = {
     "outlier-mask": "outlier masks: one extension per exposure; 1: too bright, 2: too dark",
     "blobmask": "detected pixels (with `--blob-mask`)",
     "blobmap": "number of the blob of each pixel, -1: none",
-    "all-models": "what each of the five models gave for each source",
+    "all-models": "what each model gave for each source",
     "reference": "reference objects of the brick and around it",
     "sources": "detections and reference objects before the fit",
     "injected": "sources that were added to the images (with `--inject`)",
@@ -101,8 +102,8 @@ def data_model_page():
         _bits(),
         "## tractor-i\n\nOne row per row of the tractor catalogue, in the same order. Columns of the reference objects"
         " are there as far as the catalogues give them.\n\n" + _plain_table(INTERMEDIATE),
-        "## all-models\n\nThe first columns are those of tractor-i; then for each model `m` of psf, rex, dev, exp, ser"
-        " (shapes as far as the model has them):\n\n" + _plain_table(_one_model()),
+        "## all-models\n\nThe first columns are those of tractor-i; then for each model `m` of "
+        f"{', '.join(TYPES).lower()} (shapes as far as the model has them):\n\n" + _plain_table(_one_model()),
         "## reference\n\n" + _plain_table(REFERENCE),
         "## sources\n\nDetections have zeros in the columns of the reference objects.\n\n"
         + _plain_table(SOURCES[len(REFERENCE) :])
@@ -164,13 +165,16 @@ def _one_model():
 
 def _plain_table(columns):
     lines = ["| column | type | meaning |", "|---|---|---|"]
-    lines += [f"| `{column.name}` | {_type_name(column.dtype)} | {column.text} |" for column in columns]
+    for column in columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        lines.append(f"| `{column.name}` | {_type_name(column.dtype, column.shape)} | {column.text}{unit} |")
     return "\n".join(lines) + "\n"
 
 
-def _type_name(code):
-    base, bracket, length = code.partition("[")
-    return (_TYPES.get(base) or f"char[{base[1:]}]") + bracket + length
+def _type_name(code, shape=()):
+    base, _, over = code.removesuffix("]").partition("[")
+    lengths = [over] * bool(over) + [str(length) for length in shape]
+    return (_TYPES.get(base) or f"char[{base[1:]}]") + (f"[{', '.join(lengths)}]" if lengths else "")
 
 
 if __name__ == "__main__":

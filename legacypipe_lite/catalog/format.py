@@ -1,49 +1,39 @@
 """From the intermediate catalogue to the tractor catalogue of a published data model."""
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import Table
 from astropy.units import Unit, UnrecognizedUnit
+from numpy.typing import NDArray
 
-from .columns import WISE_BANDS, column_suffix, tractor_columns
+from .columns import TRACTOR_SCHEMA, WISE_BANDS, column_suffix, tractor_columns
 from .derived import ls_id, nearest_neighbor
 from .dust import EXTINCTION, WISE_EXTINCTION, transmission
 
 __all__ = ["tractor_table"]
 
-#: Columns of the tractor catalogue that are spread over bands: name -> column of the intermediate catalogue.
-_PER_BAND = (
-    "flux",
-    "flux_ivar",
-    "fiberflux",
-    "fibertotflux",
-    "apflux",
-    "apflux_resid",
-    "apflux_blobresid",
-    "apflux_ivar",
-    "apflux_masked",
-    "nobs",
-    "rchisq",
-    "fracflux",
-    "fracmasked",
-    "fracin",
-    "ngood",
-    "anymask",
-    "allmask",
-    "psfsize",
-    "psfdepth",
-    "galdepth",
-)
-
-_FINITE = ("ra_ivar", "dec_ivar", "shape_r_ivar", "shape_e1_ivar", "shape_e2_ivar", "sersic_ivar")
+#: Columns of the intermediate catalogue that are arrays over the bands, and that the tractor catalogue spreads.
+_PER_BAND = tuple(entry.name for entry in TRACTOR_SCHEMA if entry.bands == "optical" and not entry.spread)
 
 #: Bits that the 16-bit column maskbits of the dr9 data model can hold.
 _LOW_BITS = 0x7FFF
 
 
-def tractor_table(table, ebv, bands, all_bands, release, *, data_model="dr10", gaia=True, wise=None):
+def tractor_table(
+    table: Table,
+    ebv: NDArray[np.float32],
+    bands: Sequence[str],
+    all_bands: Sequence[str],
+    release: int,
+    *,
+    data_model: str = "dr10",
+    gaia: bool = True,
+    wise: Table | None = None,
+) -> Table:
     """The tractor catalogue.
 
     Parameters
@@ -133,16 +123,14 @@ def _values(table, ebv, bands, release, wise):
         values[f"mw_transmission_{column_suffix(band)}"] = transmission(ebv, coefficient)
     for band in WISE_BANDS:
         values[f"mw_transmission_{band}"] = transmission(ebv, WISE_EXTINCTION[band])
-    for name in _FINITE:
-        values[name] = np.where(np.isfinite(values[name]), values[name], 0)
-    for name in values:
-        if name in ("dchisq", "mjd_min", "mjd_max") or name.startswith("rchisq_"):
-            values[name] = np.where(np.isinf(values[name]), np.nan, values[name])
     return values
 
 
 def _converted(values, column):
-    """Values in the kind of a column's type."""
+    """Values in the kind of a column's type, infinite ones replaced."""
+    if column.infinite is not None:
+        infinite = np.isinf(values) if math.isnan(column.infinite) else ~np.isfinite(values)
+        values = np.where(infinite, column.infinite, values)
     if column.name == "maskbits" and column.dtype == "i2":
         return values & _LOW_BITS
     if column.dtype.startswith("S") and values.dtype.kind == "U":

@@ -3,30 +3,20 @@
 import numpy as np
 from astropy.table import Table
 
-from .columns import column_suffix
+from ..models.sources import SHAPE_PARAMETERS
+from .columns import TRACTOR_SCHEMA, column_suffix
 from .derived import fitbits, flag, source_types
 
 __all__ = ["intermediate_table", "apply_measured_limits", "file_form"]
 
 _MIN_FRACIN = 1e-3
-
-_SHAPES = ("sersic", "shape_r", "shape_e1", "shape_e2")
-
-#: Shape parameters that a model type has.
-_SHAPES_OF = {
-    "PSF": (),
-    "REX": ("shape_r",),
-    "DEV": ("shape_r", "shape_e1", "shape_e2"),
-    "EXP": ("shape_r", "shape_e1", "shape_e2"),
-    "SER": _SHAPES,
-}
+_SHAPE_IVARS = tuple(f"{name}_ivar" for name in SHAPE_PARAMETERS)
 
 #: Columns of the detections that are not written again.
 _DETECTION_ONLY = ("peaksn",)
 
-_FIXED_SERSIC = {"DEV": 4.0, "EXP": 1.0, "REX": 1.0}
-
-_APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
+#: Band columns of the coadd table that become one column for each band of the catalogue.
+_SPREAD = tuple(entry.name for entry in TRACTOR_SCHEMA if entry.spread)
 
 
 def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands):
@@ -38,10 +28,10 @@ def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands)
         The fitted catalogue; its reference columns hold the catalogues' positions and their variances.
     sources : list of Source or None
         Row by row.
-    ivars : numpy.ndarray, shape (rows, 2 + bands + 4)
-        Inverse variances of ra, dec (as angles on the sky), fluxes, shape_r, shape_e1, shape_e2, sersic.
+    ivars : models.ParameterIvars
+        Row by row.
     coadd_table : Table
-        Measurements on the coadds, row by row.
+        Measurements on the coadds, row by row; band columns are arrays over `bands`.
     bands : sequence of str
         Bands with images: the order of fluxes.
     all_bands : sequence of str
@@ -53,29 +43,30 @@ def intermediate_table(fit_table, sources, ivars, coadd_table, bands, all_bands)
         Columns of `fit_table` and `coadd_table`, with type, position, fluxes, shapes and their inverse variances.
     """
     table = fit_table.copy()
-    _add_coadd_columns(table, coadd_table, all_bands)
-    ivars = np.asarray(ivars, np.float64).reshape(len(sources), 2 + len(bands) + 4)
-    ivars = np.where(np.isfinite(ivars), ivars, 0.0)
+    _add_coadd_columns(table, coadd_table, bands, all_bands)
+    ivars = ivars.finite()
     _set_positions(table, sources, ivars)
     _set_fluxes(table, sources, ivars, len(bands))
     table["type"] = source_types(sources, flag(table, "dup"))
-    _set_shapes(table, sources, ivars[:, -4:])
+    _set_shapes(table, sources, ivars)
     return table
 
 
-def _add_coadd_columns(table, coadd_table, all_bands):
+def _add_coadd_columns(table, coadd_table, bands, all_bands):
     for name in coadd_table.colnames:
-        if not name.startswith(("nea_", "blob_nea_", *_APERTURES)):
+        if name not in _SPREAD:
             table[name] = coadd_table[name]
+        elif name == _SPREAD[0]:
+            _add_spread_columns(table, coadd_table, bands, all_bands)
+
+
+def _add_spread_columns(table, coadd_table, bands, all_bands):
+    """One column for each band of the catalogue, zero for those without images; all columns of a band together."""
+    measured = {band: i for i, band in enumerate(bands)}
     for band in all_bands:
-        for name in ("nea", "blob_nea"):
-            measured = f"{name}_{band}"
-            empty = np.zeros(len(table), np.float32)
-            table[f"{name}_{column_suffix(band)}"] = (
-                coadd_table[measured] if measured in coadd_table.colnames else empty
-            )
-    for name in _APERTURES:
-        table[name] = coadd_table[name]
+        for name in _SPREAD:
+            values = coadd_table[name][:, measured[band]] if band in measured else np.zeros(len(table), np.float32)
+            table[f"{name}_{column_suffix(band)}"] = values
 
 
 def _set_positions(table, sources, ivars):
@@ -84,7 +75,7 @@ def _set_positions(table, sources, ivars):
     for i, name in enumerate(("ra", "dec")):
         values = [row[name] if source is None else getattr(source, name) for row, source in zip(table, sources)]
         table[name] = np.array(values, np.float64)
-        ivar = ivars[:, i].astype(np.float32)
+        ivar = ivars.position[:, i].astype(np.float32)
         if f"{name}_ivar" in table.colnames:
             ivar[stars] = np.asarray(table[f"{name}_ivar"], np.float32)[stars]
         table[f"{name}_ivar"] = np.where(np.isfinite(ivar), ivar, np.float32(0))
@@ -93,22 +84,21 @@ def _set_positions(table, sources, ivars):
 
 def _set_fluxes(table, sources, ivars, nbands):
     flux = np.array([np.zeros(nbands) if source is None else source.flux for source in sources], np.float64)
-    flux, flux_ivar = flux.reshape(-1, nbands).astype(np.float32), ivars[:, 2 : 2 + nbands].astype(np.float32)
+    flux, flux_ivar = flux.reshape(-1, nbands).astype(np.float32), ivars.flux.astype(np.float32)
     # A flux that nothing constrains is not a measurement.
     flux[(flux_ivar == 0) & ~flag(table, "force_keep_source")[:, np.newaxis]] = 0
     table["flux"], table["flux_ivar"] = flux, flux_ivar
 
 
-def _set_shapes(table, sources, shape_ivars):
-    columns = {name: np.zeros(len(sources), np.float32) for name in (*_SHAPES, *(f"{s}_ivar" for s in _SHAPES))}
-    ivar_index = {"shape_r": 0, "shape_e1": 1, "shape_e2": 2, "sersic": 3}
+def _set_shapes(table, sources, ivars):
+    columns = {name: np.zeros(len(sources), np.float32) for name in (*SHAPE_PARAMETERS, *_SHAPE_IVARS)}
     for row, source in enumerate(sources):
         if source is None:
             continue
-        columns["sersic"][row] = _FIXED_SERSIC.get(source.type, 0.0)
-        for name in _SHAPES_OF[source.type]:
+        columns["sersic"][row] = source.kind.sersic
+        for name in source.kind.shapes:
             columns[name][row] = getattr(source, name)
-            columns[f"{name}_ivar"][row] = shape_ivars[row, ivar_index[name]]
+            columns[f"{name}_ivar"][row] = ivars.shape(name)[row]
     for name, values in columns.items():
         table[name] = values
 

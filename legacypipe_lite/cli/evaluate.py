@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from ..errors import OutputError, UsageError
+from ..files import atomic_file
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -100,10 +101,8 @@ def write_json(path, scores):
     OutputError
         If the file cannot be written.
     """
-    try:
-        Path(path).write_text(json.dumps(_without_nan(scores), indent=1) + "\n")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    with atomic_file(path, make_folder=False) as stream:
+        stream.write((json.dumps(_without_nan(scores), indent=1) + "\n").encode())
 
 
 def _without_nan(value):

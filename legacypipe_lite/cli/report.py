@@ -1,10 +1,9 @@
 """``legacypipe-lite report``: one HTML page about a brick run."""
 
 import logging
-import os
 from pathlib import Path
 
-from ..errors import OutputError
+from ..files import atomic_file
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -33,11 +32,6 @@ def run(arguments):
     brickname = BrickProducts(arguments.outdir, arguments.brick).brickname
     text = brick_report(arguments.outdir, brickname, arguments.truth, plots=not arguments.no_plots)
     path = Path(arguments.output) if arguments.output else Path(arguments.outdir) / f"report-{brickname}.html"
-    temporary = path.with_name("tmp-" + path.name)
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    with atomic_file(path, make_folder=False) as stream:
+        stream.write(text.encode())
     logger.info("%s", path)

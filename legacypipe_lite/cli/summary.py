@@ -2,9 +2,11 @@
 
 from collections import Counter
 
+from ..models.sources import TYPES_SIMPLE_FIRST
+
 __all__ = ["summary_lines"]
 
-_TYPES = ("PSF", "REX", "EXP", "DEV", "SER", "DUP", "NUN")
+_TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 
 
 def summary_lines(run):

@@ -5,12 +5,12 @@ from .accumulate import (
     BandCoadd,
     DateMaps,
     coadd_band,
+    coadd_psf,
     map_grids,
     sky_levels,
     stacked_image,
 )
-from .apertures import APERTURE_RADII, AperturePhotometry, aperture_photometry
-from .copsf import coadd_psf
+from .apertures import AperturePhotometry, aperture_photometry
 from .depth import depth_counts, depth_table
 from .fiberflux import fiber_fluxes
 from .headers import (
@@ -23,16 +23,6 @@ from .headers import (
 from .maskbits import maskbits_map
 from .nea import noise_equivalent_areas
 from .nearby import SourceExtents
-from .outliers import (
-    OUTLIER_NEG,
-    OUTLIER_POS,
-    BandOutliers,
-    find_outliers,
-    masked_pixel_means,
-    no_outliers,
-    star_veto,
-)
-from .patch import dilate_cross
 from .patched import Changes, masked_places, patch_values, patched_image
 from .pictures import picture_sources
 from .rgb import rgb, with_outlines
@@ -48,7 +38,6 @@ __all__ = [
     "map_grids",
     "sky_levels",
     "stacked_image",
-    "APERTURE_RADII",
     "AperturePhotometry",
     "aperture_photometry",
     "coadd_psf",
@@ -63,14 +52,6 @@ __all__ = [
     "maskbits_map",
     "noise_equivalent_areas",
     "SourceExtents",
-    "OUTLIER_POS",
-    "OUTLIER_NEG",
-    "BandOutliers",
-    "find_outliers",
-    "masked_pixel_means",
-    "no_outliers",
-    "star_veto",
-    "dilate_cross",
     "Changes",
     "masked_places",
     "patch_values",

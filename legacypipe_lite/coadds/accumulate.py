@@ -1,16 +1,21 @@
-"""Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps."""
+"""Stacks of the images of a band on the target grid: image, inverse variance, models, depth and mask maps, PSF."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bits import DQ, DQ_SATURATED
+from ..models import Tim
+from ..models.psf import resample_stamp
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid
+from ..units import GAUSSIAN_FWHM_PER_SIGMA
+from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import LANCZOS_TABLE
 from . import accumulate_kernels as kernels
-from .area import area_factors
 from .patched import Changes
 
 __all__ = [
@@ -18,6 +23,7 @@ __all__ = [
     "BandCoadd",
     "DateMaps",
     "coadd_band",
+    "coadd_psf",
     "map_grids",
     "sky_levels",
     "stacked_image",
@@ -25,13 +31,14 @@ __all__ = [
 ]
 
 #: FWHM / sqrt(noise-equivalent area) of a Gaussian PSF: 2 sqrt(2 ln 2) / (2 sqrt(pi)).
-PSF_SIZE_SCALE = 2 * math.sqrt(2 * math.log(2)) / (2 * math.sqrt(math.pi))
+PSF_SIZE_SCALE = GAUSSIAN_FWHM_PER_SIGMA / (2 * math.sqrt(math.pi))
 
 _ALL_DQ_BITS = int(np.bitwise_or.reduce(list(DQ.values())))
 _DETAILS = tuple(kernels.PLANES)
 _NOTHING = np.zeros((0, 0), np.float32)
 _SKIP_NOTHING = np.zeros((0, 0), bool)
 _FLAT_TABLE = LANCZOS_TABLE.ravel()
+_NO_TABLE = _FLAT_TABLE[:0]
 
 #: Target rows that one thread works on at a time.
 _STRIP = 64
@@ -103,12 +110,12 @@ class DateMaps:
         Modified Julian Dates (TAI) of the images.
     """
 
-    def __init__(self, tims, shape):
+    def __init__(self, tims: Sequence[Tim], shape: tuple[int, int]) -> None:
         self.mjds = np.array([tim.mjd_tai for tim in tims], dtype=np.float64)
         self.first = np.full(shape, -1, np.int16)
         self.last = np.full(shape, -1, np.int16)
 
-    def at(self, ibx, iby):
+    def at(self, ibx: NDArray[np.integer], iby: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Earliest and latest date (MJD, TAI) at target pixels; 0 where no image is."""
         mjds = np.append(self.mjds, 0.0)  # index -1
         return mjds[self.first[iby, ibx]], mjds[self.last[iby, ibx]]
@@ -142,18 +149,18 @@ class BandAccumulator:
 
     def __init__(
         self,
-        band,
-        target,
-        dates,
+        band: str,
+        target: TanWcs,
+        dates: DateMaps,
         *,
-        detail="maps",
-        surface_brightness=True,
-        local_area=False,
-        lanczos=True,
-        skip=None,
-        grids=None,
-        threads=1,
-    ):
+        detail: str = "maps",
+        surface_brightness: bool = True,
+        local_area: bool = False,
+        lanczos: bool = True,
+        skip: NDArray[np.bool_] | None = None,
+        grids: dict[int, MapGrid | None] | None = None,
+        threads: int = 1,
+    ) -> None:
         if detail not in _DETAILS:
             raise ValueError(f"detail is one of {_DETAILS}, not {detail!r}")
         self.band, self.target, self.dates, self.detail = band, target, dates, detail
@@ -167,7 +174,14 @@ class BandAccumulator:
         if n_counts > kernels.AND_MASK:
             self.counts[kernels.AND_MASK] = _ALL_DQ_BITS
 
-    def add(self, tim, index, model=None, blobmodel=None, changes=None):
+    def add(
+        self,
+        tim: Tim,
+        index: int,
+        model: NDArray[np.float32] | None = None,
+        blobmodel: NDArray[np.float32] | None = None,
+        changes: Changes | None = None,
+    ) -> bool:
         """Add one image.
 
         Parameters
@@ -187,7 +201,7 @@ class BandAccumulator:
         """
         return self.add_all([(tim, index, model, blobmodel, changes)])[0]
 
-    def add_all(self, images):
+    def add_all(self, images: Sequence[tuple[Any, ...]]) -> list[bool]:
         """Add several images: faster than one by one, with the same result.
 
         Parameters
@@ -204,12 +218,15 @@ class BandAccumulator:
             raise ValueError("detail 'models' needs a model and a blob model for every image")
         tasks = [self._task(*image) for image in images]
         touching = [task for task in tasks if task is not None]
+        table = _FLAT_TABLE if self.lanczos else _NO_TABLE
+        dates = self.dates
+        stack = kernels.Stack(self.sums, self.counts, self.skip, dates.mjds, dates.first, dates.last)
 
         def add_strip(y0):
-            for grid, arguments in touching:
+            for grid, planes, changes, exposure in touching:
                 row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
                 if row0 < row1:
-                    kernels.accumulate_rows(row0, row1, *arguments)
+                    kernels.accumulate_rows(row0, row1, grid.arrays, table, planes, changes, exposure, stack)
 
         # Strip by strip, so that the stacks stay in the processor's cache while all images are added to them.
         for _ in map_in_threads(add_strip, range(0, self.target.height, _STRIP), self.threads):
@@ -217,7 +234,7 @@ class BandAccumulator:
         return [task is not None for task in tasks]
 
     def _task(self, tim, index, model=None, blobmodel=None, changes=None):
-        """Map of an image, and the arguments of the kernel after the rows; None if it does not touch the target."""
+        """What the kernel needs of an image: map, planes, changes, numbers; None if it does not touch the target."""
         grid = self.grids[index] if index in self.grids else MapGrid.build(self.target, tim.wcs)
         if grid is None:
             return None
@@ -227,6 +244,7 @@ class BandAccumulator:
         exposure = kernels.Exposure(
             index=int(index),
             factor=float(factor),
+            factors=factors,
             psf_term=float(flat_weight / psf_area),
             flat_term=float(flat_weight),
             depth_term=float((tim.psfnorm / tim.sig1) ** 2),
@@ -235,37 +253,24 @@ class BandAccumulator:
             ignored_bits=int(DQ_SATURATED | DQ["interp"]),
             outlier_bit=int(DQ["outlier"]),
         )
-        return grid, (
-            grid.x0,
-            grid.y0,
-            grid.arrays,
-            _FLAT_TABLE,
-            self.lanczos,
+        planes = kernels.Planes(
             np.ascontiguousarray(tim.image),
             np.ascontiguousarray(tim.inverr),
             np.ascontiguousarray(tim.dq),
-            Changes() if changes is None else changes,
             _NOTHING if model is None else np.ascontiguousarray(model, np.float32),
             _NOTHING if blobmodel is None else np.ascontiguousarray(blobmodel, np.float32),
-            factors,
-            self.skip,
-            exposure,
-            self.dates.mjds,
-            self.sums,
-            self.counts,
-            self.dates.first,
-            self.dates.last,
         )
+        return grid, planes, Changes() if changes is None else changes, exposure
 
     def _surface_brightness_factor(self, tim, grid):
         """One factor for the whole image, and a map of factors (empty unless the local area is used)."""
         if not self.surface_brightness:
             return 1.0, _NOTHING
         if self.local_area:
-            return 1.0, area_factors(self.target, tim.wcs, grid)
+            return 1.0, grid.area_ratios(self.target, tim.wcs)
         return (self.target.pixel_scale / tim.wcs.pixel_scale) ** 2, _NOTHING
 
-    def finish(self):
+    def finish(self) -> BandCoadd:
         """The stacks as a `BandCoadd`; nothing can be added afterwards."""
         rows_in_threads(kernels.finish_stack, self.target.height, self.threads, self.sums, self.counts, PSF_SIZE_SCALE)
         s, c = self.sums, self.counts
@@ -285,7 +290,7 @@ class BandAccumulator:
         return coadd
 
 
-def map_grids(tims, band, target, threads=1):
+def map_grids(tims: Sequence[Tim], band: str, target: TanWcs, threads: int = 1) -> dict[int, MapGrid | None]:
     """Where the images of a band lie on the target.
 
     Parameters
@@ -305,7 +310,17 @@ def map_grids(tims, band, target, threads=1):
     return dict(zip(members, map_in_threads(lambda i: MapGrid.build(target, tims[i].wcs), members, threads)))
 
 
-def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, detail=None, **options):
+def coadd_band(
+    tims: Sequence[Tim],
+    band: str,
+    target: TanWcs,
+    *,
+    models: Any = None,
+    changes: dict[int, Changes] | None = None,
+    dates: DateMaps | None = None,
+    detail: str | None = None,
+    **options: Any,
+) -> BandCoadd:
     """Stack the images of one band.
 
     Parameters
@@ -348,7 +363,7 @@ def coadd_band(tims, band, target, *, models=None, changes=None, dates=None, det
     return accumulator.finish()
 
 
-def stacked_image(tims, band, target, **options):
+def stacked_image(tims: Sequence[Tim], band: str, target: TanWcs, **options: Any) -> NDArray[np.float32]:
     """The stacked image of one band in the units of its images, without anything else.
 
     Parameters
@@ -366,7 +381,38 @@ def stacked_image(tims, band, target, **options):
     return coadd_band(tims, band, target, detail="image", surface_brightness=False, **options).image.copy()
 
 
-def sky_levels(tims, bands, target, blobmap, *, threads=1):
+def coadd_psf(tims: Sequence[Tim], target: TanWcs) -> NDArray[np.float32]:
+    """Mean PSF of the images of a band, weighted like the coadd (1 / sig1^2).
+
+    Parameters
+    ----------
+    tims : list of Tim
+        Of one band.
+    target : TanWcs
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (odd, odd)
+        Sum 1, centred. Stamps smaller than the largest one are padded with zeros.
+    """
+    stamps, weights = [], []
+    for tim in tims:
+        stamp = tim.psf.stamp(tim.shape[1] / 2.0, tim.shape[0] / 2.0)
+        stamp = resample_stamp(stamp / stamp.sum(), tim.ccd.pixscale / target.pixel_scale)
+        stamps.append(stamp / stamp.sum())
+        weights.append(1.0 / tim.sig1**2)
+    height, width = (max(stamp.shape[axis] for stamp in stamps) for axis in (0, 1))
+    mean = np.zeros((height, width))
+    for stamp, weight in zip(stamps, weights):
+        h, w = stamp.shape
+        y0, x0 = (height - h) // 2, (width - w) // 2
+        mean[y0 : y0 + h, x0 : x0 + w] += weight * stamp
+    return (mean / mean.sum()).astype(np.float32)
+
+
+def sky_levels(
+    tims: Sequence[Tim], bands: Sequence[str], target: TanWcs, blobmap: NDArray[np.integer], *, threads: int = 1
+) -> dict[str, float]:
     """Residual sky level of each band: the median of its stack outside all blobs.
 
     Parameters

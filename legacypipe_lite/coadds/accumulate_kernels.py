@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from ..wcs.grid_kernels import BLOCK, nearest_of_row, row_positions
+from ..wcs.grid_kernels import BLOCK, nearest_of_row, new_positions, row_positions
 from ..wcs.resample_kernels import lanczos_row, lanczos_scratch, lanczos_setup
 from ..wcs.tile_kernels import cut_tile, gather, tile_of_block, to_tile
-from .patch_kernels import PATCH_MARGIN, mask_in_tile, patch_tile, replace_in_tile
+from .patched_kernels import PATCH_MARGIN, mask_in_tile, patch_tile, replace_in_tile
 
 #: Planes of `sums`.
 WEIGHTED_IMAGE, WEIGHT, UNWEIGHTED_IMAGE = 0, 1, 2
@@ -40,15 +41,35 @@ PLANES = {"image": (3, 1), "maps": (7, 5), "models": (12, 5)}
 SATURATED_VALUE = 10.0
 
 
+class Planes(NamedTuple):
+    """What is resampled of one image.
+
+    Attributes
+    ----------
+    image, inverr : numpy.ndarray of float32, shape (h, w)
+    dq : numpy.ndarray of uint16, shape (h, w)
+    model, blobmodel : numpy.ndarray of float32, shape (h, w)
+        Any shape if the stack has no planes for them.
+    """
+
+    image: NDArray[np.float32]
+    inverr: NDArray[np.float32]
+    dq: NDArray[np.uint16]
+    model: NDArray[np.float32]
+    blobmodel: NDArray[np.float32]
+
+
 class Exposure(NamedTuple):
     """Numbers of one image for `accumulate_rows`.
 
     Attributes
     ----------
     index : int
-        Number of the image, and its place in `mjds`.
+        Number of the image, and its place in the stack's `mjds`.
     factor : float
         Surface-brightness factor, target pixel area / image pixel area; used where there is no map of factors.
+    factors : numpy.ndarray of float32, shape of the map's box or (0, 0)
+        Surface-brightness factors pixel by pixel.
     psf_term, flat_term, depth_term, galdepth_term : float
         What the image adds to PSF_SIZE, PSF_SIZE_WEIGHT, DEPTH, GALDEPTH.
     satur_bit, ignored_bits, outlier_bit : int
@@ -57,6 +78,7 @@ class Exposure(NamedTuple):
 
     index: int
     factor: float
+    factors: NDArray[np.float32]
     psf_term: float
     flat_term: float
     depth_term: float
@@ -64,6 +86,60 @@ class Exposure(NamedTuple):
     satur_bit: int
     ignored_bits: int
     outlier_bit: int
+
+
+class Stack(NamedTuple):
+    """Where the images of a band are added up.
+
+    Attributes
+    ----------
+    sums : numpy.ndarray of float32, shape (planes, H, W)
+    counts : numpy.ndarray of int16, shape (planes, H, W)
+    skip : numpy.ndarray of bool, shape (H, W) or (0, 0)
+        Target pixels that are left out.
+    mjds : numpy.ndarray of float64, shape (number of images,)
+    first, last : numpy.ndarray of int16, shape (H, W)
+        Number of the earliest and the latest image that covers a pixel, -1 for none.
+    """
+
+    sums: NDArray[np.float32]
+    counts: NDArray[np.int16]
+    skip: NDArray[np.bool_]
+    mjds: NDArray[np.float64]
+    first: NDArray[np.int16]
+    last: NDArray[np.int16]
+
+
+class _Row(NamedTuple):
+    """Columns of one row, resampled: scratch of `accumulate_rows`.
+
+    Arrays of their own: rows of a common one would have strides that the compiler does not know.
+
+    Attributes
+    ----------
+    value, weight, model, blobmodel : float32
+    here, usable, good : int16
+        1 where there is a pixel, where it counts in the unweighted stack, and where it has weight; else 0.
+    quality : int16
+        Data-quality bits.
+    """
+
+    value: np.ndarray
+    weight: np.ndarray
+    model: np.ndarray
+    blobmodel: np.ndarray
+    here: np.ndarray
+    usable: np.ndarray
+    good: np.ndarray
+    quality: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+def _new_row(n):
+    return _Row(
+        np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32),
+        np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n, np.int16),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -99,11 +175,10 @@ def _scale_model(n, factor, factors, value):
 
 
 @njit(cache=True, nogil=True)
-def _add_image(n, value, weight, quality, usable, exposure, sums, counts, ty, tx):
-    """Add a row to the weighted and the unweighted image; `value` becomes what the unweighted one shows.
-
-    `usable`, int16, is 1 on entry where there is a pixel; out: where it counts in the unweighted stack.
-    """
+def _add_image(n, row, exposure, stack, ty, tx):
+    """Add a row to the weighted and the unweighted image; its values become what the unweighted one shows."""
+    value, weight, quality, here, usable = row.value, row.weight, row.quality, row.here, row.usable
+    sums = stack.sums
     weighted, total = sums[WEIGHTED_IMAGE, ty, tx], sums[WEIGHT, ty, tx]
     for j in range(n):
         weighted[j] += weight[j] * value[j]
@@ -111,8 +186,8 @@ def _add_image(n, value, weight, quality, usable, exposure, sums, counts, ty, tx
     satur, ignored = exposure.satur_bit, exposure.ignored_bits
     for j in range(n):
         value[j] = np.float32(SATURATED_VALUE) if quality[j] & satur else value[j]
-        usable[j] = usable[j] if (quality[j] & ~ignored) == 0 else 0
-    plain, number = sums[UNWEIGHTED_IMAGE, ty, tx], counts[UNWEIGHTED_COUNT, ty, tx]
+        usable[j] = here[j] if (quality[j] & ~ignored) == 0 else 0
+    plain, number = sums[UNWEIGHTED_IMAGE, ty, tx], stack.counts[UNWEIGHTED_COUNT, ty, tx]
     for j in range(n):
         plain[j] += value[j] if usable[j] else np.float32(0.0)
         number[j] += usable[j]
@@ -125,8 +200,10 @@ def _add_constant(n, term, where, out):
 
 
 @njit(cache=True, nogil=True)
-def _add_maps(n, weight, quality, here, good, exposure, sums, counts, ty, tx):
-    """Add a row to the maps of depth, PSF size, counts and masks; `good`, int16, is scratch."""
+def _add_maps(n, row, exposure, stack, ty, tx):
+    """Add a row to the maps of depth, PSF size, counts and masks."""
+    weight, quality, here, good = row.weight, row.quality, row.here, row.good
+    sums, counts = stack.sums, stack.counts
     for j in range(n):
         good[j] = weight[j] > 0
     _add_constant(n, exposure.psf_term, here, sums[PSF_SIZE, ty, tx])
@@ -156,7 +233,8 @@ def _add_dates(n, here, index, mjds, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _add_models(n, value, weight, usable, model, blobmodel, sums, ty, tx):
+def _add_models(n, row, sums, ty, tx):
+    value, weight, usable, model, blobmodel = row.value, row.weight, row.usable, row.model, row.blobmodel
     weighted, weighted_blob = sums[WEIGHTED_MODEL, ty, tx], sums[WEIGHTED_BLOBMODEL, ty, tx]
     for j in range(n):
         weighted[j] += weight[j] * model[j]
@@ -171,10 +249,7 @@ def _add_models(n, value, weight, usable, model, blobmodel, sums, ty, tx):
 
 
 @njit(cache=True, nogil=True)
-def accumulate_rows(
-    row0, row1, x0, y0, grid, table, use_lanczos, image, inverr, dq, changes, model, blobmodel,
-    factors, skip, exposure, mjds, sums, counts, first, last,
-):  # fmt: skip
+def accumulate_rows(row0, row1, grid, table, planes, changes, exposure, stack):
     """Resample rows row0 ... row1 - 1 of a map's box, and add them to the stacks.
 
     With Lanczos interpolation the masked pixels of the image are filled first.
@@ -183,99 +258,80 @@ def accumulate_rows(
     ----------
     row0, row1 : int
         Rows of the box; different rows can be added by different threads at a time.
-    x0, y0 : int
-        Origin of the box in the target.
     grid : GridArrays
         From target to image.
     table : float32, 1-d
-        `LANCZOS_TABLE`, flat.
-    use_lanczos : bool
-        Else nearest neighbour.
-    image, inverr : float32 (h, w)
-    dq : uint16 (h, w)
+        `LANCZOS_TABLE`, flat; without values: nearest neighbours are taken.
+    planes : Planes
     changes : Changes
         Pixels that are taken for others than they are.
-    model, blobmodel : float32 (h, w)
-        Any shape if `sums` has no planes for them.
-    factors : float32 (box height, box width) or (0, 0)
-        Surface-brightness factors pixel by pixel.
-    skip : bool (H, W) or (0, 0)
-        Target pixels that are left out.
     exposure : Exposure
-    mjds : float64 (number of images,)
-    sums : float32 (planes, H, W)
-    counts : int16 (planes, H, W)
-    first, last : int16 (H, W)
-        Number of the earliest and the latest image that covers a pixel, -1 for none.
+    stack : Stack
+        Changed.
     """
-    with_maps = sums.shape[0] > UNWEIGHTED_IMAGE + 1
-    with_models = sums.shape[0] > GALDEPTH + 1
-    row, x, y = np.empty(grid.node_x.shape[1]), np.empty(BLOCK), np.empty(BLOCK)
-    ix, iy = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    scratch = lanczos_scratch(BLOCK)
-    # Arrays of their own: rows of a common one would have strides that the compiler does not know.
-    value, weight = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    drawn, drawn_blob = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    here, flags = np.empty(BLOCK, np.int16), np.empty(BLOCK, np.int16)
-    good, quality = np.empty(BLOCK, np.int16), np.empty(BLOCK, np.int16)
+    use_lanczos = table.size > 0
+    with_maps = stack.sums.shape[0] > UNWEIGHTED_IMAGE + 1
+    with_models = stack.sums.shape[0] > GALDEPTH + 1
+    factors, image_width = exposure.factors, planes.image.shape[1]
+    positions, scratch, row = new_positions(grid, BLOCK), lanczos_scratch(BLOCK), _new_row(BLOCK)
+    ix, iy, here = positions.ix, positions.iy, row.here
     no_factors = np.empty(0, np.float32)
     box = np.empty(4, np.int64)
     tiles, tile_dq = np.empty((4, 0), np.float32), np.empty(0, np.uint16)
     for left in range(0, grid.index_x.size, BLOCK):
         right = min(left + BLOCK, grid.index_x.size)
         n = right - left
-        if not tile_of_block(grid, row0, row1, left, right, PATCH_MARGIN, row, x, y, box):
+        if not tile_of_block(grid, row0, row1, left, right, PATCH_MARGIN, positions, box):
             continue
         w, h = box[1] - box[0], box[3] - box[2]
         if tiles.shape[1] < w * h:
             tiles, tile_dq = np.empty((4, w * h), np.float32), np.empty(w * h, np.uint16)
-        cut_tile(image, box, tiles[0])
-        cut_tile(inverr, box, tiles[1])
-        cut_tile(dq, box, tile_dq)
+        cut_tile(planes.image, box, tiles[0])
+        cut_tile(planes.inverr, box, tiles[1])
+        cut_tile(planes.dq, box, tile_dq)
         if with_models:
-            cut_tile(model, box, tiles[2])
-            cut_tile(blobmodel, box, tiles[3])
-        replace_in_tile(tiles[0], box, image.shape[1], changes.places, changes.values)
-        mask_in_tile(tiles[1], tile_dq, box, image.shape[1], changes.outliers, exposure.outlier_bit)
+            cut_tile(planes.model, box, tiles[2])
+            cut_tile(planes.blobmodel, box, tiles[3])
+        replace_in_tile(tiles[0], box, image_width, changes.places, changes.values)
+        mask_in_tile(tiles[1], tile_dq, box, image_width, changes.outliers, exposure.outlier_bit)
         if use_lanczos:
             patch_tile(tiles[0], tiles[1], w, h)
-        tx = slice(x0 + left, x0 + right)
+        tx = slice(grid.x0 + left, grid.x0 + right)
         for i in range(row0, row1):
-            ty = y0 + i
-            row_positions(grid, i, left, right, row, x, y)
-            valid = nearest_of_row(grid, n, x, y, ix, iy)
-            if skip.size > 0 and valid > 0:
-                valid = _leave_out(n, skip[ty, tx], ix)
+            ty = grid.y0 + i
+            row_positions(grid, i, left, right, positions)
+            valid = nearest_of_row(grid, n, positions)
+            if stack.skip.size > 0 and valid > 0:
+                valid = _leave_out(n, stack.skip[ty, tx], ix)
             if valid == 0:
                 continue
             local = factors[i, left:right] if factors.size > 0 else no_factors
             if use_lanczos:
-                lanczos_setup(n, x, y, ix, iy, table, scratch)
+                lanczos_setup(n, positions.x, positions.y, ix, iy, table, scratch)
             to_tile(n, box, ix, iy)
             if use_lanczos:
-                lanczos_row(n, tiles[0], w, h, ix, iy, scratch, value)
+                lanczos_row(n, tiles[0], w, h, ix, iy, scratch, row.value)
             else:
-                gather(n, tiles[0], w, ix, iy, value)
-            gather(n, tiles[1], w, ix, iy, weight)
-            gather(n, tile_dq, w, ix, iy, quality)
-            _scale(n, exposure.factor, local, value, weight)
+                gather(n, tiles[0], w, ix, iy, row.value)
+            gather(n, tiles[1], w, ix, iy, row.weight)
+            gather(n, tile_dq, w, ix, iy, row.quality)
+            _scale(n, exposure.factor, local, row.value, row.weight)
             for j in range(n):
                 here[j] = ix[j] >= 0
-                flags[j] = here[j]
-            _add_image(n, value, weight, quality, flags, exposure, sums, counts, ty, tx)
+            _add_image(n, row, exposure, stack, ty, tx)
             if with_maps:
-                _add_maps(n, weight, quality, here, good, exposure, sums, counts, ty, tx)
-                _add_dates(n, here, exposure.index, mjds, first[ty, tx], last[ty, tx])
+                _add_maps(n, row, exposure, stack, ty, tx)
+                _add_dates(n, here, exposure.index, stack.mjds, stack.first[ty, tx], stack.last[ty, tx])
             if with_models:
                 if use_lanczos:
-                    lanczos_row(n, tiles[2], w, h, ix, iy, scratch, drawn)
-                    lanczos_row(n, tiles[3], w, h, ix, iy, scratch, drawn_blob)
+                    lanczos_row(n, tiles[2], w, h, ix, iy, scratch, row.model)
+                    lanczos_row(n, tiles[3], w, h, ix, iy, scratch, row.blobmodel)
                 else:
-                    gather(n, tiles[2], w, ix, iy, drawn)
-                    gather(n, tiles[3], w, ix, iy, drawn_blob)
-                _scale_model(n, exposure.factor, local, drawn)
-                _scale_model(n, exposure.factor, local, drawn_blob)
-                _add_models(n, value, weight, flags, drawn, drawn_blob, sums, ty, tx)
+                    gather(n, tiles[2], w, ix, iy, row.model)
+                    gather(n, tiles[3], w, ix, iy, row.blobmodel)
+                _scale_model(n, exposure.factor, local, row.model)
+                _scale_model(n, exposure.factor, local, row.blobmodel)
+                _add_models(n, row, stack.sums, ty, tx)
 
 
 @njit(cache=True, nogil=True)
@@ -290,7 +346,7 @@ def finish_stack(row0, row1, sums, counts, psf_size_scale):
     row0, row1 : int
         Rows of the target.
     sums, counts
-        As in `accumulate_rows`.
+        As in `Stack`.
     psf_size_scale : float64
         FWHM of a Gaussian / sqrt(its noise-equivalent area).
     """

@@ -1,16 +1,15 @@
 """Aperture photometry on coadds: exact overlap of circles and pixels, all radii and maps in one pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..threads import rows_in_threads
 from . import apertures_kernels as kernels
 
-__all__ = ["APERTURE_RADII", "AperturePhotometry", "aperture_photometry"]
-
-#: Radii of the catalogue's aperture fluxes [arcsec].
-APERTURE_RADII = (0.5, 0.75, 1.0, 1.5, 2.0, 3.5, 5.0, 7.0)
+__all__ = ["AperturePhotometry", "aperture_photometry"]
 
 
 @dataclass
@@ -35,7 +34,16 @@ class AperturePhotometry:
     residuals: list
 
 
-def aperture_photometry(image, invvar, x, y, radii, residuals=(), *, threads=1):
+def aperture_photometry(
+    image: NDArray[np.float32],
+    invvar: NDArray[np.float32],
+    x: ArrayLike,
+    y: ArrayLike,
+    radii: ArrayLike,
+    residuals: Sequence[NDArray[np.float32]] = (),
+    *,
+    threads: int = 1,
+) -> AperturePhotometry:
     """Photometry in concentric circular apertures with exact pixel overlap.
 
     Parameters

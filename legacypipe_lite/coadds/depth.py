@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..units import point_source_depth_mag
 
@@ -18,7 +19,7 @@ def _edges():
 DEPTH_EDGES = _edges()
 
 
-def depth_counts(detection_invvar, unique):
+def depth_counts(detection_invvar: NDArray[np.float32], unique: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Histogram of the 5-sigma depth.
 
     Parameters
@@ -40,7 +41,7 @@ def depth_counts(detection_invvar, unique):
     return np.histogram(depth, bins=DEPTH_EDGES, weights=lengths)[0].astype(np.int32)
 
 
-def depth_table(counts):
+def depth_table(counts: dict[str, tuple[NDArray, NDArray]]) -> Table:
     """Table of depth histograms.
 
     Parameters

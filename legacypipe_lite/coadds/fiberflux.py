@@ -1,12 +1,16 @@
 """Fibre fluxes: what a spectrograph fibre of 1.5 arcsec collects of a source in 1 arcsec seeing."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..models import Source
 from ..models.ellipse import shape_tensor
-from ..models.profiles import EXTENT_IN_RE, mixture
-from ..models.psf import SIGMA_PER_FWHM
+from ..models.profiles import mixture
+from ..units import SIGMA_PER_FWHM
+from ..wcs import TanWcs
 from .apertures_kernels import single_aperture
 from .fiberflux_kernels import gaussian_mixture
 
@@ -20,7 +24,14 @@ _FIBER_RADIUS = 0.75  # arcsec
 _HALF_BOX = 25  # pixels
 
 
-def fiber_fluxes(sources, target, x, y, flux, flux_ivar):
+def fiber_fluxes(
+    sources: Sequence[Source | None],
+    target: TanWcs,
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    flux: NDArray[np.floating],
+    flux_ivar: NDArray[np.floating],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fibre fluxes of catalogue sources.
 
     Parameters
@@ -72,7 +83,7 @@ def _unit_patch(source, target, px, py):
     if not (math.isfinite(px) and math.isfinite(py)):
         return None
     seeing = (_SEEING_FWHM / target.pixel_scale * SIGMA_PER_FWHM) ** 2
-    if source.type == "PSF":
+    if source.kind.is_point:
         amplitudes, covariances = np.ones(1), np.array([[seeing, 0.0, seeing]])
         x0, y0 = math.floor(px - _HALF_BOX), math.floor(py - _HALF_BOX)
         x1, y1 = math.ceil(px + _HALF_BOX), math.ceil(py + _HALF_BOX)
@@ -101,6 +112,6 @@ def _pixel_covariance(source, target):
 
 
 def _galaxy_half_size(source, target, px, py):
-    extent = max(1.0, EXTENT_IN_RE[source.type] * source.shape_r / target.pixel_scale)
+    extent = max(1.0, source.extent / target.pixel_scale)
     farthest = max(px, target.width - 1 - px, py, target.height - 1 - py) + 1
     return math.ceil(max(_HALF_BOX, min(extent, farthest)))

@@ -1,10 +1,13 @@
 """Header cards of coadd products."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bits import band_suffix
+from ..models import Tim
+from ..wcs import TanWcs
 
 __all__ = ["PRODUCT_TYPES", "target_wcs_cards", "instrument_cards", "band_cards", "type_cards", "outlier_mask_cards"]
 
@@ -57,13 +60,13 @@ _EQUINOX = ("EQUINOX", 2000.0, "WCS epoch")
 _IMTYPE_COMMENT = "LegacySurveys image type"
 
 
-def target_wcs_cards(target):
+def target_wcs_cards(target: TanWcs) -> list[tuple[str, Any, str]]:
     """WCS cards of the target grid, with EQUINOX."""
     cards = [(key, value, _WCS_COMMENTS.get(key, "CD matrix")) for key, value, _ in target.header_cards()]
     return [*cards, _EQUINOX]
 
 
-def instrument_cards(tims):
+def instrument_cards(tims: Sequence[Tim]) -> list[tuple[str, Any, str]]:
     """Cards that say where the images of a band come from.
 
     Every distinct set of values is listed: the first under the usual keywords, the i-th further one under the
@@ -82,7 +85,7 @@ def instrument_cards(tims):
     return cards
 
 
-def band_cards(tims, band):
+def band_cards(tims: Sequence[Tim], band: str) -> list[tuple[str, Any, str]]:
     """Cards of one band's coadds: instruments, filter and dates.
 
     Parameters
@@ -114,7 +117,7 @@ def band_cards(tims, band):
     ]
 
 
-def type_cards(product, band, co_sky=None):
+def type_cards(product: str, band: str, co_sky: dict[str, float] | None = None) -> list[tuple[str, Any, str]]:
     """Cards that say what a coadd holds.
 
     Parameters
@@ -138,7 +141,7 @@ def type_cards(product, band, co_sky=None):
     return cards
 
 
-def outlier_mask_cards(tim):
+def outlier_mask_cards(tim: Tim) -> list[tuple[str, Any, str]]:
     """Cards of one image's outlier mask: its WCS, and which image it is."""
     return [
         *tim.wcs.header_cards(),

@@ -1,6 +1,9 @@
 """The map of mask bits of a brick."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bits import MASKBITS_FIXED, REFMAP, band_suffix, maskbits_for_bands
 
@@ -10,16 +13,16 @@ _VALUES = {bit.name: bit.value for bit in MASKBITS_FIXED}
 
 
 def maskbits_map(
-    shape,
-    run_bands,
+    shape: tuple[int, int],
+    run_bands: Sequence[str],
     *,
-    unique=None,
-    refmap=None,
-    saturated=None,
-    allmask=None,
-    bailout=None,
-    sub_blob=None,
-):
+    unique: NDArray[np.bool_] | None = None,
+    refmap: NDArray[np.uint8] | None = None,
+    saturated: dict[str, NDArray[np.bool_]] | None = None,
+    allmask: dict[str, NDArray] | None = None,
+    bailout: NDArray[np.bool_] | None = None,
+    sub_blob: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int32]:
     """Mask bits of every target pixel (all but the WISE bits).
 
     Parameters

@@ -1,15 +1,23 @@
 """Noise-equivalent area of the sources in the stacked images of a band."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+from ..models import Tim
+from ..units import FWHM_PER_SIGMA_NEA
+from .tim_models import Footprints
 
 __all__ = ["noise_equivalent_areas"]
 
-_SIGMA_PER_FWHM = 1 / 2.3548
+_SIGMA_PER_FWHM = 1 / FWHM_PER_SIGMA_NEA
 
 
-def noise_equivalent_areas(tims, footprints, psfdepth, psfsize):
+def noise_equivalent_areas(
+    tims: Sequence[Tim], footprints: Sequence[Footprints], psfdepth: NDArray[np.float32], psfsize: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], ...]:
     """Noise-equivalent areas of all sources in one band.
 
     Parameters

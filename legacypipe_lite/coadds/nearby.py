@@ -1,11 +1,14 @@
 """Which sources of a catalogue may reach into an image: a quick test before they are rendered."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..models.profiles import EXTENT_IN_RE
+from ..models import Source, Tim
 from . import nearby_kernels as kernels
 
 __all__ = ["SourceExtents"]
@@ -33,18 +36,17 @@ class SourceExtents:
     extent: np.ndarray
 
     @classmethod
-    def from_sources(cls, sources):
+    def from_sources(cls, sources: Sequence[Source | None]) -> Self:
         """Of a list of `Source` or None."""
         ra, dec, extent = np.full((3, len(sources)), np.nan)
         for row, source in enumerate(sources):
             if source is None:
                 continue
             ra[row], dec[row] = source.ra, source.dec
-            size = 0.0 if source.type == "PSF" else EXTENT_IN_RE[source.type] * source.shape_r
-            extent[row] = size + (_MOTION if source.motion is not None else 0.0)
+            extent[row] = source.extent + (_MOTION if source.motion is not None else 0.0)
         return cls(ra, dec, extent)
 
-    def rows_near(self, tim):
+    def rows_near(self, tim: Tim) -> NDArray[np.integer]:
         """Rows whose source may have pixels on an image; some of them have none.
 
         Parameters

@@ -3,8 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import patch_kernels as kernels
+from ..models import Tim
+from ..wcs import TanWcs
+from . import patched_kernels as kernels
 
 __all__ = ["Changes", "masked_places", "patch_values", "patched_image"]
 
@@ -28,12 +31,12 @@ class Changes(NamedTuple):
     outliers: np.ndarray = _NO_PLACES
 
 
-def masked_places(tim):
+def masked_places(tim: Tim) -> NDArray[np.int32]:
     """Flat places (C order) of the pixels with inverr == 0; int32."""
     return np.flatnonzero(tim.inverr == 0).astype(np.int32)
 
 
-def patch_values(tim, coadd, target):
+def patch_values(tim: Tim, coadd: NDArray[np.float32], target: TanWcs) -> NDArray[np.float32] | None:
     """New values for the masked pixels of an image, from a stack in the image's units.
 
     Parameters
@@ -57,7 +60,7 @@ def patch_values(tim, coadd, target):
     return values
 
 
-def patched_image(tim, patch):
+def patched_image(tim: Tim, patch: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """The image with new values (see `patch_values`) in its masked pixels; the image itself if there are none."""
     if patch is None:
         return tim.image

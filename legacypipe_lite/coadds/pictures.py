@@ -1,7 +1,11 @@
 """What is kept of the stacks of a band for the pictures of all bands."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from .accumulate import BandCoadd
 from .sparse import rows_of
 
 __all__ = ["picture_sources"]
@@ -53,7 +57,7 @@ class _Residual:
         )
 
 
-def picture_sources(coadd, names):
+def picture_sources(coadd: BandCoadd, names: Sequence[str]) -> dict[str, Any]:
     """Sources of `rgb` for maps of a band, which do not keep the rest of its stacks in memory.
 
     Parameters

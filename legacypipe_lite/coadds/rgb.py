@@ -1,8 +1,10 @@
 """Colour pictures of coadds: the Legacy Surveys mappings from band images to RGB."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .sparse import rows_of
 
@@ -47,7 +49,9 @@ _BANDS = {
 _GRIZ = {"g": (0.0, 0.0, 0.75), "r": (0.0, 0.5, 0.25), "i": (0.25, 0.5, 0.0), "z": (0.75, 0.0, 0.0)}
 
 
-def rgb(images, bands, mapping="data", stretch=1.0, bw=False):
+def rgb(
+    images: Sequence[Any], bands: Sequence[str], mapping: str = "data", stretch: float | None = 1.0, bw: bool = False
+) -> NDArray[np.uint8]:
     """Picture of band images.
 
     Parameters
@@ -104,12 +108,12 @@ def _planes(images, bands, mapping, stretch):
     return planes
 
 
-def to_uint8(planes):
+def to_uint8(planes: NDArray[np.floating]) -> NDArray[np.uint8]:
     """0 ... 255 of planes of 0 ... 1, truncated."""
     return (planes * np.float32(255)).astype(np.uint8)
 
 
-def with_outlines(picture, mask):
+def with_outlines(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Paint the outer outline, one pixel wide and green, of the regions of a mask.
 
     Parameters

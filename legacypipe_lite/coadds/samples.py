@@ -1,22 +1,15 @@
 """Values of the stacked maps at the positions of the sources."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..catalog import COADD_MAPS
+from .accumulate import BandCoadd
 
 __all__ = ["pixel_of", "sample_coadd"]
 
-#: Catalogue column -> map of `BandCoadd`.
-_SAMPLED = {
-    "nobs": "nobs",
-    "ngood": "nexp",
-    "anymask": "ormask",
-    "allmask": "andmask",
-    "psfsize": "psfsize",
-    "psfdepth": "depth",
-    "galdepth": "galdepth",
-}
 
-
-def pixel_of(x, y, shape):
+def pixel_of(x: ArrayLike, y: ArrayLike, shape: tuple[int, int]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Nearest pixel of positions, moved onto the image where they lie off it.
 
     Parameters
@@ -34,7 +27,7 @@ def pixel_of(x, y, shape):
     return np.clip(ix, 0, width - 1), np.clip(iy, 0, height - 1)
 
 
-def sample_coadd(coadd, ix, iy):
+def sample_coadd(coadd: BandCoadd, ix: NDArray[np.integer], iy: NDArray[np.integer]) -> dict[str, NDArray]:
     """Values of a band's maps at pixels.
 
     Parameters
@@ -45,6 +38,6 @@ def sample_coadd(coadd, ix, iy):
     Returns
     -------
     dict of str -> numpy.ndarray
-        nobs, ngood, anymask, allmask (int16), psfsize, psfdepth, galdepth (float32).
+        The columns of `catalog.COADD_MAPS`, in the type of their maps.
     """
-    return {name: getattr(coadd, attribute)[iy, ix].copy() for name, attribute in _SAMPLED.items()}
+    return {name: getattr(coadd, attribute)[iy, ix].copy() for name, attribute in COADD_MAPS.items()}

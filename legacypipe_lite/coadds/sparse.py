@@ -1,13 +1,15 @@
 """Images that are kept in less memory than their pixels take, or made when they are needed: by rows."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["ChangedImage", "MaskedImage", "SparseImage", "rows_of"]
 
 
-def rows_of(image, start, stop):
+def rows_of(image: Any, start: int, stop: int) -> NDArray:
     """Rows start ... stop - 1 of an array, or of anything that has a method ``rows(start, stop)``."""
     return image.rows(start, stop) if hasattr(image, "rows") else image[start:stop]
 
@@ -30,25 +32,25 @@ class SparseImage:
     values: np.ndarray
 
     @classmethod
-    def from_dense(cls, image):
+    def from_dense(cls, image: NDArray) -> Self:
         """The sparse form of an image."""
         places = np.flatnonzero(image).astype(np.int32)
         return cls(image.shape, places, image.ravel()[places])
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of pixels that are held."""
         return len(self.places)
 
     @property
-    def pixels(self):
+    def pixels(self) -> tuple[NDArray[np.intp], ...]:
         """Index (y, x) of the pixels that are held, to index an image with."""
         return np.unravel_index(self.places, self.shape)
 
-    def dense(self):
+    def dense(self) -> NDArray:
         """The whole image."""
         return self.rows(0, self.shape[0])
 
-    def rows(self, start, stop):
+    def rows(self, start: int, stop: int) -> NDArray:
         """Rows start ... stop - 1 of the image."""
         width = self.shape[1]
         first, last = np.searchsorted(self.places, (start * width, stop * width))
@@ -68,7 +70,7 @@ class ChangedImage:
         Not kept, unless it differs in so many pixels that nothing would be gained.
     """
 
-    def __init__(self, base, image):
+    def __init__(self, base: NDArray, image: NDArray) -> None:
         self.shape = base.shape
         self._base, self._changes = image, None
         # Compared as bits, so that the image comes out exactly as it went in.
@@ -78,7 +80,7 @@ class ChangedImage:
             self._base = base
             self._changes = SparseImage(base.shape, places.astype(np.int32), image.ravel()[places])
 
-    def rows(self, start, stop):
+    def rows(self, start: int, stop: int) -> NDArray:
         """Rows start ... stop - 1 of the image."""
         image = self._base[start:stop]
         if self._changes is None:
@@ -99,10 +101,10 @@ class MaskedImage:
     mask : numpy.ndarray of bool, shape (h, w)
     """
 
-    def __init__(self, image, mask):
+    def __init__(self, image: Any, mask: NDArray[np.bool_]) -> None:
         self.shape = image.shape
         self._image, self._mask = image, mask
 
-    def rows(self, start, stop):
+    def rows(self, start: int, stop: int) -> NDArray:
         """Rows start ... stop - 1 of the image."""
         return np.where(self._mask[start:stop], rows_of(self._image, start, stop), np.float32(0))

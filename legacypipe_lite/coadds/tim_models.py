@@ -1,10 +1,14 @@
 """Model images of a tim from the catalogue, and the footprint of every source in them."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..wcs import MapGrid
+from ..models import Source, Tim
+from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import nearest_values
 from .models_kernels import add_patch
 
@@ -42,7 +46,17 @@ class TimModels:
     footprints: Footprints
 
 
-def tim_models(tim, target, blobmap, sources, blobs, fluxes, render, frozen=(), rows=None):
+def tim_models(
+    tim: Tim,
+    target: TanWcs,
+    blobmap: NDArray[np.int32],
+    sources: Sequence[Source | None],
+    blobs: Sequence[int] | NDArray[np.integer],
+    fluxes: Sequence[float] | NDArray[np.floating],
+    render: Callable[[list[Source]], Iterable[Any]],
+    frozen: Sequence[tuple[Source, Sequence[int]]] = (),
+    rows: Sequence[int] | NDArray[np.integer] | None = None,
+) -> TimModels:
     """Draw all sources of the catalogue into one image.
 
     Parameters

@@ -1,5 +1,10 @@
 """Detection: from calibrated images to a source list, a map of blobs, and the segmentation of a blob."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from .blob_selection import BlobSelection, select_blobs
 from .blobs import (
     BlobProperties,
@@ -42,7 +47,7 @@ __all__ = [
 ]
 
 
-def hot_mask(maps, seds, nsigma=6.0, blob_dilate=8):
+def hot_mask(maps: DetectionMaps, seds: Sequence[Sed], nsigma: float = 6.0, blob_dilate: int = 8) -> NDArray[np.bool_]:
     """Blob mask from detection maps alone, for sky calibrations (option ``--blob-mask``).
 
     Parameters

@@ -4,8 +4,11 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import NothingToDo, UsageError
+from ..options import RunOptions
+from ..wcs import ImageWcs
 from .blobs_kernels import number_blobs
 
 __all__ = ["BlobSelection", "select_blobs"]
@@ -31,7 +34,13 @@ class BlobSelection(NamedTuple):
     points: np.ndarray | None
 
 
-def select_blobs(options, blobmap, blob_sources, blob_slices, target_wcs):
+def select_blobs(
+    options: RunOptions,
+    blobmap: NDArray[np.int32],
+    blob_sources: list[NDArray[np.integer]],
+    blob_slices: list[tuple[slice, slice]],
+    target_wcs: ImageWcs,
+) -> BlobSelection:
     """Reduce the blobs to those that the command line asks for.
 
     ``--blobradec`` replaces ``--blobxy``; ``--blobid`` overrides both; ``--blob`` and ``--nblobs`` override all.

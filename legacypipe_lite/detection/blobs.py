@@ -1,8 +1,9 @@
 """Blobs: groups of connected hot pixels with the sources in them, which are fitted together."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import blobs_kernels as kernels
 from .morphology_kernels import fill_holes, label, label_boxes
@@ -24,7 +25,7 @@ SUB_BLOB_OVERLAP = 32
 SUB_BLOB_TARGET = 256
 
 
-def merge_hot_saturated(hot, saturated):
+def merge_hot_saturated(hot: NDArray[np.bool_], saturated: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Connect hot pixels of one image column across saturated ones.
 
     The bleed trails of the cameras run along image columns and cut the hot patch of a bright star into pieces.
@@ -46,7 +47,9 @@ def merge_hot_saturated(hot, saturated):
     return out
 
 
-def segment_blobs(hot, x, y):
+def segment_blobs(
+    hot: NDArray[np.bool_], x: ArrayLike, y: ArrayLike
+) -> tuple[NDArray[np.int32], list[NDArray[np.int64]], list[tuple[slice, slice]]]:
     """Number the connected hot patches (holes filled) that hold a source.
 
     Parameters
@@ -100,12 +103,12 @@ class BlobProperties(NamedTuple):
     first_x: np.ndarray
     first_y: np.ndarray
 
-    def by_size(self):
+    def by_size(self) -> NDArray[np.integer]:
         """Blob numbers by decreasing size, ties in raster order of the first pixel."""
         return np.lexsort((self.first_x, self.first_y, -self.npix))
 
 
-def blob_properties(blobmap, count, region=None):
+def blob_properties(blobmap: NDArray[np.int32], count: int, region: NDArray[np.bool_] | None = None) -> BlobProperties:
     """Measure all blobs of a map in one pass.
 
     Parameters
@@ -145,13 +148,15 @@ class SubBlob(NamedTuple):
     unique_x: tuple
     unique_y: tuple
 
-    def owns(self, x, y):
+    def owns(self, x: Any, y: Any) -> Any:
         """True where brick positions are this piece's responsibility."""
         (x0, x1), (y0, y1) = self.unique_x, self.unique_y
         return (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
 
 
-def sub_blobs(blob_slice, overlap=SUB_BLOB_OVERLAP, target=SUB_BLOB_TARGET):
+def sub_blobs(
+    blob_slice: tuple[slice, slice], overlap: int = SUB_BLOB_OVERLAP, target: int = SUB_BLOB_TARGET
+) -> list[SubBlob]:
     """Cut the bounding box of a large blob into overlapping pieces.
 
     Parameters
@@ -195,7 +200,9 @@ def _cut(start, stop, overlap, target):
     ]
 
 
-def sub_blob_sources(piece, sources, x, y, shape):
+def sub_blob_sources(
+    piece: SubBlob, sources: NDArray[np.integer], x: NDArray[np.integer], y: NDArray[np.integer], shape: tuple[int, int]
+) -> NDArray[np.integer]:
     """Rows of a blob's sources whose pixel, clipped to the brick, lies in a piece.
 
     Parameters

@@ -1,17 +1,18 @@
 """Detection maps: point-source flux and its inverse variance at every pixel of the target, per band."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import bits
-from ..arrays import gaussian_weights
+from ..arrays import dilate, gaussian_weights
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid
+from ..wcs import ImageWcs, MapGrid
 from . import detmaps_kernels as kernels
-from .morphology_kernels import dilate
 
 __all__ = ["DetectionMaps", "detection_maps", "edge_ramp", "SATURATION_GROWTH"]
 
@@ -44,12 +45,12 @@ class DetectionMaps:
     satmap: np.ndarray
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """(H, W)."""
         return self.detmap.shape[1:]
 
     @cached_property
-    def saturated(self):
+    def saturated(self) -> NDArray[np.bool_]:
         """`satmap`, every band grown by `SATURATION_GROWTH` pixels; bool (bands, H, W)."""
         grown = np.zeros(self.satmap.shape, bool)
         for band, mask in zip(grown, self.satmap):
@@ -57,7 +58,7 @@ class DetectionMaps:
                 band[:] = dilate(mask, SATURATION_GROWTH)
         return grown
 
-    def max_signal_to_noise(self):
+    def max_signal_to_noise(self) -> NDArray[np.float32]:
         """Largest signal to noise of the single bands; float32 (H, W), at least 0."""
         best = np.zeros(self.shape, np.float32)
         for flux, ivar in zip(self.detmap, self.detiv):
@@ -65,7 +66,7 @@ class DetectionMaps:
         return best
 
 
-def edge_ramp(n):
+def edge_ramp(n: int) -> NDArray[np.float32]:
     """Factors from the outermost pixel inwards that taper an image edge over `n` pixels; float32 (n,).
 
     An arc tangent between -pi and pi, scaled to 0 ... 1, without its two ends.
@@ -76,7 +77,15 @@ def edge_ramp(n):
     return ((t - t[0]) / (t[-1] - t[0]))[1:-1].astype(np.float32)
 
 
-def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, pixels=None, threads=1):
+def detection_maps(
+    images: Iterable[Any],
+    target_wcs: ImageWcs,
+    bands: Sequence[str],
+    taper: int = 0,
+    nsatur: int | None = None,
+    pixels: NDArray[np.int32] | None = None,
+    threads: int = 1,
+) -> DetectionMaps:
     """Matched-filter images with Gaussian PSFs and sum them on a target grid.
 
     Each image D (masked pixels 0) becomes ``G(D) / p^2`` with weight ``G(p^2 / sig1^2)``, where G is the
@@ -113,36 +122,25 @@ def detection_maps(images, target_wcs, bands, taper=0, nsatur=None, pixels=None,
         raise ValueError(f"nsatur must be at least 1, got {nsatur}")
     bands = list(bands)
     shape = (len(bands), target_wcs.height, target_wcs.width)
-    sums = _Sums(
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.int16),
-        np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16),
-    )
+    detmap, detiv = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    saturated = np.zeros(shape, np.int16)
+    total = np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16)
+    sums = {band: kernels.BandSums(*maps) for band, *maps in zip(bands, detmap, detiv, saturated, total)}
     ramp = edge_ramp(taper)
     if pixels is None:
         chosen = [image for image in images if image.band in bands]
-        _stack_in_strips(sums, chosen, bands, target_wcs, ramp, max(1, int(threads)))
+        _stack_in_strips(sums, chosen, target_wcs, ramp, max(1, int(threads)))
     else:
         for image, nearest in zip(images, pixels):
             if image.band in bands:
-                _stack_mapped(sums, image, nearest, bands.index(image.band), ramp)
-    for detmap, detiv in zip(sums.detmap, sums.detiv):
-        rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, detmap, detiv)
+                kernels.add_filtered(_filtered(image, ramp, flat=True), nearest, sums[image.band])
+    for band in bands:
+        rows_in_threads(kernels.normalize_rows, target_wcs.height, threads, sums[band].numerator, sums[band].weight)
     if nsatur is None:
-        satmap = sums.saturated > 0
+        satmap = saturated > 0
     else:
-        satmap = (sums.saturated >= nsatur) | ((sums.saturated == sums.total) & (sums.total > 0))
-    return DetectionMaps(bands, sums.detmap, sums.detiv, satmap)
-
-
-class _Sums(NamedTuple):
-    """Sums of all bands: weight x flux (in the end the flux), weight, saturated images, and images (or nothing)."""
-
-    detmap: np.ndarray
-    detiv: np.ndarray
-    saturated: np.ndarray
-    total: np.ndarray
+        satmap = (saturated >= nsatur) | ((saturated == total) & (total > 0))
+    return DetectionMaps(bands, detmap, detiv, satmap)
 
 
 def _arrays(image):
@@ -150,22 +148,17 @@ def _arrays(image):
     return np.ascontiguousarray(image.image, np.float32), np.ascontiguousarray(image.inverr, np.float32)
 
 
-def _filtered(image, ramp):
-    """Flux and weight of an image after the matched filter."""
+def _filtered(image, ramp, flat=False):
+    """An image after the matched filter; with its pixels in a row if `flat`."""
     sigma = float(image.psf_sigma)
-    return kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
-
-
-def _stack_mapped(sums, image, nearest, band, ramp):
-    """Add one image whose pixels are known."""
-    flux, weight = _filtered(image, ramp)
+    flux, weight = kernels.filter_image(*_arrays(image), float(image.sig1), sigma, gaussian_weights(sigma), ramp)
     dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
-    kernels.add_filtered(
-        flux.ravel(), weight.ravel(), dq.ravel(), bits.DQ_SATURATED, nearest, *(maps[band] for maps in sums)
-    )
+    if flat:
+        flux, weight, dq = flux.ravel(), weight.ravel(), dq.ravel()
+    return kernels.FilteredImage(flux, weight, dq, bits.DQ_SATURATED)
 
 
-def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):
+def _stack_in_strips(sums, images, target_wcs, ramp, threads):
     """Add images in chunks, strip by strip of the target: each sum in the order of the images."""
     tasks = [(image, MapGrid.build(target_wcs, image.wcs)) for image in images]
     tasks = [task for task in tasks if task[1] is not None]
@@ -175,16 +168,10 @@ def _stack_in_strips(sums, images, bands, target_wcs, ramp, threads):
         filtered = list(map_in_threads(lambda task: _filtered(task[0], ramp), chunk, threads))
 
         def add_strip(y0, chunk=chunk, filtered=filtered):
-            for (image, grid), (flux, weight) in zip(chunk, filtered):
+            for (image, grid), smoothed in zip(chunk, filtered):
                 row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
-                if row0 >= row1:
-                    continue
-                band = bands.index(image.band)
-                dq = _NO_DQ if image.dq is None else np.ascontiguousarray(image.dq, np.uint16)
-                kernels.add_filtered_rows(
-                    row0, row1, grid.x0, grid.y0, grid.arrays, flux, weight, dq, bits.DQ_SATURATED,
-                    *(maps[band] for maps in sums),
-                )  # fmt: skip
+                if row0 < row1:
+                    kernels.add_filtered_rows(row0, row1, grid.arrays, smoothed, sums[image.band])
 
         for _ in map_in_threads(add_strip, range(0, target_wcs.height, _STRIP), threads):
             pass

@@ -1,15 +1,19 @@
 """Kernels: matched filtering of one image and its accumulation on the target grid."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..arrays.smooth_kernels import smooth
-from ..wcs.grid_kernels import BLOCK, nearest_of_row, row_positions
+from ..wcs.grid_kernels import BLOCK, nearest_of_row, new_positions, row_positions
 from ..wcs.tile_kernels import cut_tile, gather, tile_of_block, to_tile
 
 __all__ = [
+    "FilteredImage",
+    "BandSums",
     "masked_copies",
     "taper_edges",
     "filter_image",
@@ -17,6 +21,42 @@ __all__ = [
     "add_filtered_rows",
     "normalize_rows",
 ]
+
+
+class FilteredImage(NamedTuple):
+    """One image after the matched filter; its arrays are flat for `add_filtered`, images for `add_filtered_rows`.
+
+    Attributes
+    ----------
+    flux, weight : numpy.ndarray of float32
+        From `filter_image`.
+    dq : numpy.ndarray of uint16
+        Data-quality bits; without pixels if the image has none.
+    saturated_bits : int
+        Those of saturated pixels.
+    """
+
+    flux: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    dq: NDArray[np.uint16]
+    saturated_bits: int
+
+
+class BandSums(NamedTuple):
+    """Sums of the filtered images of a band on the target grid.
+
+    Attributes
+    ----------
+    numerator, weight : numpy.ndarray of float32, shape (H, W)
+        Sum of weight x flux, and of weight.
+    saturated, total : numpy.ndarray of int16, shape (H, W)
+        Number of images that are saturated, and of images; `total` may be (0, 0).
+    """
+
+    numerator: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    saturated: NDArray[np.int16]
+    total: NDArray[np.int16]
 
 
 @njit(cache=True)
@@ -84,23 +124,19 @@ def filter_image(image, inverr, sig1, sigma, weights, ramp):
 
 
 @njit(cache=True)
-def add_filtered(flux, weight, dq, bits, nearest, numerator, weight_sum, saturated, total):
+def add_filtered(image, nearest, sums):
     """Add a filtered image to its band's sums on a small target grid, and count saturated pixels.
 
     Parameters
     ----------
-    flux, weight : float32 (pixels,)
-    dq : uint16 (pixels,) or (0,)
-        Data-quality bits, if the image has any.
-    bits : int
-        Those of saturated pixels.
+    image : FilteredImage
     nearest : int32 (H, W)
         Image pixel of each pixel of the target, -1 = none.
-    numerator, weight_sum : float32 (H, W)
-        Changed: sum of weight x flux, and of weight.
-    saturated, total : int16 (H, W)
-        Changed: number of images that are saturated, and of images; `total` may be (0, 0).
+    sums : BandSums
+        Changed.
     """
+    flux, weight, dq = image.flux, image.weight, image.dq
+    numerator, weight_sum, saturated, total = sums
     for i in range(nearest.shape[0]):
         for j in range(nearest.shape[1]):
             k = nearest[i, j]
@@ -108,7 +144,7 @@ def add_filtered(flux, weight, dq, bits, nearest, numerator, weight_sum, saturat
                 continue
             numerator[i, j] += weight[k] * flux[k]
             weight_sum[i, j] += weight[k]
-            if dq.size > 0 and (dq[k] & bits) != 0:
+            if dq.size > 0 and (dq[k] & image.saturated_bits) != 0:
                 saturated[i, j] += 1
             if total.size > 0:
                 total[i, j] += 1
@@ -122,37 +158,29 @@ def _add_row(n, flux, weight, numerator, weight_sum):
 
 
 @njit(cache=True, nogil=True)
-def add_filtered_rows(
-    row0, row1, x0, y0, grid, flux, weight, dq, bits, numerator, weight_sum, saturated, total
-):  # fmt: skip
+def add_filtered_rows(row0, row1, grid, image, sums):
     """Add a filtered image to its band's sums, and count saturated pixels, in rows row0 ... row1 - 1 of its map's box.
 
     Parameters
     ----------
     row0, row1 : int
         Different rows can be added by different threads at a time.
-    x0, y0 : int
-        Origin of the box in the target.
     grid : GridArrays
-    flux, weight : float32 (h, w)
-    dq : uint16 (h, w) or (0, 0)
-        Data-quality bits, if the image has any.
-    bits : int
-        Those of saturated pixels.
-    numerator, weight_sum : float32 (H, W)
-        Changed: sum of weight x flux, and of weight.
-    saturated, total : int16 (H, W)
-        Changed: number of images that are saturated, and of images; `total` may be (0, 0).
+    image : FilteredImage
+    sums : BandSums
+        Changed.
     """
-    row, x, y = np.empty(grid.node_x.shape[1]), np.empty(BLOCK), np.empty(BLOCK)
-    ix, iy = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    flux, weight, dq, bits = image
+    numerator, weight_sum, saturated, total = sums
+    positions = new_positions(grid, BLOCK)
+    ix, iy = positions.ix, positions.iy
     own_flux, own_weight = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     quality, box = np.empty(BLOCK, np.int16), np.empty(4, np.int64)
     tile_flux, tile_weight, tile_dq = np.empty(0, np.float32), np.empty(0, np.float32), np.empty(0, np.uint16)
     for left in range(0, grid.index_x.size, BLOCK):
         right = min(left + BLOCK, grid.index_x.size)
         n = right - left
-        if not tile_of_block(grid, row0, row1, left, right, 0, row, x, y, box):
+        if not tile_of_block(grid, row0, row1, left, right, 0, positions, box):
             continue
         w, size = box[1] - box[0], (box[1] - box[0]) * (box[3] - box[2])
         if tile_flux.size < size:
@@ -162,11 +190,11 @@ def add_filtered_rows(
         cut_tile(weight, box, tile_weight)
         if dq.size > 0:
             cut_tile(dq, box, tile_dq)
-        tx = slice(x0 + left, x0 + right)
+        tx = slice(grid.x0 + left, grid.x0 + right)
         for i in range(row0, row1):
-            ty = y0 + i
-            row_positions(grid, i, left, right, row, x, y)
-            if nearest_of_row(grid, n, x, y, ix, iy) == 0:
+            ty = grid.y0 + i
+            row_positions(grid, i, left, right, positions)
+            if nearest_of_row(grid, n, positions) == 0:
                 continue
             to_tile(n, box, ix, iy)
             gather(n, tile_flux, w, ix, iy, own_flux)

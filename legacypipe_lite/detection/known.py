@@ -1,15 +1,20 @@
 """Known sources: where the detection need not look."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..models import Motion, moved_position
+from ..wcs import ImageWcs
 
 __all__ = ["omitted_pixels"]
 
 _MOTION_COLUMNS = ("pmra", "pmdec", "parallax", "ref_epoch")
 
 
-def omitted_pixels(refs, mjds, target_wcs):
+def omitted_pixels(refs: Table, mjds: Iterable[float], target_wcs: ImageWcs) -> NDArray[np.int64]:
     """Pixels of the reference sources inside the brick, which are sources already.
 
     Stars are entered at their positions at the time of every image, which may lie a little off the brick; all

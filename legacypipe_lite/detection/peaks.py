@@ -1,12 +1,17 @@
 """Source detection: peaks of SED-matched signal-to-noise maps, and the pixels that belong to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import dilate
 from . import peaks_kernels as kernels
-from .morphology_kernels import dilate, fill_holes, label, label_boxes, max5
+from .detmaps import DetectionMaps
+from .morphology_kernels import fill_holes, label, label_boxes, max5
+from .sed import Sed
 
 __all__ = ["Detections", "SedCounts", "detect_sources", "hot_pixels"]
 
@@ -52,7 +57,7 @@ class Detections:
     hot: np.ndarray
     counts: dict
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
 
@@ -92,15 +97,15 @@ class _Sources:
 
 
 def detect_sources(
-    maps,
-    seds,
-    omit_xy=(),
-    veto=None,
-    nsigma=6.0,
-    saddle_fraction=0.1,
-    saddle_min=2.0,
-    blob_dilate=8,
-):
+    maps: DetectionMaps,
+    seds: Sequence[Sed],
+    omit_xy: ArrayLike = (),
+    veto: NDArray[np.bool_] | None = None,
+    nsigma: float = 6.0,
+    saddle_fraction: float = 0.1,
+    saddle_min: float = 2.0,
+    blob_dilate: int = 8,
+) -> Detections:
     """Find sources in detection maps.
 
     For each SED in turn, the local maxima of its signal-to-noise map above `nsigma` are visited by decreasing
@@ -148,7 +153,9 @@ def detect_sources(
     return Detections(x, y, names, peaksn, apsn, hot, counts)
 
 
-def hot_pixels(maps, seds, nsigma=6.0, blob_dilate=8):
+def hot_pixels(
+    maps: DetectionMaps, seds: Sequence[Sed], nsigma: float = 6.0, blob_dilate: int = 8
+) -> NDArray[np.bool_]:
     """Pixels near ones above the threshold in some SED, holes filled, without any search for sources.
 
     Parameters
@@ -201,29 +208,18 @@ def _one_sed(sn, covered, saturated, sources, rules, hot):
     max5(sn, dm)
     kernels.bridged_map(dm, saturated, np.float32(rules.nsigma - rules.saddle_min), grown)
     areas, n_areas = label(_joined(dilate(grown, 1), saturated))
-    keep, local = np.zeros(len(xs), bool), np.zeros(len(xs))
-    tally = np.zeros(4, np.int64)
-    kernels.select_peaks(
-        sn,
-        covered,
-        dm,
-        areas,
-        label_boxes(areas, n_areas),
-        sources.veto.copy(),
-        sources.here,
-        ys,
-        xs,
-        rules.nsigma,
-        rules.saddle_min,
-        rules.saddle_fraction,
-        keep,
-        local,
-        tally,
+    maps = kernels.SearchMaps(
+        sn, covered, dm, areas, label_boxes(areas, n_areas), veto=sources.veto.copy(), source_here=sources.here
     )
+    candidates = kernels.Candidates(ys, xs, keep=np.zeros(len(xs), bool), local=np.zeros(len(xs)))
+    thresholds = kernels.Thresholds(rules.nsigma, rules.saddle_min, rules.saddle_fraction)
+    tally = np.zeros(4, np.int64)
+    kernels.select_peaks(maps, candidates, thresholds, tally)
+    keep = candidates.keep
     ys, xs = ys[keep], xs[keep]
     labels, count = label(fill_holes(dilate(above, rules.blob_dilate)))
     kernels.mark_owned(labels, count, np.concatenate([sources.x, xs]), np.concatenate([sources.y, ys]), hot)
-    peaks = xs, ys, sn[ys, xs], local[keep].astype(np.float32)
+    peaks = xs, ys, sn[ys, xs], candidates.local[keep].astype(np.float32)
     return peaks, SedCounts(len(keep), *(int(n) for n in tally))
 
 

@@ -1,11 +1,16 @@
 """Kernels: peaks of a signal-to-noise map that are separated from their neighbours by deep enough saddles."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 __all__ = [
+    "SearchMaps",
+    "Candidates",
+    "Thresholds",
     "signal_to_noise",
     "find_candidates",
     "bridged_map",
@@ -25,6 +30,74 @@ ANNULUS_PERCENT = 16.0
 
 # Verdicts on a candidate, as indices of the counts.
 VETO, SADDLE, APERTURE, KEPT = 0, 1, 2, 3
+
+
+class SearchMaps(NamedTuple):
+    """Maps in which `select_peaks` decides on the candidates of one SED.
+
+    Attributes
+    ----------
+    sn : numpy.ndarray of float32, shape (H, W)
+        Signal to noise.
+    covered : numpy.ndarray of bool, shape (H, W)
+    bridged : numpy.ndarray of float32, shape (H, W)
+        From `bridged_map`.
+    areas : numpy.ndarray of int32, shape (H, W)
+        Components that bound the search, numbered from 1.
+    boxes : numpy.ndarray of int64, shape (number of components + 1, 4)
+        Their half-open boxes y0, y1, x0, x1.
+    veto : numpy.ndarray of bool, shape (H, W)
+        No peak is accepted there; grows.
+    source_here : numpy.ndarray of bool, shape (H, W)
+        Pixels with a known source or an accepted peak; grows.
+    """
+
+    sn: NDArray[np.float32]
+    covered: NDArray[np.bool_]
+    bridged: NDArray[np.float32]
+    areas: NDArray[np.int32]
+    boxes: NDArray[np.int64]
+    veto: NDArray[np.bool_]
+    source_here: NDArray[np.bool_]
+
+
+class Candidates(NamedTuple):
+    """Candidates in decreasing order, and the verdicts on them.
+
+    Attributes
+    ----------
+    y, x : numpy.ndarray of int64, shape (n,)
+    keep : numpy.ndarray of bool, shape (n,)
+    local : numpy.ndarray of float64, shape (n,)
+        16th percentile of the annulus around each kept candidate.
+    """
+
+    y: NDArray[np.int64]
+    x: NDArray[np.int64]
+    keep: NDArray[np.bool_]
+    local: NDArray[np.float64]
+
+
+class Thresholds(NamedTuple):
+    """What a peak must reach: its height above its surroundings, and above the saddles to others.
+
+    Attributes
+    ----------
+    nsigma, saddle_min, saddle_fraction : float
+        See `peaks.detect_sources`.
+    """
+
+    nsigma: float
+    saddle_min: float
+    saddle_fraction: float
+
+
+class _Flood(NamedTuple):
+    """Scratch of `_flood` and `_paint_filled`: a window's region, pixels to be visited, the region's half-open box."""
+
+    region: np.ndarray
+    stack: np.ndarray
+    extent: np.ndarray
 
 
 @njit(cache=True)
@@ -188,12 +261,14 @@ def _annulus_percentile(sn, covered, y, x, values):
 
 
 @njit(cache=True)
-def _flood(dm, areas, level, y, x, box, source_here, region, stack, extent):
-    """Component of {dm > level, same area} that holds (y, x), within the half-open `box`.
+def _flood(maps, level, y, x, box, flood):
+    """Component of {bridged > level, same area} that holds (y, x), within the half-open `box`.
 
-    Sets `region` (origin at the box's corner) to 1 there and `extent` to its bounding box; returns whether the
-    component holds a known source. `region` must be 0.
+    Sets the region (origin at the box's corner) to 1 there and `extent` to its bounding box; returns whether the
+    component holds a known source. The region must be 0.
     """
+    dm, areas, source_here = maps.bridged, maps.areas, maps.source_here
+    region, stack, extent = flood
     y0, y1, x0, x1 = box
     area = areas[y, x]
     extent[0], extent[1], extent[2], extent[3] = y, y + 1, x, x + 1
@@ -225,12 +300,13 @@ def _flood(dm, areas, level, y, x, box, source_here, region, stack, extent):
 
 
 @njit(cache=True)
-def _paint_filled(region, y0, x0, extent, mask, stack):
+def _paint_filled(flood, y0, x0, mask):
     """Set `mask` in the region and its holes, and clear the region again.
 
     Holes are what cannot be reached from the rim of the region's bounding box, which is the same as from the
     rim of the whole window.
     """
+    region, stack, extent = flood
     top, bottom = extent[0] - y0, extent[1] - y0
     left, right = extent[2] - x0, extent[3] - x0
     n = 0
@@ -264,38 +340,23 @@ def _clear(region, y0, x0, extent):
 
 
 @njit(cache=True)
-def select_peaks(
-    sn, covered, dm, areas, boxes, veto, source_here, ys, xs, nsigma, saddle_min, saddle_fraction, keep, local, counts
-):
+def select_peaks(maps, candidates, thresholds, counts):
     """Decide on every candidate, brightest first.
 
     Parameters
     ----------
-    sn : float32 (H, W)
-    covered : bool (H, W)
-    dm : float32 (H, W)
-        From `bridged_map`.
-    areas : int32 (H, W)
-        Components that bound the search; `boxes` int64 (number + 1, 4) are their half-open boxes y0, y1, x0, x1.
-    veto : bool (H, W)
-        Changed: no peak is accepted there.
-    source_here : bool (H, W)
-        Changed: pixels with a known source or an accepted peak.
-    ys, xs : int64
-        Candidates in decreasing order.
-    nsigma, saddle_min, saddle_fraction : float
-    keep : bool
-        Out: per candidate.
-    local : float64
-        Out: 16th percentile of the annulus around each kept candidate.
+    maps : SearchMaps
+        Changed: veto and source_here.
+    candidates : Candidates
+        Out: keep and local.
+    thresholds : Thresholds
     counts : int64 (4,)
         Out: how many fell to the veto map, the saddle test, the aperture test, and were kept.
     """
-    h, w = sn.shape
+    sn, dm, areas, boxes, veto = maps.sn, maps.bridged, maps.areas, maps.boxes, maps.veto
+    ys, xs, keep = candidates.y, candidates.x, candidates.keep
     size = 2 * WINDOW + 1
-    region = np.zeros((size, size), np.uint8)
-    stack = np.empty((size * size, 2), np.int32)
-    extent = np.empty(4, np.int64)
+    flood = _Flood(np.zeros((size, size), np.uint8), np.empty((size * size, 2), np.int32), np.empty(4, np.int64))
     values = np.empty((2 * ANNULUS_OUTER + 1) ** 2, np.float32)
     for i in range(ys.size):
         y, x = ys[i], xs[i]
@@ -304,7 +365,7 @@ def select_peaks(
             counts[VETO] += 1
             continue
         peak = np.float64(sn[y, x])
-        level = np.float32(peak - max(saddle_min, peak * saddle_fraction))
+        level = np.float32(peak - max(thresholds.saddle_min, peak * thresholds.saddle_fraction))
         if not dm[y, x] > level:
             # Only without any drop: nothing separates the peak.
             counts[SADDLE] += 1
@@ -312,19 +373,19 @@ def select_peaks(
         box = boxes[areas[y, x]]
         y0, y1 = max(box[0], y - WINDOW), min(box[1], y + WINDOW + 1)
         x0, x1 = max(box[2], x - WINDOW), min(box[3], x + WINDOW + 1)
-        if _flood(dm, areas, level, y, x, (y0, y1, x0, x1), source_here, region, stack, extent):
-            _paint_filled(region, y0, x0, extent, veto, stack)
+        if _flood(maps, level, y, x, (y0, y1, x0, x1), flood):
+            _paint_filled(flood, y0, x0, veto)
             counts[SADDLE] += 1
             continue
-        background = _annulus_percentile(sn, covered, y, x, values)
-        if peak - background < nsigma:
-            _clear(region, y0, x0, extent)
+        background = _annulus_percentile(sn, maps.covered, y, x, values)
+        if peak - background < thresholds.nsigma:
+            _clear(flood.region, y0, x0, flood.extent)
             counts[APERTURE] += 1
             continue
-        _paint_filled(region, y0, x0, extent, veto, stack)
-        source_here[y, x] = True
+        _paint_filled(flood, y0, x0, veto)
+        maps.source_here[y, x] = True
         keep[i] = True
-        local[i] = background
+        candidates.local[i] = background
         counts[KEPT] += 1
 
 

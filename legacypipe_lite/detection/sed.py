@@ -1,8 +1,10 @@
 """The colours for which the detection looks: linear combinations of the bands."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Sed", "sed_list"]
 
@@ -21,7 +23,7 @@ class Sed(NamedTuple):
     name: str
     weights: tuple
 
-    def as_array(self):
+    def as_array(self) -> NDArray[np.float32]:
         """The weights as float32 array."""
         return np.array(self.weights, np.float32)
 
@@ -36,7 +38,7 @@ _MULTI_BAND = (
 )
 
 
-def sed_list(bands):
+def sed_list(bands: Sequence[str]) -> list[Sed]:
     """SEDs of the standard detection, in the order in which they are run.
 
     Every band alone, in reverse order of `bands`; then those multi-band combinations that use at least two of

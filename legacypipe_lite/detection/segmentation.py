@@ -1,6 +1,7 @@
 """Segmentation of a blob: which source a pixel belongs to when its galaxy models are chosen."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import segmentation_kernels as kernels
 
@@ -10,7 +11,14 @@ __all__ = ["watershed", "kingdoms", "segmentation_map", "KINGDOM_RADIUS"]
 KINGDOM_RADIUS = 10
 
 
-def watershed(sn, mask, x, y, source=None, max_radius=None):
+def watershed(
+    sn: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    x: ArrayLike,
+    y: ArrayLike,
+    source: ArrayLike | None = None,
+    max_radius: ArrayLike | None = None,
+) -> NDArray[np.int32]:
     """Divide a blob among its sources by priority flooding of the signal-to-noise map.
 
     Parameters
@@ -39,7 +47,13 @@ def watershed(sn, mask, x, y, source=None, max_radius=None):
     return out
 
 
-def kingdoms(segmentation, x, y, source=None, radius=KINGDOM_RADIUS):
+def kingdoms(
+    segmentation: NDArray[np.int32],
+    x: ArrayLike,
+    y: ArrayLike,
+    source: ArrayLike | None = None,
+    radius: int = KINGDOM_RADIUS,
+) -> NDArray[np.int32]:
     """Give every source its immediate surroundings, in place.
 
     Pixels whose rounded distance from a source is at most `radius` go to the nearest source, also outside the
@@ -64,7 +78,16 @@ def kingdoms(segmentation, x, y, source=None, radius=KINGDOM_RADIUS):
     return segmentation
 
 
-def segmentation_map(sn, mask, x, y, brightness, source=None, max_radius=None, cluster=None):
+def segmentation_map(
+    sn: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    x: ArrayLike,
+    y: ArrayLike,
+    brightness: ArrayLike,
+    source: ArrayLike | None = None,
+    max_radius: ArrayLike | None = None,
+    cluster: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int32]:
     """Segmentation of a blob: watershed, then the kingdoms of all sources.
 
     Parameters

@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from ..bits import REFMAP
+from ..detection import detect_sources, detection_maps, sed_list, segmentation_map
 from ..models.sources import Source
 from .candidates import choose_model
 from .cutouts import blob_wcs, cut_tims
@@ -201,9 +202,8 @@ class _Blob:
 
     def _detection_maps(self, data):
         """Detection maps of flat images on the blob's grid."""
-        detector = self.context.detector
         images = [_MapImage(c, self.images.view(data, i)) for i, c in enumerate(self.images.cutouts)]
-        return detector.detection_maps(images, self.wcs, self.context.bands, pixels=self.images.target_pixels())
+        return detection_maps(images, self.wcs, self.context.bands, pixels=self.images.target_pixels())
 
     def _segment(self, entries):
         """Segmentation map: which source each pixel of the blob belongs to."""
@@ -221,7 +221,7 @@ class _Blob:
         else:
             # A source alone floods all that it can reach, in whatever order.
             signal = np.zeros(self.mask.shape, np.float32)
-        return self.context.detector.segmentation_map(
+        return segmentation_map(
             signal,
             self.mask,
             [p[0] for p in pixels],
@@ -239,7 +239,7 @@ class _Blob:
             e.patches = self.images.render(e.source)
             self.images.add(e.patches, -1.0)
         for e in order:
-            if e.source.frozen and not (e.source.sga_fit and e.source.type == "PSF"):
+            if e.source.frozen and not (e.source.sga_fit and e.source.kind.is_point):
                 continue
             self.images.add(e.patches, 1.0)
             began = time.process_time()
@@ -281,7 +281,7 @@ class _Blob:
 
         They must exceed `least_fraction` of the models' own signal to noise.
         """
-        detector, options = self.context.detector, self.options
+        options = self.options
         maps = self._detection_maps(self.images.data)
         model = self.frozen_model.copy()
         for e in entries:
@@ -289,9 +289,7 @@ class _Blob:
                 self.images.add(e.patches, 1.0, model)
         omit = [self._clipped(e.result.x0 - self.task.box[0], e.result.y0 - self.task.box[1]) for e in entries]
         veto = self.refmap != 0
-        found = detector.detect_sources(
-            maps, detector.sed_list(self.context.bands), omit, veto=veto, nsigma=options.iterative_nsigma
-        )
+        found = detect_sources(maps, sed_list(self.context.bands), omit, veto=veto, nsigma=options.iterative_nsigma)
         new = []
         if len(found):
             model_sn = self._detection_maps(model).max_signal_to_noise()

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models.ellipse import soft_from_hard
-from ..models.sources import TYPES
+from ..models.sources import SOURCE_TYPES, TYPES
 from . import geometry_kernels as kernels
-from .optimizer import LOG_RE_MAX, LOG_RE_MAX_REX, FitSettings, FittedModel, fit_model
-from .selection import REFERENCE_FRACTION, galaxy_fraction, select_model, wants_galaxy_models
+from .optimizer import FitSettings, FittedModel, fit_model, largest_log_re
+from .selection import (
+    ELLIPTIC,
+    REFERENCE_FRACTION,
+    WITH_INDEX,
+    galaxy_fraction,
+    select_model,
+    wants_galaxy_models,
+)
 
 __all__ = ["Choice", "choose_model"]
 
@@ -42,7 +49,7 @@ class Choice:
     winner : FittedModel or None
         None: the source is dropped.
     models : dict of str to FittedModel
-    dchisq : numpy.ndarray of float64, shape (5,)
+    dchisq : numpy.ndarray of float64, one value per type
     width, height, npix, nimages : int
         Region that was fitted.
     """
@@ -56,7 +63,7 @@ class Choice:
     nimages: int = 0
 
 
-_DROPPED = (None, {}, np.zeros(5))
+_DROPPED = (None, {}, np.zeros(len(TYPES)))
 
 
 def choose_model(
@@ -165,22 +172,24 @@ class _Selection:
         self._fit_all(point_source_only)
         best = max(self.gains.values(), default=0.0)
         for source_type, model in list(self.models.items()):
-            if model.misfit and best - self.gains[source_type] < CLOSE and source_type in ("DEV", "EXP", "SER"):
+            if model.misfit and best - self.gains[source_type] < CLOSE and SOURCE_TYPES[source_type].nshape == 3:
                 self.fit(source_type, model, exact=True)
 
     def _fit_all(self, point_source_only):
-        galaxy = self.source.type != "PSF"
+        galaxy = not self.source.kind.is_point
         self.fit("PSF", self._start("PSF"))
         if point_source_only and not galaxy:
             return
         self.fit("REX", self._start("REX"))
         if not galaxy and not wants_galaxy_models(self.gains):
             return
-        self.fit("DEV", self._start("DEV"))
-        self.fit("EXP", self._start("EXP"))
+        for source_type in TYPES:
+            if source_type in ELLIPTIC:
+                self.fit(source_type, self._start(source_type))
         so_far = self.best_so_far()
-        if so_far in ("DEV", "EXP"):
-            self.fit("SER", self._start_sersic(self.models[so_far]))
+        if so_far in ELLIPTIC:
+            for source_type in WITH_INDEX:
+                self.fit(source_type, self._start_with_index(source_type, self.models[so_far]))
 
     def best_so_far(self):
         """Type that the rule of selection picks among the models that were fitted, or None."""
@@ -196,7 +205,7 @@ class _Selection:
         may_leave = self.source.from_galaxy_catalog or self.source.is_reference
         if not may_leave and not self.region.contains(model.ra, model.dec):
             return
-        nothing = (model.inside < MIN_INSIDE) | (model.ivar[2 : 2 + self.images.nbands] == 0)
+        nothing = (model.inside < MIN_INSIDE) | (model.ivar.flux == 0)
         model.flux = np.where(nothing, 0.0, model.flux)
         model.cpu = start.cpu + time.process_time() - began
         model.steps += start.steps
@@ -208,7 +217,7 @@ class _Selection:
         if self.catalog_limit is not None:
             limit = self.catalog_limit
         else:
-            limit = min(LOG_RE_MAX_REX if source_type == "REX" else LOG_RE_MAX, self.size_limit)
+            limit = min(largest_log_re(SOURCE_TYPES[source_type]), self.size_limit)
         return FitSettings(
             background=self.background,
             fixed_position=self.source.fixed_position or self.source.sga_fit,
@@ -222,18 +231,19 @@ class _Selection:
     def _start(self, source_type):
         s = self.source
         model = FittedModel(source_type, s.ra, s.dec, s.flux.copy())
-        if source_type == "PSF":
+        if model.kind.is_point:
             return model
-        model.log_re = START_LOG_RE if s.type == "PSF" else math.log(max(s.shape_r, 0.01))
-        if source_type in ("DEV", "EXP") and s.type not in ("PSF", "REX"):
+        model.log_re = START_LOG_RE if s.kind.is_point else math.log(max(s.shape_r, 0.01))
+        elliptic = model.kind.nshape == 3
+        if elliptic and s.kind.nshape == 3:
             model.eps1, model.eps2 = soft_from_hard(s.shape_e1, s.shape_e2)
         rex = self.models.get("REX")
-        if source_type in ("DEV", "EXP") and s.type == "PSF" and rex is not None and not rex.hit_r_limit:
+        if elliptic and s.kind.is_point and rex is not None and not rex.hit_r_limit:
             model.ra, model.dec, model.log_re = rex.ra, rex.dec, max(rex.log_re, SMALL_LOG_RE)
         return model
 
-    def _start_sersic(self, other):
-        """A Sersic model that starts from a fitted DEV or EXP."""
-        model = FittedModel("SER", other.ra, other.dec, other.flux.copy(), other.log_re, other.eps1, other.eps2)
-        model.sersic = 4.0 if other.type == "DEV" else 1.0
-        return model
+    def _start_with_index(self, source_type, other):
+        """A model with a free Sersic index that starts from a fitted one of fixed profile."""
+        start = FittedModel(source_type, other.ra, other.dec, other.flux.copy(), other.log_re, other.eps1, other.eps2)
+        start.sersic = other.kind.sersic
+        return start

@@ -23,7 +23,7 @@ __all__ = ["Checkpoint", "fingerprint"]
 
 logger = logging.getLogger(__name__)
 
-_MAGIC = "legacypipe_lite blob checkpoint 1"
+_MAGIC = "legacypipe_lite blob checkpoint 2"
 _LENGTH = struct.Struct(">Q")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..units import FWHM_PER_SIGMA
 from .geometry_kernels import footprints
 from .images import Cutout
 
@@ -46,7 +47,7 @@ def cut_tims(context, box):
                 wcs=tim.wcs.subimage(xa, ya, width, height),
                 psf=tim.psf.subimage(xa, ya),
                 sig1=tim.sig1,
-                psf_sigma=tim.ccd.fwhm / 2.35,
+                psf_sigma=tim.ccd.fwhm / FWHM_PER_SIGMA,
                 mjd_tai=tim.mjd_tai,
             )
         )

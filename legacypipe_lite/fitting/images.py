@@ -7,6 +7,7 @@ import numpy as np
 from ..models import frames_kernels
 from ..models.frames import PsfSpectra
 from ..models.render import Patches, render_patches
+from ..units import FWHM_PER_SIGMA
 from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
 
@@ -171,7 +172,7 @@ class BlobImages:
         # In fits, what lies farther out in the PSF may wrap around in the frames: its light is below a thousandth,
         # and comes down at the windows' edges, where the source itself has next to none.
         reach = self.constant_psf.reach
-        self.psf_reach = np.where(self.sigma > 0, np.minimum(FIT_REACH * 2.35 * self.sigma, reach), reach)
+        self.psf_reach = np.where(self.sigma > 0, np.minimum(FIT_REACH * FWHM_PER_SIGMA * self.sigma, reach), reach)
 
     def view(self, flat, i):
         """2-d view of image `i` in a flat array."""

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
+from ..models.ivars import ParameterIvars
+from ..models.sources import TYPES
+from ..tables import stack_columns
+
 __all__ = ["FittedCatalog", "merge_results"]
 
 #: Ranks: sources inside the brick come first, fitted ones before others.
@@ -20,7 +24,8 @@ class FittedCatalog:
     ----------
     table : astropy.table.Table
     sources : list of Source or None
-    ivars : numpy.ndarray of float64, shape (rows, 2 + nbands + 4)
+    ivars : ParameterIvars
+        Row by row.
     models : list of dict of str to FittedModel
     blobmap : numpy.ndarray of int32
         Renumbered: blobs with sources are 0, 1, ... by ascending old number, others -1.
@@ -30,7 +35,7 @@ class FittedCatalog:
 
     table: Table
     sources: list
-    ivars: np.ndarray
+    ivars: ParameterIvars
     models: list
     blobmap: np.ndarray
     new_number: np.ndarray
@@ -64,12 +69,11 @@ def merge_results(results, detections, unfitted, unfitted_sources, bands, target
     columns = _rows_of(detections, np.array([s.row for s in found], np.int64))
     _set_fit_columns(columns, pairs, len(bands))
     columns["regular"] = np.ones(len(found), bool)
-    columns = _stacked([columns, *({name: t[name] for name in t.colnames} for t in unfitted)])
+    columns = stack_columns([columns, *unfitted], empty_tables_count=False)
     sources = [s.source for s in found] + [s for part in unfitted_sources for s in part]
-    nivar = 2 + len(bands) + 4
-    ivars = np.zeros((len(sources), nivar))
+    ivars = ParameterIvars.zeros(len(bands), len(sources))
     for k, s in enumerate(found):
-        ivars[k] = s.ivar
+        ivars.values[k] = s.ivar.values
     models = [s.models for s in found] + [{} for _ in range(len(sources) - len(found))]
     _set_positions(columns, sources, target)
     new_map, new_number = _set_blobs(columns, blobmap)
@@ -133,29 +137,11 @@ def _set_fit_columns(columns, pairs, nbands):
     column("by0", [s.y0 for s in sources], np.float32)
     for name in ("hit_limit", "hit_ser_limit", "hit_r_limit"):
         column(name, [getattr(s, name) for s in sources], bool)
-    column("dchisq", [s.dchisq for s in sources], np.float32, (5,))
+    column("dchisq", [s.dchisq for s in sources], np.float32, (len(TYPES),))
     column("force_keep_source", [s.force_keep for s in sources], bool)
     column("fit_background", [s.fit_background for s in sources], bool)
     column("forced_pointsource", [s.forced_pointsource for s in sources], bool)
     column("ran_on_gpu", [False] * len(pairs), bool)
-
-
-def _stacked(tables):
-    """Tables (dictionaries of columns) one below the other; columns that one lacks are zeros there."""
-    lengths = [len(next(iter(t.values()), ())) for t in tables]
-    out = {}
-    for name in dict.fromkeys(name for t in tables for name in t):
-        # Tables without rows say how a column looks only if no other does.
-        have = [np.asarray(t[name]) for t, n in zip(tables, lengths) if n and name in t]
-        have = have or [np.asarray(t[name]) for t in tables if name in t]
-        dtype, shape = np.result_type(*have), have[0].shape[1:]
-        out[name] = np.concatenate(
-            [
-                np.asarray(t[name], dtype) if n and name in t else np.zeros((n, *shape), dtype)
-                for t, n in zip(tables, lengths)
-            ]
-        )
-    return out
 
 
 def _set_positions(columns, sources, target):

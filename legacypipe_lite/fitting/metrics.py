@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..models.ivars import ParameterIvars
 from . import metrics_kernels as kernels
 from .optimizer import FitSettings, information, start_model
 
@@ -39,7 +40,7 @@ def measure(images, results, marginal_ivars=False):
         )
         _set_fractions(result, sums, images)
         if result.force_keep:
-            result.ivar = np.zeros(2 + images.nbands + 4)
+            result.ivar = ParameterIvars.zeros(images.nbands)
         else:
             result.ivar = final_ivar(images, result.source, p, marginal_ivars)
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..models.ellipse import hard_from_soft, soft_from_hard
-from ..models.frames import Profile, fixed_profile, galaxy_chunks
+from ..models.frames import galaxy_chunks, profile_of
+from ..models.ivars import ParameterIvars
 from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
+from ..models.sources import SOURCE_TYPES
 from .images import FIT_TAILS
 from .normal_kernels import assemble, gram_galaxy, gram_point_source
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
@@ -26,13 +28,12 @@ __all__ = [
     "start_model",
     "information",
     "LOG_RE_MIN",
-    "LOG_RE_MAX",
-    "LOG_RE_MAX_REX",
+    "largest_log_re",
 ]
 
 LOG_RE_MIN = math.log(0.01)
-LOG_RE_MAX = math.log(30.0)
-LOG_RE_MAX_REX = math.log(10.0)
+_LOG_RE_MAX = math.log(30.0)
+_LOG_RE_MAX_ROUND = math.log(10.0)
 #: Gaussian prior on each soft ellipticity component.
 ELLIPTICITY_SIGMA = 0.25
 #: Largest change per step: position [arcsec], ln r_e, soft ellipticity, Sersic index.
@@ -101,8 +102,8 @@ class FittedModel:
         Shape in fitting parameters (0 for a point source).
     chi2 : numpy.ndarray of float64, shape (nbands,)
         Over the windows' pixels, skies fitted if `background`.
-    ivar : numpy.ndarray of float64, shape (2 + nbands + 4,)
-        Inverse variances (diagonal): East, North [1/deg^2], fluxes, r_e, e1, e2 (hard), Sersic index.
+    ivar : ParameterIvars
+        Inverse variances.
     inside : numpy.ndarray of float64, shape (nbands,)
         Mean over a band's images of the fraction of the flux that falls on good pixels.
     hit_limit, hit_r_limit, hit_ser_limit : bool
@@ -126,7 +127,7 @@ class FittedModel:
     eps2: float = 0.0
     sersic: float = 0.0
     chi2: np.ndarray = None
-    ivar: np.ndarray = None
+    ivar: ParameterIvars = None
     inside: np.ndarray = None
     hit_limit: bool = False
     hit_r_limit: bool = False
@@ -138,31 +139,40 @@ class FittedModel:
     cpu: float = field(default=0.0)
 
     @property
+    def kind(self):
+        """What its type means: a `SourceType`."""
+        return SOURCE_TYPES[self.type]
+
+    @property
     def shape_r(self):
         """Half-light radius [arcsec]; 0 for a point source."""
-        return 0.0 if self.type == "PSF" else math.exp(self.log_re)
+        return 0.0 if self.kind.is_point else math.exp(self.log_re)
 
     @property
     def hard_ellipticity(self):
         """(e1, e2) of the catalogue."""
-        return (0.0, 0.0) if self.type in ("PSF", "REX") else hard_from_soft(self.eps1, self.eps2)
+        return hard_from_soft(self.eps1, self.eps2) if self.kind.nshape == 3 else (0.0, 0.0)
 
     def to_source(self, template):
         """The fitted source: `template` (a `Source`) with this model's type and parameters."""
         e1, e2 = self.hard_ellipticity
-        sersic = {"PSF": 0.0, "REX": 1.0, "EXP": 1.0, "DEV": 4.0, "SER": self.sersic}[self.type]
         return template.copy(
             type=self.type, ra=self.ra, dec=self.dec, flux=self.flux.copy(), shape_r=self.shape_r, shape_e1=e1,
-            shape_e2=e2, sersic=sersic,
+            shape_e2=e2, sersic=self.kind.index(self.sersic),
         )  # fmt: skip
+
+
+def largest_log_re(kind):
+    """Default upper bound of ln(r_e/arcsec) of a `SourceType`."""
+    return _LOG_RE_MAX_ROUND if kind.is_round else _LOG_RE_MAX
 
 
 def start_model(source):
     """`FittedModel` with the parameters of a `Source`, to start a fit from."""
     model = FittedModel(source.type, source.ra, source.dec, source.flux.copy())
-    if source.type != "PSF":
+    if not source.kind.is_point:
         model.log_re = math.log(max(source.shape_r, 1e-6))
-        if source.type != "REX":
+        if source.kind.nshape == 3:
             model.eps1, model.eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
         model.sersic = source.sersic
     return model
@@ -190,17 +200,17 @@ class _Problem:
 
     def __init__(self, images, windows, model, settings):
         self.images, self.windows, self.settings = images, windows, settings
-        self.type = model.type
+        self.kind = model.kind
         self.position = not settings.fixed_position
         self.blur = images.blur
-        self.nshape = {"PSF": 0, "REX": 1}.get(model.type, 3)
-        self.with_n = model.type == "SER"
+        self.nshape = self.kind.nshape
+        self.with_n = self.kind.has_index
         self.nderiv = self.nshape + int(self.with_n)
         self.npos = 2 if self.position else 0
         self.npar = self.npos + self.nderiv
         self.ncol = 2 + self.npar + int(settings.background)
         self.exact = settings.exact or self.nshape < 3
-        self.profile = None if model.type in ("PSF", "SER") else fixed_profile(model.type)
+        self.profile = profile_of(model.type) if self.nshape and not self.with_n else None
         self.gram = np.empty((images.n, self.ncol, self.ncol))
         self.inside = np.zeros(images.n)
         self._base = None
@@ -219,7 +229,7 @@ class _Problem:
         if self.nshape:
             top = s.max_log_re
             if top is None:
-                top = LOG_RE_MAX_REX if model.type == "REX" else LOG_RE_MAX
+                top = largest_log_re(self.kind)
             lower.append(LOG_RE_MIN)
             upper.append(max(top, LOG_RE_MIN))
             caps.append(STEP_CAPS["log_re"])
@@ -271,7 +281,7 @@ class _Problem:
         images, w = self.images, self.windows
         px, py, cinv = self._pixels(p, source)
         image_flux = flux[images.band]
-        if self.type == "PSF":
+        if self.nshape == 0:
             gram_point_source(
                 w.index, w.psf.padded, w.psf.ph, w.psf.pw, px, py, w.window, w.offset, w.row_offset, w.spans, w.data,
                 w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
@@ -284,7 +294,7 @@ class _Problem:
         images, w = self.images, self.windows
         log_re, eps1, eps2, sersic = self.shape(p)
         tensor, dtensor = shape_tensor_with_derivatives(log_re, eps1, eps2)
-        profile = self.profile if self.profile is not None else Profile("SER", sersic)
+        profile = self.profile if self.profile is not None else profile_of(self.kind.name, sersic)
         options = {"reach": images.psf_reach, "tails": FIT_TAILS, **w.render_options}
         chunks = galaxy_chunks(
             w.psf, w.index, px, py, images.shape_cinv(cinv), w.window, profile, tensor, dtensor, self.nshape,
@@ -382,7 +392,7 @@ def fit_model(images, windows, model, source, settings):
 def information(images, windows, model, source, settings):
     """Diagonal inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
 
-    Parameters are as `fit_model`; returns float64 (2 + nbands + 4,), see `FittedModel.ivar`.
+    Parameters are as `fit_model`; returns `ParameterIvars`.
     """
     problem = _Problem(images, windows, model, settings)
     p = problem.start(model)
@@ -478,28 +488,27 @@ def _set_uncertainties(problem, p, e, result):
 
 
 def catalogue_ivars(problem, p, e):
-    """Inverse variances in catalogue parameters, see `FittedModel.ivar`.
+    """Inverse variances in catalogue parameters, as `ParameterIvars`.
 
     By default they are diagonal: the sum over pixels of the squared derivative, as if all other parameters were known
     (the convention of the Legacy Surveys). With `FitSettings.marginal_ivars` they are the inverse of the diagonal of
     the covariance matrix of all parameters of the source (fluxes, position, shape; skies if fitted).
     """
-    nb = len(e.flux)
-    ivar = np.zeros(2 + nb + 4)
+    ivar = ParameterIvars.zeros(len(e.flux))
     if problem.settings.marginal_ivars:
         covariance = _covariance(e.hessian)
         if covariance is not None:
             flux_variance = np.einsum("bi,ij,bj->b", e.response, covariance, e.response)
-            ivar[2 : 2 + nb] = e.flux_ivar / (1.0 + e.flux_ivar * flux_variance)
+            ivar.flux[:] = e.flux_ivar / (1.0 + e.flux_ivar * flux_variance)
             variances = np.empty(problem.npar)
             catalogue_diagonal(covariance, p, problem.npos, problem.nshape, False, variances)
             with np.errstate(divide="ignore"):
-                _place(problem, ivar, nb, np.where(variances > 0, 1.0 / variances, 0.0))
+                _place(problem, ivar, np.where(variances > 0, 1.0 / variances, 0.0))
             return ivar
-    ivar[2 : 2 + nb] = e.flux_ivar
+    ivar.flux[:] = e.flux_ivar
     diagonal = np.empty(problem.npar)
     catalogue_diagonal(e.information, p, problem.npos, problem.nshape, True, diagonal)
-    _place(problem, ivar, nb, diagonal)
+    _place(problem, ivar, diagonal)
     return ivar
 
 
@@ -516,11 +525,10 @@ def _covariance(hessian):
     return np.linalg.inv(scaled) / np.outer(scale, scale)
 
 
-def _place(problem, ivar, nb, values):
-    """Put the values of the free parameters into the slots of `FittedModel.ivar`."""
+def _place(problem, ivar, values):
+    """Set the inverse variances of the free parameters."""
     k = problem.npos
-    ivar[:k] = values[:k]
-    if problem.nshape:
-        ivar[2 + nb : 2 + nb + problem.nshape] = values[k : k + problem.nshape]
+    ivar.position[:k] = values[:k]
+    ivar.ellipse[: problem.nshape] = values[k : k + problem.nshape]
     if problem.with_n:
-        ivar[-1] = values[-1]
+        ivar.shape("sersic")[...] = values[-1]

@@ -1,18 +1,22 @@
 """Which model of a source to keep: the decision rule of the Legacy Surveys, and a finer one for resolved galaxies."""
 
-from ..models.sources import TYPES
+import math
+
+from ..models.sources import SOURCE_TYPES, TYPES, TYPES_SIMPLE_FIRST
 
 __all__ = [
     "select_model",
     "galaxy_fraction",
     "wants_galaxy_models",
-    "PENALTY",
+    "ELLIPTIC",
+    "WITH_INDEX",
     "DETECTION_THRESHOLD",
     "REFERENCE_FRACTION",
 ]
 
-#: Free parameters besides fluxes.
-PENALTY = {"PSF": 2.0, "REX": 3.0, "EXP": 5.0, "DEV": 5.0, "SER": 6.0}
+#: Elliptic galaxies of fixed profile, and with a free Sersic index; of equally good ones the first is preferred.
+ELLIPTIC = tuple(t for t in TYPES_SIMPLE_FIRST if SOURCE_TYPES[t].nshape == 3 and not SOURCE_TYPES[t].has_index)
+WITH_INDEX = tuple(t for t in TYPES_SIMPLE_FIRST if SOURCE_TYPES[t].has_index)
 #: A source must improve chi-squared by this much (minus the penalty).
 DETECTION_THRESHOLD = 25.0
 _GALAXY_MARGIN = 12.0
@@ -25,7 +29,7 @@ _ALWAYS_TRY = 400.0
 
 
 def wants_galaxy_models(gains):
-    """True if EXP, DEV and SER are worth a try, given the gains of PSF and REX."""
+    """True if elliptic galaxies are worth a try, given the gains of PSF and REX."""
     psf, rex = gains.get("PSF", 0.0), gains.get("REX", 0.0)
     return rex > psf + 1.0 or max(psf, rex) > _ALWAYS_TRY
 
@@ -68,13 +72,13 @@ def select_model(gains, fraction=REFERENCE_FRACTION):
     """
     if not gains:
         return None
-    best = max(-1.0, *(gains[m] - PENALTY[m] for m in TYPES if m in gains))
+    best = max(-1.0, *(gains[m] - SOURCE_TYPES[m].penalty for m in TYPES if m in gains))
     if best < DETECTION_THRESHOLD:
         return None
     if set(gains) == {"PSF"}:
         return "PSF"
     keep = _point_or_round(gains)
-    if not any(m in gains for m in ("EXP", "DEV", "SER")):
+    if not any(m in gains for m in (*ELLIPTIC, *WITH_INDEX)):
         return keep
     return _galaxy(gains, keep, fraction)
 
@@ -82,8 +86,8 @@ def select_model(gains, fraction=REFERENCE_FRACTION):
 def _point_or_round(gains):
     """PSF or REX (None: neither)."""
     psf, rex = gains.get("PSF"), gains.get("REX")
-    psf_score = (psf if psf is not None else 0.0) - PENALTY["PSF"]
-    rex_score = (rex if rex is not None else 0.0) - PENALTY["REX"]
+    psf_score = (psf if psf is not None else 0.0) - SOURCE_TYPES["PSF"].penalty
+    rex_score = (rex if rex is not None else 0.0) - SOURCE_TYPES["REX"].penalty
     keep = "PSF" if psf is not None and psf_score >= DETECTION_THRESHOLD else None
     if psf is not None and psf_score >= rex_score:
         return "PSF"
@@ -96,19 +100,14 @@ def _point_or_round(gains):
 
 
 def _galaxy(gains, keep, fraction):
-    """EXP, DEV or SER if they are better than `keep` by enough."""
-    psf = gains.get("PSF", 0.0)
+    """An elliptic galaxy if it is better than `keep` by enough."""
     base = gains.get(keep, 0.0) if keep is not None else 0.0
-    cut = max(_GALAXY_MARGIN, fraction * psf)
-    exp = gains["EXP"] - base if "EXP" in gains else 0.0
-    dev = gains["DEV"] - base if "DEV" in gains else 0.0
-    if exp <= cut and dev <= cut and "SER" not in gains:
-        return keep
-    if exp >= max(cut, dev) and "EXP" in gains:
-        keep = "EXP"
-    elif dev > max(cut, exp):
-        keep = "DEV"
-    base = gains.get(keep, 0.0) if keep is not None else 0.0
-    if "SER" in gains and gains["SER"] - base >= _SERSIC_MARGIN:
-        keep = "SER"
+    cut = max(_GALAXY_MARGIN, fraction * gains.get("PSF", 0.0))
+    best = max(ELLIPTIC, key=lambda name: gains.get(name, -math.inf))
+    if gains.get(best, -math.inf) - base > cut:
+        keep = best
+        base = gains[best]
+    best = max(WITH_INDEX, key=lambda name: gains.get(name, -math.inf))
+    if gains.get(best, -math.inf) - base >= _SERSIC_MARGIN:
+        keep = best
     return keep

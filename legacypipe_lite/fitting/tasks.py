@@ -1,22 +1,14 @@
 """What the fit of one blob needs and gives: plain data."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
+from ..models.ivars import ParameterIvars
+from ..models.sources import TYPES
 from ..wcs.projection_kernels import PACKED_SIZE
 
-__all__ = ["BlobTask", "BlobContext", "Detector", "FitOptions", "SourceResult", "BlobResult"]
-
-
-class Detector(NamedTuple):
-    """The detection room's functions that the fit uses (see `legacypipe_lite.detection`)."""
-
-    detection_maps: object
-    sed_list: object
-    detect_sources: object
-    segmentation_map: object
+__all__ = ["BlobTask", "BlobContext", "FitOptions", "SourceResult", "BlobResult"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,6 @@ class BlobContext:
         All sources of the run.
     refmap : numpy.ndarray of uint8, shape (H, W)
     blobmap : numpy.ndarray of int32, shape (H, W)
-    detector : Detector
     options : FitOptions
     """
 
@@ -80,7 +71,6 @@ class BlobContext:
     sources: list
     refmap: np.ndarray
     blobmap: np.ndarray
-    detector: Detector
     options: FitOptions
 
     def __post_init__(self):
@@ -129,11 +119,10 @@ class SourceResult:
     row : int
         Row of the source list; -1 for a source detected in the residuals.
     source : Source
-    ivar : numpy.ndarray of float64, shape (2 + nbands + 4,)
-        East, North [1/deg^2], fluxes, r_e, e1, e2, Sersic index.
+    ivar : ParameterIvars
     models : dict of str to FittedModel
         All models that were fitted.
-    dchisq : numpy.ndarray of float64, shape (5,)
+    dchisq : numpy.ndarray of float64, one value per type
         Gains over "no source" in the order of `models.sources.TYPES`; 0 = not fitted.
     x0, y0 : float
         Initial position in the brick [pixel].
@@ -148,9 +137,9 @@ class SourceResult:
     source: object
     x0: float
     y0: float
-    ivar: np.ndarray = None
+    ivar: ParameterIvars = None
     models: dict = field(default_factory=dict)
-    dchisq: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    dchisq: np.ndarray = field(default_factory=lambda: np.zeros(len(TYPES)))
     started_in_blob: bool = False
     finished_in_blob: bool = False
     hit_limit: bool = False

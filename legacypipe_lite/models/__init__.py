@@ -1,7 +1,19 @@
 """What a source looks like in an image: profiles, ellipses, PSFs, rendering."""
 
+from .ivars import ParameterIvars
 from .psf import PsfModel, gaussian_psf
-from .sources import Motion, Source, moved_position
+from .sources import SOURCE_TYPES, Motion, Source, SourceType, moved_position
 from .tim import CcdInfo, Tim
 
-__all__ = ["PsfModel", "gaussian_psf", "Motion", "Source", "moved_position", "CcdInfo", "Tim"]
+__all__ = [
+    "SOURCE_TYPES",
+    "CcdInfo",
+    "Motion",
+    "ParameterIvars",
+    "PsfModel",
+    "Source",
+    "SourceType",
+    "Tim",
+    "gaussian_psf",
+    "moved_position",
+]

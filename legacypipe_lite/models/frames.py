@@ -17,9 +17,10 @@ from scipy import fft
 from . import frames_kernels as kernels
 from .profiles import mixture, sersic_mixture_with_derivative
 from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE
+from .sources import SOURCE_TYPES
 from .spectra_kernels import galaxy_spectra
 
-__all__ = ["PsfSpectra", "Profile", "fixed_profile", "galaxy_chunks", "frequency_forms", "waves", "GOOD_SIZES"]
+__all__ = ["PsfSpectra", "Profile", "profile_of", "galaxy_chunks", "frequency_forms", "waves", "GOOD_SIZES"]
 
 #: Even FFT sizes made of 2, 3 and 5 only.
 GOOD_SIZES = np.array(
@@ -58,9 +59,9 @@ class Profile:
     Parameters
     ----------
     source_type : str
-        "REX", "EXP", "DEV" or "SER".
+        A galaxy type of `sources.SOURCE_TYPES`.
     sersic : float
-        For SER.
+        Sersic index, if it is a free parameter of the type.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Profile:
     """
 
     def __init__(self, source_type, sersic=0.0):
-        self.has_index = source_type == "SER"
+        self.has_index = SOURCE_TYPES[source_type].has_index
         if self.has_index:
             self.amp, self.var, self.damp, self.dvar = sersic_mixture_with_derivative(float(sersic))
         else:
@@ -82,10 +83,14 @@ class Profile:
         self.amplitudes, self.damplitudes = self.amp.astype(np.float32), self.damp.astype(np.float32)
 
 
-@lru_cache(maxsize=8)
-def fixed_profile(source_type):
-    """Profile of REX, EXP or DEV (made once per process)."""
+@lru_cache(maxsize=16)
+def _fixed_profile(source_type: str) -> Profile:
     return Profile(source_type)
+
+
+def profile_of(source_type: str, sersic: float = 0.0) -> Profile:
+    """`Profile` of a galaxy type; made once per process if its Sersic index is fixed."""
+    return Profile(source_type, sersic) if SOURCE_TYPES[source_type].has_index else _fixed_profile(source_type)
 
 
 class PsfSpectra:

@@ -11,11 +11,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from . import profile_tables as tables
+from .sources import SOURCE_TYPES
 
-__all__ = ["mixture", "sersic_mixture_with_derivative", "EXTENT_IN_RE", "SERSIC_MIN", "SERSIC_MAX"]
-
-#: Nominal extent of a profile in units of r_e, which sets the size of a rendered patch.
-EXTENT_IN_RE = {"REX": 4.0, "EXP": 4.0, "DEV": 8.0, "SER": 8.0}
+__all__ = ["mixture", "sersic_mixture_with_derivative", "SERSIC_MIN", "SERSIC_MAX"]
 
 #: Bounds of the Sersic index in fits.
 SERSIC_MIN, SERSIC_MAX = 0.5, 6.0
@@ -29,19 +27,20 @@ def mixture(source_type, sersic=None):
     Parameters
     ----------
     source_type : str
-        "PSF", "REX", "EXP", "DEV" or "SER".
+        See `sources.SOURCE_TYPES`.
     sersic : float, optional
-        Sersic index, for "SER".
+        Sersic index, if it is a free parameter of the type.
 
     Returns
     -------
     amplitudes, variances : numpy.ndarray of float64
         Sum 1; variances [r_e^2] in increasing order. A PSF is one component of zero variance.
     """
-    if source_type == "SER":
+    kind = SOURCE_TYPES[source_type]
+    if kind.has_index:
         amp, var, _, _ = sersic_mixture_with_derivative(float(sersic))
         return amp, var
-    return _FIXED[source_type]
+    return _FIXED[kind.sersic]
 
 
 def _exponential():
@@ -55,11 +54,11 @@ def _de_vaucouleurs():
     return np.append(tables.DEV_CORE, amp), np.append(0.0, tables.DEV_VARIANCES)
 
 
+#: Mixtures of fixed profiles by `SourceType.sersic`.
 _FIXED = {
-    "PSF": (np.ones(1), np.zeros(1)),
-    "REX": _exponential(),
-    "EXP": _exponential(),
-    "DEV": _de_vaucouleurs(),
+    0.0: (np.ones(1), np.zeros(1)),
+    1.0: _exponential(),
+    4.0: _de_vaucouleurs(),
 }
 
 

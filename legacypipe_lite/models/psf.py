@@ -1,13 +1,13 @@
 """Point spread function of an image: a position-dependent pixelized stamp with a companion Gaussian."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["PsfModel", "gaussian_psf", "resample_stamp", "SIGMA_PER_FWHM"]
+from .. import units
 
-#: The Legacy Surveys convention: sigma = FWHM / 2.35 (not 2.3548).
-SIGMA_PER_FWHM = 1.0 / 2.35
+__all__ = ["PsfModel", "gaussian_psf", "resample_stamp"]
 
 
 @dataclass(frozen=True)
@@ -157,3 +157,10 @@ def resample_stamp(stamp, sampling):
 
     ny, nx = stamp.shape
     return (axis_matrix(ny) @ stamp @ axis_matrix(nx).T).astype(np.float32)
+
+
+def __getattr__(name):
+    if name == "SIGMA_PER_FWHM":
+        warnings.warn("models.psf.SIGMA_PER_FWHM is units.SIGMA_PER_FWHM now", DeprecationWarning, stacklevel=2)
+        return units.SIGMA_PER_FWHM
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

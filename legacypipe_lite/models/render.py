@@ -7,10 +7,10 @@ import numpy as np
 
 from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
-from .frames import Profile, PsfSpectra, fixed_profile, galaxy_chunks
-from .profiles import EXTENT_IN_RE
+from .frames import PsfSpectra, galaxy_chunks, profile_of
+from .sources import SOURCE_TYPES
 
-__all__ = ["Patches", "render_patches", "TimRenderer", "profile_of", "shape_tensor_with_derivatives"]
+__all__ = ["Patches", "render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
 
 #: Sources that are drawn at a time.
 _BATCH = 64
@@ -65,9 +65,8 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     n = len(px)
     flux = flux.astype(np.float32).astype(np.float64)
     rectangles = np.zeros((n, 4), np.int32)
-    point = source.type == "PSF"
-    extent = 0.0 if point else EXTENT_IN_RE[source.type] * source.shape_r
-    render_kernels.natural_patches(point, px, py, cinv, extent, *stamp_shape, *image_shape, flux, rectangles)
+    point = source.kind.is_point
+    render_kernels.natural_patches(point, px, py, cinv, source.extent, *stamp_shape, *image_shape, flux, rectangles)
     sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
     offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     patches = Patches(rectangles, offset[:n], np.empty(int(offset[-1]), np.float32))
@@ -86,11 +85,6 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     for chunk in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
         frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, patches.offset, flux, patches.values)
     return patches
-
-
-def profile_of(source_type, sersic):
-    """`Profile` of a galaxy type (cached unless SER)."""
-    return Profile("SER", sersic) if source_type == "SER" else fixed_profile(source_type)
 
 
 def shape_tensor_with_derivatives(log_re, eps1, eps2):
@@ -195,12 +189,10 @@ class TimRenderer:
         """Natural patches: int32 (n, 4); w = 0 for sources that are not seen."""
         rectangles = np.zeros((len(sources), 4), np.int32)
         for k, source in enumerate(sources):
-            point = source.type == "PSF"
-            extent = 0.0 if point else EXTENT_IN_RE[source.type] * source.shape_r
             own = slice(k, k + 1)
             render_kernels.natural_patches(
-                point, px[own], py[own], cinv[own], extent, *self._stamp_shape, *self._image_shape, flux[own],
-                rectangles[own],
+                source.kind.is_point, px[own], py[own], cinv[own], source.extent, *self._stamp_shape,
+                *self._image_shape, flux[own], rectangles[own],
             )  # fmt: skip
         return rectangles
 
@@ -214,7 +206,7 @@ class TimRenderer:
         shape_cinv = cinv if self._header is None else np.repeat(self._header, n, axis=0)
         for kind, members in _by_profile(sources).items():
             index = np.array(members)
-            if kind[0] == "PSF":
+            if SOURCE_TYPES[kind[0]].is_point:
                 render_kernels.point_source_patches(
                     index, psf.padded, psf.ph, psf.pw, px, py, rectangles, offset, flux, values
                 )
@@ -234,7 +226,7 @@ def _by_profile(sources):
     """Numbers of the sources that share a mixture: (type, Sersic index) -> list of int."""
     groups = {}
     for k, source in enumerate(sources):
-        index = float(source.sersic) if source.type == "SER" else 0.0
+        index = float(source.sersic) if source.kind.has_index else 0.0
         groups.setdefault((source.type, index), []).append(k)
     return groups
 

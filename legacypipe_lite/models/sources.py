@@ -1,18 +1,102 @@
-"""A source: type, position, fluxes, shape, and how the fit may treat it."""
+"""Source types, and a source: type, position, fluxes, shape, and how the fit may treat it."""
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..units import mjd_to_year
 from . import motion_kernels
 
-__all__ = ["Motion", "Source", "TYPES", "GALAXY_TYPES", "moved_position"]
+__all__ = [
+    "Motion",
+    "Source",
+    "SourceType",
+    "SOURCE_TYPES",
+    "TYPES",
+    "TYPES_SIMPLE_FIRST",
+    "SHAPE_PARAMETERS",
+    "moved_position",
+]
 
-#: Source types in the order of the catalog column `dchisq`.
-TYPES = ("PSF", "REX", "DEV", "EXP", "SER")
-GALAXY_TYPES = ("REX", "DEV", "EXP", "SER")
+#: Names of shape parameters in a `Source` and in catalogues, in the order of catalogue columns.
+SHAPE_PARAMETERS = ("sersic", "shape_r", "shape_e1", "shape_e2")
+
+_ROUND = ("shape_r",)
+_ELLIPTIC = ("shape_r", "shape_e1", "shape_e2")
+
+
+@dataclass(frozen=True)
+class SourceType:
+    """What is special about a type of source.
+
+    Attributes
+    ----------
+    name : str
+        As in the catalogue's column `type`.
+    shapes : tuple of str
+        Free shape parameters, of `SHAPE_PARAMETERS` in that order.
+    sersic : float
+        Sersic index in catalogues, which also names the profile (`profiles.mixture`); 0 for a point source. Where the
+        index is free, one to start from.
+    extent : float
+        Nominal extent of the profile in units of r_e, which sets the size of rendered patches.
+    label : str
+        Name for people.
+    """
+
+    name: str
+    shapes: tuple[str, ...]
+    sersic: float
+    extent: float
+    label: str
+
+    @property
+    def nshape(self) -> int:
+        """Number of free parameters of the ellipse: 0, 1 (size) or 3 (size and ellipticity)."""
+        return len(self.shapes) - self.has_index
+
+    @property
+    def is_point(self) -> bool:
+        """True for a point source."""
+        return not self.shapes
+
+    @property
+    def is_round(self) -> bool:
+        """True for a galaxy without ellipticity."""
+        return self.nshape == 1
+
+    @property
+    def has_index(self) -> bool:
+        """True if the Sersic index is free."""
+        return "sersic" in self.shapes
+
+    @property
+    def penalty(self) -> float:
+        """Free parameters besides fluxes: position and shape."""
+        return 2.0 + len(self.shapes)
+
+    def index(self, sersic: float) -> float:
+        """Sersic index of a source of this type: `sersic` where it is free."""
+        return sersic if self.has_index else self.sersic
+
+
+#: Source types by name, in the order of the catalogue column `dchisq`.
+SOURCE_TYPES = {
+    kind.name: kind
+    for kind in (
+        SourceType("PSF", (), 0.0, 0.0, "point source"),
+        SourceType("REX", _ROUND, 1.0, 4.0, "round exponential galaxy"),
+        SourceType("DEV", _ELLIPTIC, 4.0, 8.0, "de Vaucouleurs galaxy"),
+        SourceType("EXP", _ELLIPTIC, 1.0, 4.0, "exponential galaxy"),
+        SourceType("SER", SHAPE_PARAMETERS, 1.0, 8.0, "Sersic galaxy"),
+    )
+}
+TYPES = tuple(SOURCE_TYPES)
+#: The same from the simplest to the most complex one, as they are listed for people.
+TYPES_SIMPLE_FIRST = tuple(sorted(TYPES, key=lambda name: (SOURCE_TYPES[name].penalty, SOURCE_TYPES[name].sersic)))
 
 _PARALLAX_EPOCH = 53084.28  # MJD of an equinox passage of the mean Earth orbit used by the surveys
 
@@ -37,7 +121,7 @@ class Motion:
     ref_epoch: float = 0.0
 
 
-def moved_position(ra, dec, motion, mjd_tai):
+def moved_position(ra: float, dec: float, motion: Motion, mjd_tai: float) -> tuple[float, float]:
     """Position of a star at a given time: proper motion and annual parallax (circular Earth orbit).
 
     Parameters
@@ -64,7 +148,7 @@ class Source:
     Attributes
     ----------
     type : str
-        One of `TYPES`.
+        One of `TYPES`; `kind` is its `SourceType`.
     ra, dec : float
         Degrees; for a star with `motion`, at its reference epoch.
     flux : numpy.ndarray of float64, shape (number of bands,)
@@ -74,7 +158,7 @@ class Source:
     shape_e1, shape_e2 : float
         e cos 2 phi, e sin 2 phi with e = (1 - b/a) / (1 + b/a), phi the position angle East of North.
     sersic : float
-        Sersic index of SER (1 for REX and EXP, 4 for DEV, 0 for PSF).
+        Sersic index, see `SourceType.sersic`.
     motion : Motion or None
         Set for Gaia and Tycho-2 stars, whose position is then not a free parameter.
     is_reference : bool
@@ -100,7 +184,7 @@ class Source:
     type: str
     ra: float
     dec: float
-    flux: np.ndarray
+    flux: NDArray[np.float64]
     shape_r: float = 0.0
     shape_e1: float = 0.0
     shape_e2: float = 0.0
@@ -116,23 +200,33 @@ class Source:
     needs_initial_flux: bool = False
     max_log_re: float | None = field(default=None)
 
-    def __post_init__(self):
-        if self.type not in TYPES:
+    def __post_init__(self) -> None:
+        if self.type not in SOURCE_TYPES:
             raise ValueError(f"unknown source type {self.type!r}")
         self.flux = np.array(self.flux, dtype=np.float64)
 
     @property
-    def fixed_position(self):
+    def kind(self) -> SourceType:
+        """What its type means."""
+        return SOURCE_TYPES[self.type]
+
+    @property
+    def extent(self) -> float:
+        """Nominal extent of its profile along the major axis [arcsec]; 0 for a point source."""
+        return self.kind.extent * self.shape_r
+
+    @property
+    def fixed_position(self) -> bool:
         """True if the position is known (reference star) and not fitted."""
         return self.motion is not None
 
-    def position_at(self, mjd_tai):
+    def position_at(self, mjd_tai: float) -> tuple[float, float]:
         """RA, Dec [deg] at a time."""
         if self.motion is None:
             return self.ra, self.dec
         return moved_position(self.ra, self.dec, self.motion, mjd_tai)
 
-    def copy(self, **changes):
+    def copy(self, **changes: Any) -> "Source":
         """A copy with own flux array, and with `changes` applied."""
         changes.setdefault("flux", self.flux.copy())
         return replace(self, **changes)

@@ -4,8 +4,12 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ..errors import InputError
+from ..options import RunOptions
+from ..report import Report
+from ..survey import SurveyDirectory
 
 __all__ = ["RefCatalogs"]
 
@@ -51,7 +55,7 @@ class RefCatalogs:
             )
 
     @classmethod
-    def from_environment(cls, survey, options, report=None):
+    def from_environment(cls, survey: SurveyDirectory, options: RunOptions, report: Report | None = None) -> Self:
         """The catalogues that the environment, the survey directory and the options name.
 
         Parameters
@@ -60,7 +64,7 @@ class RefCatalogs:
             Finds the Tycho-2 and large-galaxy catalogues and the data directory.
         options : RunOptions
             ``no_gaia``, ``no_tycho``, ``no_large_galaxies`` switch catalogues off.
-        report : stages.base.Report, optional
+        report : report.Report, optional
             Takes the warnings about absent optional catalogues, each once.
 
         Returns

@@ -11,7 +11,7 @@ __all__ = ["star_clusters"]
 _COLUMNS = ("ra", "dec", "radius", "pa", "ba")
 
 
-def star_clusters(ra, dec, radius, path):
+def star_clusters(ra: float, dec: float, radius: float, path: str) -> Table:
     """Clusters and nebulae whose circle reaches into that around a position.
 
     Parameters

@@ -1,13 +1,19 @@
 """Gaia stars around an image, from files by HEALPix pixel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
+from ..catalog import REFERENCE
 from ..errors import InputError
+from ..tables import stack_columns
+from ..wcs import ImageWcs
+from .catalogs import RefCatalogs
 from .star_colors import BANDS, gaia_to_optical, mask_radius
-from .tables import CatalogFile, stack
+from .tables import CatalogFile
 
 __all__ = ["gaia_stars", "healpix_pixels", "chunk_files"]
 
@@ -17,35 +23,13 @@ _EDGE = 10  # pixels by which the wanted area is larger than the margin
 
 _REQUIRED = ("source_id", "ra", "dec", "phot_g_mean_mag", "ref_epoch")
 
-# Columns that are kept as read, in the order in which they are written, with the types of the data model.
-_KEPT = {
-    "phot_g_mean_mag": "f4",
-    "phot_bp_mean_mag": "f4",
-    "phot_rp_mean_mag": "f4",
-    "phot_g_mean_flux_over_error": "f4",
-    "phot_bp_mean_flux_over_error": "f4",
-    "phot_rp_mean_flux_over_error": "f4",
-    "phot_g_n_obs": "i2",
-    "phot_bp_n_obs": "i2",
-    "phot_rp_n_obs": "i2",
-    "phot_variable_flag": "?",
-    "astrometric_excess_noise": "f4",
-    "astrometric_excess_noise_sig": "f4",
-    "astrometric_n_obs_al": "i2",
-    "astrometric_n_good_obs_al": "i2",
-    "duplicated_source": "?",
-    "phot_bp_rp_excess_factor": "f4",
-    "astrometric_sigma5d_max": "f4",
-    "astrometric_params_solved": "u1",
-}
+#: Columns that are kept as they are read, in the order in which they are written -> their types.
+_KEPT = {column.name: column.dtype for column in REFERENCE if column.from_gaia}
 
 _ASTROMETRY = ("ra_error", "dec_error", "pmra", "pmdec", "parallax", "pmra_error", "pmdec_error", "parallax_error")
 
-#: Columns of the Gaia files that are written as they are.
-GAIA_COLUMNS = tuple(_KEPT)
 
-
-def healpix_pixels(ra, dec, scheme):
+def healpix_pixels(ra: ArrayLike, dec: ArrayLike, scheme: str) -> NDArray[np.int64]:
     """HEALPix pixels (nside 32) of sky positions.
 
     Parameters
@@ -66,7 +50,7 @@ def healpix_pixels(ra, dec, scheme):
     return np.asarray(lonlat_to_healpix(ra * units.deg, dec * units.deg, _NSIDE, order=scheme))
 
 
-def chunk_files(margin_wcs, catalogs):
+def chunk_files(margin_wcs: ImageWcs, catalogs: RefCatalogs) -> list[Path]:
     """Paths of the Gaia files that an image (grown by its margin) touches, in order of HEALPix pixel."""
     w, h = margin_wcs.width, margin_wcs.height
     x = np.linspace(1 - _EDGE, w + _EDGE, 2 + (w + 2 * _EDGE) // _GRID_STEP) - 1
@@ -76,7 +60,7 @@ def chunk_files(margin_wcs, catalogs):
     return [Path(catalogs.gaia_dir) / f"{catalogs.gaia_prefix}-{pixel:05d}.fits" for pixel in pixels]
 
 
-def gaia_stars(margin_wcs, bands, catalogs):
+def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs) -> Table:
     """All Gaia sources around an image, with masks and optical magnitudes.
 
     Parameters
@@ -97,7 +81,7 @@ def gaia_stars(margin_wcs, bands, catalogs):
     InputError
         If a file is missing or lacks a necessary column.
     """
-    raw = stack([_read_chunk(path, margin_wcs) for path in chunk_files(margin_wcs, catalogs)])
+    raw = Table(stack_columns([_read_chunk(path, margin_wcs) for path in chunk_files(margin_wcs, catalogs)]))
     for name in ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag"):
         raw[name] = _finite(_column(raw, name))
     sort_mag = np.where(raw["phot_g_mean_mag"] == 0, raw["phot_rp_mean_mag"], raw["phot_g_mean_mag"])

@@ -1,8 +1,10 @@
 """Source models of large galaxies, from the rows of an SGA catalogue."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from astropy.table import Table
 
 from ..models import Source
 from ..models.sources import TYPES
@@ -19,7 +21,7 @@ _COLOR_RANGE = (-0.5, 2.0)
 _UNKNOWN_MAG = 30.0
 
 
-def ellipticity(ba, pa):
+def ellipticity(ba: float, pa: float) -> tuple[float, float]:
     """Ellipticity components (e1, e2) of an axis ratio and a position angle.
 
     Parameters
@@ -43,7 +45,7 @@ def ellipticity(ba, pa):
     return e * math.cos(angle), e * math.sin(angle)
 
 
-def make_sources(models, bands):
+def make_sources(models: Table, bands: Sequence[str]) -> list[Source]:
     """Sources of large galaxies.
 
     Galaxies that are ignored in the fit are exponential disks of the size of their mask; the Magellanic Clouds, which
@@ -75,7 +77,7 @@ def make_sources(models, bands):
         source.frozen = bool(row["freezeparams"])
         source.ignore = bool(row["ignore_source"])
         source.sga_fit = bool(row["issgafit"])
-        source.from_galaxy_catalog = source.type != "PSF"
+        source.from_galaxy_catalog = not source.kind.is_point
         sources.append(source)
     return sources
 
@@ -123,13 +125,13 @@ def _fitted_source(row, type_, bands):
     """A source as the catalogue's own fit left it."""
     flux, complete = _fitted_fluxes(row, bands)
     source = Source(type_, float(row["ra"]), float(row["dec"]), flux, needs_initial_flux=not complete)
-    if type_ == "PSF":
+    if source.kind.is_point:
         return source
     source.shape_r = max(float(row["shape_r"]), _SMALLEST_RE)
     source.max_log_re = math.log(source.shape_r) + _GROWTH
-    if type_ != "REX":
+    if not source.kind.is_round:
         source.shape_e1, source.shape_e2 = float(row["shape_e1"]), float(row["shape_e2"])
-    source.sersic = {"REX": 1.0, "EXP": 1.0, "DEV": 4.0}.get(type_, float(row["sersic"]))
+    source.sersic = source.kind.index(float(row["sersic"]))
     return source
 
 

@@ -1,26 +1,29 @@
 """Sky geometry of the reference room: margins around an image, matching of positions."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from ..wcs import TanWcs
+from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["angular_radius", "centre", "grown_tangent_wcs", "nearest_within", "shifted"]
 
 _MAS_PER_DEGREE = 3.6e6
 
 
-def centre(wcs):
+def centre(wcs: ImageWcs) -> tuple[float, float]:
     """RA, Dec [deg] of the centre of an image."""
     return wcs.pixel_to_sky((wcs.width - 1) / 2.0, (wcs.height - 1) / 2.0)
 
 
-def angular_radius(wcs):
+def angular_radius(wcs: ImageWcs) -> float:
     """Radius [deg] of the circle around an image, by its nominal pixel scale."""
     return wcs.pixel_scale / 3600.0 * np.hypot(wcs.width, wcs.height) / 2.0
 
 
-def grown_tangent_wcs(wcs, margin):
+def grown_tangent_wcs(wcs: ImageWcs, margin: int) -> TanWcs:
     """Plain TAN WCS of an image, grown by `margin` pixels on all sides.
 
     A distortion polynomial means nothing far outside its image, so a distorted WCS is replaced by the tangent
@@ -39,7 +42,9 @@ def _unit_vectors(ra, dec):
     return np.column_stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
 
 
-def nearest_within(ra, dec, ra_catalog, dec_catalog, radius):
+def nearest_within(
+    ra: ArrayLike, dec: ArrayLike, ra_catalog: ArrayLike, dec_catalog: ArrayLike, radius: float
+) -> NDArray[np.integer]:
     """For each position, the nearest one of a catalogue.
 
     Parameters
@@ -63,7 +68,7 @@ def nearest_within(ra, dec, ra_catalog, dec_catalog, radius):
     return np.where(index < len(ra_catalog), index, -1)
 
 
-def shifted(ra, dec, pmra, pmdec, years):
+def shifted(ra: Any, dec: Any, pmra: Any, pmdec: Any, years: Any) -> tuple[Any, Any]:
     """Positions [deg] moved by their proper motions [mas/yr; pmra includes cos Dec] over some years."""
     ra1 = ra + years * pmra / _MAS_PER_DEGREE / np.cos(np.deg2rad(dec))
     return ra1, dec + years * pmdec / _MAS_PER_DEGREE

@@ -6,10 +6,12 @@ The profiles were measured for the Legacy Surveys on DECam images; other cameras
 import math
 
 import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
 from ..models import Motion, moved_position
 from ..units import mag_to_nanomaggies
-from ..wcs import great_circle_distance
+from ..wcs import ImageWcs, great_circle_distance
 from . import halos_kernels as kernels
 
 __all__ = ["halo_image", "has_halo_model", "halo_profile", "halo_stars"]
@@ -40,12 +42,12 @@ _INNER_TAPER = 1.0  # arcsec
 _STEPS_PER_ARCSEC = 64  # of the table of profiles; linear interpolation is then good to 1e-5
 
 
-def has_halo_model(camera, band):
+def has_halo_model(camera: str, band: str) -> bool:
     """True if there is a halo model for images of a camera and band."""
     return camera == _CAMERA and (band == "z" or band in _POWER_LAWS)
 
 
-def halo_stars(refs):
+def halo_stars(refs: Table) -> NDArray[np.bool_]:
     """The rows of a reference table whose stars have halos (boolean array): Gaia's point sources."""
     return np.asarray(refs["isgaia"] & refs["pointsource"] & (refs["radius"] > 0))
 
@@ -55,7 +57,9 @@ def _moffat(r, alpha, beta):
     return (beta - 1.0) / (math.pi * alpha**2) * (1.0 + (r / alpha) ** 2) ** -beta
 
 
-def halo_profile(r, band, ccdname, on_image=True, moffat=None):
+def halo_profile(
+    r: ArrayLike, band: str, ccdname: str, on_image: bool = True, moffat: tuple[float, float] | None = None
+) -> NDArray[np.float64]:
     """Halo of a star of unit flux, without its tapers.
 
     Parameters
@@ -87,7 +91,17 @@ def halo_profile(r, band, ccdname, on_image=True, moffat=None):
     return profile
 
 
-def halo_image(refs, wcs, shape, band, camera, ccdname, pixscale_ccd, mjd_tai, moffat=None):
+def halo_image(
+    refs: Table,
+    wcs: ImageWcs,
+    shape: tuple[int, int],
+    band: str,
+    camera: str,
+    ccdname: str,
+    pixscale_ccd: float,
+    mjd_tai: float,
+    moffat: tuple[float, float] | None = None,
+) -> NDArray[np.float32] | None:
     """Model image of the halos of all stars on and around an image.
 
     Parameters
@@ -125,19 +139,15 @@ def halo_image(refs, wcs, shape, band, camera, ccdname, pixscale_ccd, mjd_tai, m
     x, y, reach = x[near], y[near], reach[near]
     height, width = shape
     image = np.zeros(shape, np.float32)
-    touched = kernels.add_halos(
-        image,
-        x,
-        y,
-        mag_to_nanomaggies(stars[column][near]),
-        reach,
-        (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1),
+    on_image = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    sources = kernels.Stars(x, y, mag_to_nanomaggies(stars[column][near]), reach, on_image)
+    profiles = kernels.RadialProfiles(
         _profile_tables(reach.max() * pixscale_ccd, band, ccdname, pixscale_ccd, moffat),
-        _INNER_RADIUS / pixscale_ccd,
-        1.0 / (_STEPS_PER_ARCSEC * pixscale_ccd),
-        round(_INNER_TAPER * _STEPS_PER_ARCSEC),
+        inner=_INNER_RADIUS / pixscale_ccd,
+        step=1.0 / (_STEPS_PER_ARCSEC * pixscale_ccd),
+        taper_steps=round(_INNER_TAPER * _STEPS_PER_ARCSEC),
     )
-    return image if touched else None
+    return image if kernels.add_halos(image, sources, profiles) else None
 
 
 def _profile_tables(last, band, ccdname, pixscale, moffat):

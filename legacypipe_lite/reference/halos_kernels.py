@@ -1,9 +1,52 @@
 """Kernel: add the halos of stars to an image."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["Stars", "RadialProfiles", "add_halos"]
+
+
+class Stars(NamedTuple):
+    """Stars with halos, for `add_halos`.
+
+    Attributes
+    ----------
+    x, y, flux : numpy.ndarray of float64, shape (n,)
+        Pixel position and flux.
+    reach : numpy.ndarray of float64, shape (n,)
+        Outer radius of the halo [pixel]; it fades out linearly over the outer half.
+    on_image : numpy.ndarray of bool, shape (n,)
+        Selects the profile: 1 for stars on the image, 0 for others.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    on_image: NDArray[np.bool_]
+
+
+class RadialProfiles(NamedTuple):
+    """Profiles of halos, for `add_halos`.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of float64, shape (2, m)
+        Profile per pixel for unit flux at the radii ``inner + i * step`` [pixel], to be interpolated linearly; of
+        stars off and on the image.
+    inner, step : float
+    taper_steps : int
+        The halo fades in linearly over this many steps outside of radius `inner` [pixel].
+    """
+
+    values: NDArray[np.float64]
+    inner: float
+    step: float
+    taper_steps: int
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -45,24 +88,17 @@ def _add(n, flux, values, weights, row):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_halos(image, x, y, flux, reach, on_image, profiles, inner, step, taper_steps):
+def add_halos(image, stars, profiles):
     """Add the radial profile of each star to `image`; returns the number of stars that touch it.
 
     Parameters
     ----------
     image : float32 (h, w)
-    x, y, flux : float64 (n,)
-        Pixel position and flux of the stars.
-    reach : float64 (n,)
-        Outer radius of the halo [pixel]; it fades out linearly over the outer half.
-    on_image : bool (n,)
-        Selects the profile: 1 for stars on the image, 0 for others.
-    profiles : float64 (2, m)
-        Profile per pixel for unit flux at the radii ``inner + i * step`` [pixel], to be interpolated linearly.
-    inner, step : float
-    taper_steps : int
-        The halo fades in linearly over this many steps outside of radius `inner` [pixel].
+    stars : Stars
+    profiles : RadialProfiles
     """
+    x, y, reach = stars.x, stars.y, stars.reach
+    inner, step, taper_steps = profiles.inner, profiles.step, profiles.taper_steps
     height, width = image.shape
     per_step = 1.0 / step
     faded_in = inner + (taper_steps + 1) * step
@@ -72,7 +108,7 @@ def add_halos(image, x, y, flux, reach, on_image, profiles, inner, step, taper_s
         outer = reach[k]
         if not outer > inner:
             continue
-        profile = profiles[1 if on_image[k] else 0]
+        profile = profiles.values[1 if stars.on_image[k] else 0]
         y0 = int(math.ceil(max(y[k] - outer, 0.0)))
         y1 = int(math.floor(min(y[k] + outer, height - 1.0)))
         hit = False
@@ -88,7 +124,7 @@ def add_halos(image, x, y, flux, reach, on_image, profiles, inner, step, taper_s
             _interpolated(n, profile, steps, values)
             if abs(dy) < faded_in:
                 _faded_in(n, steps, taper_steps, values)
-            _add(n, flux[k], values, weights, image[iy, x0 : x1 + 1])
+            _add(n, stars.flux[k], values, weights, image[iy, x0 : x1 + 1])
             if not hit:
                 hit = weights[:n].max() > 0
         if hit:

@@ -7,9 +7,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..wcs import great_circle_distance
+from ..wcs import ImageWcs, great_circle_distance
 from .geometry import angular_radius, centre
-from .tables import CatalogFile
+from .tables import COLUMN_TYPES, CatalogFile
 
 __all__ = ["FitMode", "GalaxyCatalog", "large_galaxies"]
 
@@ -34,16 +34,6 @@ _KEPT = (
     "freezeparams",
     "keep_radius",
     "fitmode",
-    "isresolved",
-    "ismcloud",
-    "ignore_source",
-    "set_galaxy_maskbit",
-)
-_TYPES = {"ra": "f8", "dec": "f8", "ref_cat": "U2", "ref_id": "i8", "fitmode": "u1"}
-_BOOLEANS = (
-    "islargegalaxy",
-    "issgafit",
-    "freezeparams",
     "isresolved",
     "ismcloud",
     "ignore_source",
@@ -83,7 +73,7 @@ class GalaxyCatalog:
     has_fitmode: bool
 
 
-def large_galaxies(wcs, path):
+def large_galaxies(wcs: ImageWcs, path: str) -> tuple[Table, Table]:
     """Large galaxies on and around an image.
 
     Parameters
@@ -114,7 +104,7 @@ def large_galaxies(wcs, path):
     table = Table()
     for name in _KEPT:
         if name in raw.colnames:
-            table[name] = np.asarray(raw[name]).astype("?" if name in _BOOLEANS else _TYPES.get(name, "f4"))
+            table[name] = np.asarray(raw[name]).astype(COLUMN_TYPES[name])
     return table, raw
 
 

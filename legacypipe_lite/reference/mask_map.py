@@ -1,8 +1,11 @@
 """Map of the pixels that reference objects cover."""
 
 import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
 from ..bits import REFMAP
+from ..wcs import ImageWcs
 from . import mask_map_kernels as kernels
 
 __all__ = ["mask_map"]
@@ -16,7 +19,7 @@ _ELLIPSES = (
 )
 
 
-def mask_map(refs, target_wcs, rows=None):
+def mask_map(refs: Table, target_wcs: ImageWcs, rows: ArrayLike | None = None) -> NDArray[np.uint8]:
     """Which reference objects cover each pixel.
 
     Stars are discs (the BRIGHT bit has half the radius of MEDIUM), all others ellipses. Duplicates (`dup`) count.

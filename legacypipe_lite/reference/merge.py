@@ -1,18 +1,25 @@
 """Reference sources of an image: all catalogues, made consistent with each other and cut to what can matter."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from astropy.table import Table
 
+from ..catalog import REFERENCE
 from ..models import Motion, Source
+from ..tables import stack_columns
 from ..units import mag_to_nanomaggies
+from ..wcs import ImageWcs
+from .catalogs import RefCatalogs
 from .clusters import star_clusters
-from .gaia import GAIA_COLUMNS, gaia_stars
+from .gaia import gaia_stars
 from .galaxy_sources import make_sources
 from .geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
 from .large_galaxies import large_galaxies
 from .star_colors import MAX_MASK_RADIUS
-from .tables import add_missing_columns, empty_references, stack
+from .tables import add_missing_columns, empty_references
 from .tycho2 import tycho2_stars
 
 __all__ = ["reference_sources", "file_columns", "FILE_UNITS"]
@@ -26,69 +33,15 @@ _GALAXY_GAIA_MATCH = 2.0  # arcsec
 _GALAXY_TYCHO_MATCH = 5.0  # arcsec
 _UNKNOWN_MAG = 30.0
 
-# Columns of the reference file, in order.
-_FILE_COLUMNS = (
-    "ra",
-    "dec",
-    "ref_cat",
-    "ref_id",
-    "mag",
-    "istycho",
-    "isgaia",
-    "islargegalaxy",
-    "issgafit",
-    "iscluster",
-    "isbright",
-    "ismedium",
-    "freezeparams",
-    "pointsource",
-    "ignore_source",
-    "in_bounds",
-    "fitmode",
-    "isresolved",
-    "ismcloud",
-    "ba",
-    "pa",
-    "decam_mag_*",
-    "zguess",
-    "mask_mag",
-    "radius",
-    "keep_radius",
-    "radius_pix",
-    "ibx",
-    "iby",
-    "ref_epoch",
-    "pmra",
-    "pmdec",
-    "parallax",
-    "ra_ivar",
-    "dec_ivar",
-    "pmra_ivar",
-    "pmdec_ivar",
-    "parallax_ivar",
-    *GAIA_COLUMNS,
-)
+_BAND = "<b>"  # ends the names of band columns in the schema
 
 #: Units of the columns of the reference file.
-FILE_UNITS = {
-    "ra": "deg",
-    "dec": "deg",
-    "pa": "deg",
-    "radius": "deg",
-    "keep_radius": "deg",
-    "zguess": "mag",
-    "pmra": "mas/yr",
-    "pmdec": "mas/yr",
-    "parallax": "mas",
-    "ra_ivar": "deg^(-2)",
-    "dec_ivar": "deg^(-2)",
-    "pmra_ivar": "(mas/yr)^(-2)",
-    "pmdec_ivar": "(mas/yr)^(-2)",
-    "parallax_ivar": "mas^(-2)",
-}
+FILE_UNITS = {column.name: column.unit for column in REFERENCE if column.unit}
 
 
-def reference_sources(target_wcs, bands, catalogs, report=None):
+def reference_sources(
+    target_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs, report: Any = None
+) -> tuple[Table, list[Source | None]]:
     """Stars, clusters and large galaxies that matter for an image, and a source for each.
 
     Parameters
@@ -98,7 +51,7 @@ def reference_sources(target_wcs, bands, catalogs, report=None):
     bands : sequence of str
         Order of the sources' fluxes.
     catalogs : RefCatalogs
-    report : stages.base.Report, optional
+    report : report.Report, optional
         Gets the numbers of objects in `counts`.
 
     Returns
@@ -130,7 +83,7 @@ def reference_sources(target_wcs, bands, catalogs, report=None):
     tables = [table for table in (tycho, gaia, clusters, galaxies) if table is not None and len(table)]
     if not tables:
         return empty_references(), []
-    refs = add_missing_columns(stack(tables))
+    refs = add_missing_columns(Table(stack_columns(tables)))
     sources = [None] * (len(refs) - len(galaxy_sources)) + galaxy_sources
     keep = _locate(refs, target_wcs)
     refs, sources = refs[keep], [sources[i] for i in np.flatnonzero(keep)]
@@ -283,7 +236,7 @@ def _count(refs, report):
         report.counts["reference objects"] = counts
 
 
-def file_columns(refs):
+def file_columns(refs: Table) -> list[str]:
     """The columns of the reference file that a reference table has, in order.
 
     Parameters
@@ -295,9 +248,9 @@ def file_columns(refs):
     list of str
     """
     names = []
-    for name in _FILE_COLUMNS:
-        if name == "decam_mag_*":
-            names += [column for column in refs.colnames if column.startswith("decam_mag_")]
+    for name in (column.name for column in REFERENCE):
+        if name.endswith(_BAND):
+            names += [column for column in refs.colnames if column.startswith(name.removesuffix(_BAND))]
         elif name in refs.colnames:
             names.append(name)
     return names

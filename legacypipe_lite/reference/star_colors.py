@@ -1,6 +1,7 @@
 """Optical magnitudes of stars from Gaia photometry, and the radius of the mask around a star."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["BANDS", "gaia_to_optical", "mask_radius", "MAX_MASK_RADIUS"]
 
@@ -41,7 +42,7 @@ _UNKNOWN_MAG = 30.0
 MAX_MASK_RADIUS = 1630.0
 
 
-def gaia_to_optical(band, g, bp, rp):
+def gaia_to_optical(band: str, g: ArrayLike, bp: ArrayLike, rp: ArrayLike) -> NDArray[np.float64]:
     """AB magnitude in an optical band from Gaia's G, BP and RP.
 
     Parameters
@@ -64,6 +65,6 @@ def gaia_to_optical(band, g, bp, rp):
     return np.where(base == 0, _UNKNOWN_MAG, mag)
 
 
-def mask_radius(mag):
+def mask_radius(mag: ArrayLike) -> NDArray[np.float64]:
     """Radius [deg] of the mask around a star: 1630 arcsec at magnitude 0, smaller by 1.396 per magnitude."""
     return MAX_MASK_RADIUS / 3600.0 * 1.396 ** (-np.asarray(mag, np.float64))

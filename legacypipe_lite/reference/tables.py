@@ -1,56 +1,32 @@
 """Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike
 
+from ..catalog import DETECTED, REFERENCE
 from ..errors import InputError
-from ..survey.tables import column_names, open_fits, read_columns
+from ..tables import column_names, open_fits, read_columns
 
 __all__ = [
-    "BOOLEAN_COLUMNS",
+    "COLUMN_TYPES",
     "CatalogFile",
-    "stack",
     "add_missing_columns",
     "empty_references",
 ]
 
-#: Boolean columns of every reference table.
-BOOLEAN_COLUMNS = (
-    "istycho",
-    "isgaia",
-    "islargegalaxy",
-    "issgafit",
-    "iscluster",
-    "isbright",
-    "ismedium",
-    "freezeparams",
-    "pointsource",
-    "ignore_source",
-    "in_bounds",
-    "isresolved",
-    "ismcloud",
-    "set_galaxy_maskbit",
-    "dup",
-)
+#: Column of reference tables -> its numpy type in memory.
+COLUMN_TYPES = {column.name: column.dtype.replace("S", "U") for column in (*REFERENCE, *DETECTED)}
 
-#: Other columns of every reference table, with their types.
-_ALWAYS = {
-    "ra": "f8",
-    "dec": "f8",
-    "ref_cat": "U2",
-    "ref_id": "i8",
-    "mag": "f4",
-    "mask_mag": "f4",
-    "radius": "f4",
-    "keep_radius": "f4",
-    "radius_pix": "i8",
-    "ibx": "i4",
-    "iby": "i4",
-    "ref_epoch": "f4",
-    "pmra": "f4",
-    "pmdec": "f4",
-    "parallax": "f4",
-}
+#: Columns that every reference table has; boolean ones first.
+_ALWAYS = sorted(
+    (column.name for column in (*REFERENCE, *DETECTED) if column.always),
+    key=lambda name: COLUMN_TYPES[name] != "bool",
+)
 
 
 class CatalogFile:
@@ -74,7 +50,7 @@ class CatalogFile:
         If the file is missing or damaged, has no table in HDU 1, or lacks a required column.
     """
 
-    def __init__(self, path, required=()):
+    def __init__(self, path: str | Path, required: Sequence[str] = ()) -> None:
         self.path = path
         self._fits = open_fits(path)
         try:
@@ -92,16 +68,16 @@ class CatalogFile:
     def __exit__(self, *exception):
         self._fits.close()
 
-    def need(self, name):
+    def need(self, name: str) -> None:
         """Raise InputError unless a column is there."""
         if name not in self.columns:
             raise InputError(f"{self.path}: reference catalogue without column {name!r}")
 
-    def primary_header(self):
+    def primary_header(self) -> Mapping[str, Any]:
         """Header of the primary HDU."""
         return self._fits[0].read_header()
 
-    def read(self, columns=None, rows=None):
+    def read(self, columns: Sequence[str] | None = None, rows: ArrayLike | None = None) -> Table:
         """Read columns in native byte order, strings stripped.
 
         Parameters
@@ -126,42 +102,14 @@ def _stripped(column):
     return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
 
 
-def stack(tables):
-    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
-
-    Parameters
-    ----------
-    tables : sequence of Table
-
-    Returns
-    -------
-    Table
-        With the union of the columns, in order of first appearance, each of the common type.
-    """
-    names = list(dict.fromkeys(name for table in tables for name in table.colnames))
-    columns = {}
-    for name in names:
-        dtype = np.result_type(*(table[name].dtype for table in tables if name in table.colnames))
-        columns[name] = np.concatenate(
-            [
-                np.asarray(table[name], dtype) if name in table.colnames else np.zeros(len(table), dtype)
-                for table in tables
-            ]
-        )
-    return Table(columns)
-
-
-def add_missing_columns(table):
+def add_missing_columns(table: Table) -> Table:
     """Add, with zeros, the columns that every reference table has; returns the table."""
-    for name in BOOLEAN_COLUMNS:
+    for name in _ALWAYS:
         if name not in table.colnames:
-            table[name] = np.zeros(len(table), bool)
-    for name, dtype in _ALWAYS.items():
-        if name not in table.colnames:
-            table[name] = np.zeros(len(table), dtype)
+            table[name] = np.zeros(len(table), COLUMN_TYPES[name])
     return table
 
 
-def empty_references():
+def empty_references() -> Table:
     """A reference table without rows."""
     return add_missing_columns(Table())

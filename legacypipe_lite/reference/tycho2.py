@@ -36,7 +36,7 @@ _REQUIRED = (
 _INFRARED = ("jmag", "hmag", "kmag")  # 2MASS; carried along
 
 
-def tycho2_stars(ra, dec, path):
+def tycho2_stars(ra: float, dec: float, path: str) -> Table:
     """Tycho-2 stars within one degree of a position that are bright enough to be masked.
 
     Parameters

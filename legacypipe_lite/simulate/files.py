@@ -1,14 +1,14 @@
 """Writing FITS files: image triplets CCD by CCD, and tables; with checksums, complete or not at all."""
 
-import gzip
-import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import fitsio
 import numpy as np
 
 from ..errors import OutputError
+from ..files import atomic_file, atomic_path
+from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 from .headers import ccd_cards, primary_cards
 
 __all__ = ["ImageTriplet", "write_image", "write_table"]
@@ -17,23 +17,7 @@ _IMAGE_COMPRESSION = {"compress": "RICE", "qmethod": "SUBTRACTIVE_DITHER_1", "ql
 _CODES_COMPRESSION = {"compress": "PLIO"}
 
 
-@contextmanager
-def _replacing(path):
-    """A temporary path next to `path`; renamed to it at the end, removed if something went wrong."""
-    path = Path(path)
-    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _records(cards):
-    return [{"name": name, "value": value, "comment": comment} for name, value, comment in cards]
+_FAILURE = "{path}: cannot be written ({reason})"
 
 
 class ImageTriplet:
@@ -53,52 +37,43 @@ class ImageTriplet:
         self._paths = {tag: Path(images_dir) / exposure.image_filename(tag) for tag in self._COMPRESSION}
         self._exposure = exposure
         self._files = {}
-        self._temporary = {}
+        self._open_files = ExitStack()
 
     def __enter__(self):
-        try:
+        with ExitStack() as stack:
             for tag, path in self._paths.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._temporary[tag] = path.with_name(f"tmp-{os.getpid()}-{path.name}")
-                self._files[tag] = fitsio.FITS(str(self._temporary[tag]), "rw", clobber=True)
-                self._files[tag].write(None, header=_records(primary_cards(self._exposure, tag)))
-                self._files[tag][0].write_checksum()
-        except OSError as error:
-            self._discard()
-            raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+                temporary = stack.enter_context(atomic_path(path, failure=_FAILURE))
+                with _told(path):
+                    self._files[tag] = stack.enter_context(fitsio.FITS(str(temporary), "rw", clobber=True))
+                    self._files[tag].write(None, header=fits_cards(primary_cards(self._exposure, tag)))
+                    self._files[tag][0].write_checksum()
+            self._open_files = stack.pop_all()
         return self
 
     def add(self, plan, pixels, fwhm):
         """Write a CCD as the HDU that its plan says; HDUs before it that no CCD has are left empty."""
         arrays = {"ooi": pixels.image, "ood": pixels.codes, "oow": pixels.weight}
-        cards = ccd_cards(plan, pixels, fwhm)
+        cards = fits_cards(ccd_cards(plan, pixels, fwhm))
         tile = (1, plan.window.width)
-        try:
-            for tag, array in arrays.items():
-                fits = self._files[tag]
+        for tag, array in arrays.items():
+            fits = self._files[tag]
+            with _told(self._paths[tag]):
                 while len(fits) < plan.hdu:
                     _append_empty(fits)
-                fits.write_image(
-                    array, extname=plan.name, header=_records(cards), tile_dims=tile, **self._COMPRESSION[tag]
-                )
+                fits.write_image(array, extname=plan.name, header=cards, tile_dims=tile, **self._COMPRESSION[tag])
                 fits[-1].write_checksum()
-        except OSError as error:
-            raise OutputError(f"{self._paths[tag]}: cannot be written ({error.strerror or error})") from error
 
-    def __exit__(self, kind, value, traceback):
-        if kind is not None:
-            self._discard()
-            return
-        for fits in self._files.values():
-            fits.close()
-        for tag, path in self._paths.items():
-            os.replace(self._temporary[tag], path)
+    def __exit__(self, *exception):
+        return self._open_files.__exit__(*exception)
 
-    def _discard(self):
-        for fits in self._files.values():
-            fits.close()
-        for temporary in self._temporary.values():
-            temporary.unlink(missing_ok=True)
+
+@contextmanager
+def _told(path):
+    """What goes wrong with a file, as an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(_FAILURE.format(path=path, reason=error.strerror or error)) from error
 
 
 def _append_empty(fits):
@@ -123,12 +98,12 @@ def write_table(path, columns, *, primary=(), header=(), extname=None):
     ------
     OutputError
     """
-    rows = _structured(columns)
+    rows = structured_array(columns, declared_widths=False)
 
     def build(fits):
-        fits.write(None, header=_records(primary))
+        fits.write(None, header=fits_cards(primary))
         fits[0].write_checksum()
-        fits.write_table(rows, extname=extname, header=_records(header))
+        fits.write_table(rows, extname=extname, header=fits_cards(header))
         fits[1].write_checksum()
 
     _write(path, build)
@@ -149,31 +124,13 @@ def write_image(path, image, cards):
     """
 
     def build(fits):
-        fits.write_image(image, header=_records(cards))
+        fits.write_image(image, header=fits_cards(cards))
         fits[0].write_checksum()
 
     _write(path, build)
 
 
 def _write(path, build):
-    with _replacing(path) as temporary:
-        with fitsio.FITS("mem://", "rw", clobber=True) as fits:
-            build(fits)
-            data = fits.read_raw()
-        if str(path).endswith(".gz"):
-            data = gzip.compress(data, compresslevel=9, mtime=0)
-        temporary.write_bytes(data)
-
-
-def _structured(columns):
-    """Structured array; strings as bytes."""
-    names = columns.colnames if hasattr(columns, "colnames") else list(columns)
-    values = {name: np.asarray(columns[name]) for name in names}
-    for name, value in values.items():
-        if value.dtype.kind == "U":
-            encoded = np.char.encode(value, "ascii")
-            values[name] = encoded if encoded.dtype.itemsize else encoded.astype("S1")
-    rows = np.zeros(len(next(iter(values.values()))), [(n, v.dtype.str, v.shape[1:]) for n, v in values.items()])
-    for name, value in values.items():
-        rows[name] = value
-    return rows
+    data = fits_bytes(build)
+    with atomic_file(path, failure=_FAILURE) as stream:
+        stream.write(gzipped(data) if str(path).endswith(".gz") else data)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..models import PsfModel
-from ..models.psf import SIGMA_PER_FWHM
+from ..units import SIGMA_PER_FWHM
 
 __all__ = ["ccd_psf", "moffat_stamp", "stamp_fwhm"]
 

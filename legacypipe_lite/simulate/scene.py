@@ -6,6 +6,7 @@ from scipy.spatial import cKDTree
 
 from ..models import Motion, Source
 from ..reference.star_colors import gaia_to_optical, mask_radius
+from ..units import FWHM_PER_SIGMA
 from ..wcs import great_circle_distance
 from . import populations
 from .images import SkyContent
@@ -38,7 +39,7 @@ def point_source_depth(options):
     exptime = facts.exptime * 10 ** (0.8 * options.depth)
     electrons = 10 ** (0.4 * (facts.zeropoint - facts.sky)) * instrument.pixel_scale**2 * exptime * instrument.gain
     noise = np.sqrt(electrons + instrument.read_noise**2)
-    sigma = (options.seeing or instrument.seeing) / 2.35 / instrument.pixel_scale
+    sigma = (options.seeing or instrument.seeing) / FWHM_PER_SIGMA / instrument.pixel_scale
     effective_noise = noise * 2.0 * np.sqrt(np.pi) * sigma * 1.08 / np.sqrt(options.exposures)
     return facts.zeropoint - 2.5 * np.log10(5.0 * effective_noise / (exptime * instrument.gain))
 

@@ -10,8 +10,9 @@ import numpy as np
 from astropy.table import vstack
 
 from ..errors import OutputError
-from ..models.psf import SIGMA_PER_FWHM
+from ..files import atomic_file
 from ..parallel import run_tasks
+from ..units import SIGMA_PER_FWHM
 from .calibrations import calibration_path, psf_row, sky_row, stack_rows
 from .catalogs import GAIA_VERSION, gaia_chunks, large_galaxy_table, tycho2_table
 from .ccd_table import ccd_row
@@ -258,9 +259,5 @@ def _write_scripts(survey):
 
 
 def _write_text(path, text):
-    temporary = path.with_name("tmp-" + path.name)
-    try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    with atomic_file(path, failure="{path}: cannot be written ({reason})") as stream:
+        stream.write(text.encode())

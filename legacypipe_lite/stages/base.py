@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..parallel import stream_tasks
+from ..report import Report
 from ..survey.header import package_version
 
-__all__ = ["Stage", "Tools", "Report", "mapper_for", "version_card"]
+__all__ = ["Stage", "Tools", "version_card"]
 
 
 @dataclass(frozen=True)
@@ -49,36 +50,6 @@ class Stage:
 
 
 @dataclass
-class Report:
-    """What a run has to tell at its end.
-
-    Attributes
-    ----------
-    dropped_ccds : list of (str, str)
-        CCD name and reason.
-    warnings : list of str
-        In order, each once.
-    counts : dict
-        Whatever stages count (sources by type, blobs, ...).
-    """
-
-    dropped_ccds: list = field(default_factory=list)
-    warnings: list = field(default_factory=list)
-    counts: dict = field(default_factory=dict)
-
-    def warn_once(self, logger, text):
-        """Log a warning unless the same text was logged before in this run."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-            logger.warning(text)
-
-    def drop_ccd(self, logger, name, reason):
-        """Note that a CCD is not used, and say so."""
-        self.dropped_ccds.append((name, reason))
-        logger.warning("dropping CCD %s: %s", name, reason)
-
-
-@dataclass
 class Tools:
     """What a stage may use besides the state.
 
@@ -106,15 +77,6 @@ class Tools:
     header: Callable
     report: Report = field(default_factory=Report)
     stream: Callable = stream_tasks
-
-
-#: Below so many pixels worker processes take longer to start than products to write.
-_PIXELS_WORTH_WORKERS = 2_000_000
-
-
-def mapper_for(tools, pixels):
-    """`Tools.map` for writing products of so many pixels, or None if they are so small that workers do not pay."""
-    return tools.map if pixels >= _PIXELS_WORTH_WORKERS else None
 
 
 def version_card(keyword):

@@ -1,17 +1,17 @@
 """Stage coadds: stacks of images and models, what they say about every source, mask bits and pictures."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 
-from .. import coadds
+from .. import catalog, coadds
 from ..bits import FITBITS, maskbits_for_bands
+from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..models.render import TimRenderer
 from ..survey.header import bit_cards, merge_cards
 from .base import Stage, version_card
-from .coadd_products import CoaddProducts, maskbits_of_state
 
 __all__ = ["STAGE"]
 
@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 _PRODUCTS = ("image", "invvar", "nexp", "depth", "galdepth", "psfsize", "model", "chi2", "blobmodel")
 _PICTURES = ("image", "model", "blobmodel", "resid")
-_PER_BAND = ("nobs", "ngood", "anymask", "allmask", "psfsize", "psfdepth", "galdepth")
-_APERTURES = ("apflux", "apflux_ivar", "apflux_masked", "apflux_resid", "apflux_blobresid")
 
 #: Model images of so many tims are stacked together, and dropped.
 _TIMS_AT_ONCE = 4
@@ -44,10 +42,11 @@ class _Catalogue:
 
 @dataclass
 class _Measurements:
-    """Columns of the coadd table, collected band by band."""
+    """Columns of the coadd table of one band: values of the maps, areas, apertures."""
 
-    per_band: dict = field(default_factory=lambda: {name: [] for name in (*_PER_BAND, *_APERTURES)})
-    areas: dict = field(default_factory=dict)
+    samples: dict
+    areas: dict
+    apertures: dict
 
 
 def run_coadds(state, options, tools):
@@ -58,16 +57,16 @@ def run_coadds(state, options, tools):
     products.write_ccds()
     catalogue = _catalogue(state, options)
     dates = coadds.DateMaps(state["tims"], target.shape)
-    measured = _Measurements()
+    measured = []
     for band in bands:
-        _stack_and_measure(catalogue, band, dates, measured, products, state, options, tools)
+        measured.append(_stack_and_measure(catalogue, band, dates, products, state, options, tools))
         if options.save_coadd_psf:
             _write_coadd_psf(band, state, tools, products)
     products.write_depth_table()
     products.write_pictures(_PICTURES)
     bits = maskbits_for_bands(options.bands)
     return {
-        "coadd_table": _coadd_table(measured, dates, table, bands, target),
+        "coadd_table": _coadd_table(measured, dates, table, target),
         "maskbits": maskbits_of_state(state, options, products, state["refmap"]),
         "header_coadds": [version, *bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")],
     }
@@ -92,11 +91,12 @@ def _catalogue(state, options):
     )
 
 
-def _stack_and_measure(catalogue, band, dates, measured, products, state, options, tools):
+def _stack_and_measure(catalogue, band, dates, products, state, options, tools):
     """Stack one band, measure on the stacks, and write them; they are gone when the next band begins."""
     coadd, footprints = _coadd_band(catalogue, band, dates, options, tools)
-    _measure(measured, coadd, footprints, state, options.threads)
+    measured = _measure(coadd, footprints, state, options.threads)
     products.add_band(coadd, _PRODUCTS, _PICTURES)
+    return measured
 
 
 def _coadd_band(catalogue, band, dates, options, tools):
@@ -138,43 +138,57 @@ def _models_of_tim(catalogue, index):
     )
 
 
-def _measure(measured, coadd, footprints, state, threads):
+def _measure(coadd, footprints, state, threads):
     """Sample the maps of a band at the sources, and measure areas and apertures."""
     table, target = state["fit_table"], state["target"]
     x, y = np.asarray(table["bx"]), np.asarray(table["by"])
     samples = coadds.sample_coadd(coadd, *coadds.pixel_of(x, y, target.shape))
-    for name in _PER_BAND:
-        measured.per_band[name].append(samples[name])
-    apertures = coadds.aperture_photometry(
-        coadd.image,
-        coadd.invvar,
-        x,
-        y,
-        np.array(coadds.APERTURE_RADII) / target.pixel_scale,
-        (coadd.resid, coadd.blobresid),
-        threads=threads,
-    )
-    for name, values in zip(_APERTURES, (apertures.flux, apertures.ivar, apertures.masked, *apertures.residuals)):
-        measured.per_band[name].append(values)
-    measured.areas[coadd.band] = coadds.noise_equivalent_areas(
+    nea, blob_nea = coadds.noise_equivalent_areas(
         [tim for tim, _ in footprints],
         [footprint for _, footprint in footprints],
         samples["psfdepth"],
         samples["psfsize"],
     )
+    apertures = coadds.aperture_photometry(
+        coadd.image,
+        coadd.invvar,
+        x,
+        y,
+        np.array(catalog.APERTURE_RADII) / target.pixel_scale,
+        (coadd.resid, coadd.blobresid),
+        threads=threads,
+    )
+    resid, blobresid = apertures.residuals
+    return _Measurements(
+        samples=samples,
+        areas={"nea": nea, "blob_nea": blob_nea},
+        apertures={
+            "apflux": apertures.flux,
+            "apflux_ivar": apertures.ivar,
+            "apflux_masked": apertures.masked,
+            "apflux_resid": resid,
+            "apflux_blobresid": blobresid,
+        },
+    )
 
 
-def _coadd_table(measured, dates, fit_table, bands, target):
+def _coadd_table(measured, dates, fit_table, target):
     """The measurements as a table, row by row of the fitted catalogue; band columns are 2-d or 3-d arrays."""
-    table = Table()
-    for name in _PER_BAND:
-        table[name] = np.stack(measured.per_band[name], axis=1)
-    table["mjd_min"], table["mjd_max"] = dates.at(*coadds.pixel_of(fit_table["bx"], fit_table["by"], target.shape))
-    for band in bands:
-        table["nea_" + band], table["blob_nea_" + band] = measured.areas[band]
-    for name in _APERTURES:
-        table[name] = np.stack(measured.per_band[name], axis=1)
-    return table
+    first, last = dates.at(*coadds.pixel_of(fit_table["bx"], fit_table["by"], target.shape))
+    return Table(
+        {
+            **_over_bands([band.samples for band in measured]),
+            "mjd_min": first,
+            "mjd_max": last,
+            **_over_bands([band.areas for band in measured]),
+            **_over_bands([band.apertures for band in measured]),
+        }
+    )
+
+
+def _over_bands(columns):
+    """Columns of each band as columns whose second axis is the band."""
+    return {name: np.stack([band[name] for band in columns], axis=1) for name in columns[0]}
 
 
 def _write_coadd_psf(band, state, tools, products):

@@ -7,10 +7,10 @@ from scipy.ndimage import label
 
 from .. import coadds, detection
 from ..bits import maskbits_for_bands
+from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..reference import mask_map
 from ..survey.header import bit_cards, merge_cards
 from .base import Stage
-from .coadd_products import CoaddProducts, maskbits_of_state
 from .srcs import brick_maps
 
 __all__ = ["STAGE"]

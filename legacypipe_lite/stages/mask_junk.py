@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import coadds
+from .. import coadds, outliers
 from ..bits import DQ
 from ..errors import InputError
-from ..survey.tables import open_fits
+from ..survey.products import mapper_for
+from ..tables import open_fits
 from ..threads import map_in_threads
-from .base import Stage, mapper_for, version_card
+from .base import Stage, version_card
 
 __all__ = ["STAGE", "read_outlier_masks"]
 
@@ -37,8 +38,8 @@ def run_mask_junk(state, options, tools):
     with_pictures = cached is None or options.remake_outlier_jpegs
     for band in bands:
         found = _outliers_of_band(band, state, options, tools, cached)
-        for i, outliers in found.outliers.items():
-            made["outlier_masks"][i] = outliers if len(outliers) else None
+        for i, mask in found.outliers.items():
+            made["outlier_masks"][i] = mask if len(mask) else None
             made["outlier_patches"][i] = found.patches[i]
         if with_pictures:
             after = coadds.stacked_image(
@@ -120,19 +121,19 @@ def _outliers_of_band(band, state, options, tools, cached):
     tims, target, refs = state["tims"], state["target"], state["refs"]
     if cached is None:
         gaia = np.asarray(refs["isgaia"], bool)
-        return coadds.find_outliers(
+        return outliers.find_outliers(
             tims,
             band,
             target,
-            veto=coadds.star_veto(target, refs["ra"][gaia], refs["dec"][gaia]),
+            veto=outliers.star_veto(target, refs["ra"][gaia], refs["dec"][gaia]),
             leave_one_out=options.outlier_leave_one_out,
             threads=options.threads,
         )
-    found = coadds.BandOutliers(precoadd=coadds.stacked_image(tims, band, target, threads=options.threads))
+    found = outliers.BandOutliers(precoadd=coadds.stacked_image(tims, band, target, threads=options.threads))
     patches = [coadds.patch_values(t, found.precoadd, target) if t.band == band else None for t in tims]
     found.outliers = {i: cached[i] for i, tim in enumerate(tims) if tim.band == band}
     found.patches = {i: patches[i] for i in found.outliers}
-    found.masked_means = coadds.masked_pixel_means(tims, band, target, cached, patches)
+    found.masked_means = outliers.masked_pixel_means(tims, band, target, cached, patches)
     return found
 
 
@@ -160,7 +161,7 @@ def _write_masks(tims, bands, made, state, tools):
     for band in bands:
         for tim, mask in zip(tims, made["outlier_masks"]):
             if tim.band == band:
-                mask = coadds.no_outliers(tim) if mask is None else mask
+                mask = outliers.no_outliers(tim) if mask is None else mask
                 hdus.append((mask, _extname(tim), coadds.outlier_mask_cards(tim)))
     mapper = mapper_for(tools, sum(tim.image.size for tim in tims))
     tools.products.write_images(_PRODUCT, hdus, primary_cards=tools.header(state), mapper=mapper)

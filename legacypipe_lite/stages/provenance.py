@@ -139,6 +139,6 @@ def _gaia_files(state, survey, options, report):
 
 
 def _wise_files(state, survey, options, report):
-    from .wise_inputs import input_files  # it imports all of the WISE room
+    from ..wise.inputs import input_files  # it imports all of the WISE room
 
     return input_files(state["target"], options, survey)

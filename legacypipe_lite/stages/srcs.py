@@ -10,6 +10,7 @@ from ..coadds import sky_levels
 from ..errors import NothingToDo
 from ..models import Source
 from ..reference import file_columns, mask_map
+from ..tables import stack_columns
 from ..threads import map_in_threads
 from .base import Stage
 
@@ -62,7 +63,7 @@ def run_srcs(state, options, tools):
 
     special = np.asarray(refs["ignore_source"], bool)
     new_rows = _new_rows(found, target)
-    detections = _stacked(new_rows, refs[~special])
+    detections = Table(stack_columns([new_rows, refs[~special]]))
     if len(detections) == 0:
         raise NothingToDo("No sources passed significance tests")
     sources = _new_sources(new_rows, maps) + [s for s, skip in zip(state["ref_sources"], special) if not skip]
@@ -133,21 +134,6 @@ def _new_sources(rows, maps):
         Source("PSF", float(row["ra"]), float(row["dec"]), flux, needs_initial_flux=bool(flag))
         for row, flux, flag in zip(rows, fluxes, uncertain)
     ]
-
-
-def _stacked(new_rows, refs):
-    """New rows, then reference rows, with the columns of both; missing values are 0, False or empty."""
-    columns = {}
-    for name in dict.fromkeys((*new_rows.colnames, *refs.colnames)):
-        parts = [np.asarray(table[name]) for table in (new_rows, refs) if name in table.colnames]
-        dtype = np.result_type(*parts)
-        columns[name] = np.concatenate(
-            [
-                np.asarray(table[name], dtype) if name in table.colnames else np.zeros(len(table), dtype)
-                for table in (new_rows, refs)
-            ]
-        )
-    return Table(columns)
 
 
 def _write_sources(detections, sources, blobmap, blob_slices, refs, bands, tools, state):

@@ -10,11 +10,12 @@ from ..bits import band_suffix
 from ..cameras import UnusableImage, camera_class, load_camera_modules
 from ..cameras.extent import covering_region
 from ..errors import InputError, LegacypipeError, NothingToDo, WorkerError
+from ..models.injection import read_injection
+from ..reference import SkySceneFinder
 from ..survey import Brick, find_brick, parse_radec, read_ccds
 from ..survey.ccds import good_ccds, touching
 from ..wcs import TanWcs, target_wcs
 from .base import Stage, version_card
-from .sky_scene import SkySceneFinder
 
 __all__ = ["STAGE"]
 
@@ -87,8 +88,6 @@ def _injection(options):
     """The sources that are to be added to the images, or None."""
     if options.inject is None:
         return None
-    from ..simulate.inject import read_injection
-
     return read_injection(options.inject, options.bands, options.inject_seed)
 
 

@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import coadds, wise
+from .. import catalog, coadds, wise
 from ..survey.header import merge_cards
 from .base import Stage, version_card
-from .wise_folders import WiseFolders
-from .wise_inputs import epochs_of_tiles, find_tiles, open_atlas, psf_models, sources_to_measure
-from .wise_table import wise_table
 
 __all__ = ["STAGE"]
 
@@ -30,12 +27,12 @@ def run_wise_forced(state, options, tools):
     """Measure the sources in W1 to W4; zeros where there are no unWISE images; nothing with ``--no-wise``."""
     if options.no_wise:
         return {"wise_table": None, "wise_masks": None, "header_wise_forced": []}
-    folders = WiseFolders.from_options(options)
+    folders = wise.WiseFolders.from_options(options)
     table, target = state["fit_table"], state["target"]
     problems = []
-    rows = sources_to_measure(table, state["fit_sources"], state["maskbits"], options.wise_gaia_only)
+    rows = wise.sources_to_measure(table, state["fit_sources"], state["maskbits"], options.wise_gaia_only)
     job = _job(state, rows, folders, options, tools, problems)
-    models = psf_models(tools.survey, problems) if job.tiles else None
+    models = wise.psf_models(tools.survey, problems) if job.tiles else None
     tasks = job.psf_tasks()
     psfs = tools.map(wise.make_psf, tasks, shared=models, label="WISE PSFs")
     job.psfs = {(tile.coadd_id, band): psf for (tile, band), psf in zip(tasks, psfs)}
@@ -56,7 +53,7 @@ def run_wise_forced(state, options, tools):
     if options.save_unwise_psf:
         _write_psfs(job, merge_cards(tools.header(state), cards), tools)
     return {
-        "wise_table": wise_table(
+        "wise_table": wise.wise_table(
             len(table), rows, measured.photometry, measured.epochs, apertures, _mask_values(masks, table)
         ),
         "wise_masks": masks,
@@ -66,8 +63,8 @@ def run_wise_forced(state, options, tools):
 
 def _job(state, rows, folders, options, tools, problems):
     target = state["target"]
-    atlas = open_atlas(folders, problems)
-    tiles = find_tiles(target, folders, atlas, tools.survey, problems) if folders else []
+    atlas = wise.open_atlas(folders, problems)
+    tiles = wise.find_tiles(target, folders, atlas, tools.survey, problems) if folders else []
     return wise.WiseJob(
         target=target,
         sources=wise.ForcedSources.from_sources([state["fit_sources"][row] for row in rows]),
@@ -75,7 +72,7 @@ def _job(state, rows, folders, options, tools, problems):
         folders=list(folders.full),
         epoch_folder=folders.epochs,
         sky_folder=folders.sky,
-        epochs=epochs_of_tiles(tiles, atlas, problems),
+        epochs=wise.epochs_of_tiles(tiles, atlas, problems),
         make_coadds=bool(folders.full) and not options.no_unwise_coadds,
         noise=options.wise_noise,
     )
@@ -139,7 +136,7 @@ def _write_coadds(maps, wcs, version_cards, tools):
 def _apertures(coadds_of_bands, wcs, table):
     """Aperture fluxes, those of the residuals, and inverse variances of all rows; by band."""
     x, y = wcs.sky_to_pixel(np.asarray(table["ra"]), np.asarray(table["dec"]))
-    radii = np.array(wise.APERTURE_RADII) / wcs.pixel_scale
+    radii = np.array(catalog.WISE_APERTURE_RADII) / wcs.pixel_scale
     results = {}
     for band, coadd in coadds_of_bands.items():
         # Two maps, as for the optical bands: so the same compiled code serves, and need not be loaded.

@@ -7,9 +7,9 @@ import numpy as np
 
 from .. import catalog, coadds, wise
 from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix
+from ..catalog.matching import match
 from ..survey.header import bit_cards, dq_bit_cards, merge_cards
 from .base import Stage, version_card
-from .wise_table import tractor_form
 
 __all__ = ["STAGE"]
 
@@ -61,8 +61,6 @@ def run_writecat(state, options, tools):
 
 def _injected_ids(table, injected):
     """Number of the injected source that each row is, -1 if it is none: the nearest within an arcsecond."""
-    from ..validation.matching import match
-
     fitted = np.flatnonzero(np.asarray(table["regular"], bool))
     brightest = next(name for name in injected.colnames if name.startswith("flux_"))
     index, _ = match(injected, table[fitted], _INJECTED_RADIUS, brightest)
@@ -93,10 +91,10 @@ def _catalog_cards(state):
         level = state["co_sky"].get(band)
         if level is not None:
             cards.append((f"COSKY_{band_suffix(band)}", float(level), "Sky level estimated (+subtracted) from coadd"))
-    for i, radius in enumerate(coadds.APERTURE_RADII):
+    for i, radius in enumerate(catalog.APERTURE_RADII):
         cards.append((f"APRAD{i}", float(radius), "(optical) Aperture radius, in arcsec"))
     if state["wise_table"] is not None:
-        for i, radius in enumerate(wise.APERTURE_RADII):
+        for i, radius in enumerate(catalog.WISE_APERTURE_RADII):
             cards.append((f"WAPRAD{i}", radius, "(unWISE) Aperture radius, in arcsec"))
         for band, value in wise.VEGA_TO_AB.items():
             cards.append((f"WISEAB{band}", value, f"WISE Vega to AB conv for band {band}"))
@@ -120,7 +118,7 @@ def _wise_columns(state, options):
     """WISE columns of the tractor catalogue, or None."""
     if state["wise_table"] is None:
         return None
-    return tractor_form(state["wise_table"], options.lc_epochs or catalog.LIGHT_CURVE_EPOCHS[options.data_model])
+    return wise.tractor_form(state["wise_table"], options.lc_epochs or catalog.LIGHT_CURVE_EPOCHS[options.data_model])
 
 
 def _reddening(table, tools):

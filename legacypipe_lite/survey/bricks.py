@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, NoSuchBrickError, UsageError
-from .tables import open_fits, read_columns
+from ..tables import open_fits, read_columns
 
 __all__ = ["Brick", "find_brick", "parse_radec"]
 

@@ -5,8 +5,9 @@ import logging
 import numpy as np
 
 from ..errors import InputError
+from ..tables import open_fits, read_columns, stack_columns
+from ..wcs import cd_pixel_scale, great_circle_distance, plane_to_sky
 from .polygons import polygons_overlap
-from .tables import open_fits, read_columns
 
 __all__ = ["read_ccds", "touching", "good_ccds", "EDGE_MARGIN"]
 
@@ -79,7 +80,8 @@ def read_ccds(paths, target_wcs):
 
     tables = [_read_near(path, target_wcs) for path in paths]
     _require(tables, paths)
-    merged = Table(_concatenated(tables, paths), copy=False)
+    _tell_missing(tables, paths)
+    merged = Table(stack_columns(tables), copy=False)
     for name in _STRIPPED:
         if name in merged.colnames:
             merged[name] = _stripped(merged[name])
@@ -108,25 +110,18 @@ def _read_near(path, target_wcs):
 def _within_reach(ccds, target_wcs):
     if len(ccds) == 0:
         return np.zeros(0, bool)
-    scale = pixel_scales(ccds) / 3600.0
+    scale = cd_pixel_scale(_cd_matrices(ccds)) / 3600.0
     ccd_radius = np.nanmax(scale * np.hypot(ccds["width"].astype(float), ccds["height"])) / 2.0
     target_radius = target_wcs.pixel_scale / 3600.0 * np.hypot(target_wcs.width, target_wcs.height) / 2.0
     reach = target_radius + ccd_radius + EDGE_MARGIN * np.nanmax(scale)
     ra, dec = target_wcs.pixel_to_sky((target_wcs.width - 1) / 2.0, (target_wcs.height - 1) / 2.0)
-    return (np.abs(ccds["dec"] - dec) < reach) & (_distance(ccds["ra"], ccds["dec"], ra, dec) < reach)
+    return (np.abs(ccds["dec"] - dec) < reach) & (great_circle_distance(ccds["ra"], ccds["dec"], ra, dec) < reach)
 
 
-def pixel_scales(ccds):
-    """Pixel scale [arcsec] of each CCD, from the CD matrix in the table; float64."""
-    cd11, cd12, cd21, cd22 = (np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2"))
-    return 3600.0 * np.sqrt(np.abs(cd11 * cd22 - cd12 * cd21))
-
-
-def _distance(ra1, dec1, ra2, dec2):
-    """Angle between sky positions [deg]."""
-    ra1, dec1, ra2, dec2 = (np.deg2rad(a) for a in (ra1, dec1, ra2, dec2))
-    h = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2
-    return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))
+def _cd_matrices(ccds):
+    """CD matrix of each CCD in the table; float64 (rows, 2, 2)."""
+    columns = [np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2")]
+    return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
 def _require(tables, paths):
@@ -136,28 +131,12 @@ def _require(tables, paths):
         raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
 
 
-def _concatenated(tables, paths):
-    """One dict of columns; columns missing in some tables are zero there."""
-    prototypes = {}
-    for t in tables:
-        for name in t.dtype.names:
-            prototypes.setdefault(name, []).append(t[name][:0])
-    columns, filled = {}, []
-    for name, found in prototypes.items():
-        blank = np.concatenate(found)
-        parts = []
-        for t in tables:
-            if name not in t.dtype.names:
-                filled.append(name)
-                parts.append(np.zeros((len(t),) + blank.shape[1:], blank.dtype))
-            else:
-                parts.append(t[name])
-        columns[name] = np.concatenate(parts)
-    if filled:
-        logger.warning(
-            "%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(set(filled)))
-        )
-    return columns
+def _tell_missing(tables, paths):
+    """Say which columns some of the tables lack."""
+    names = [set(table.dtype.names) for table in tables]
+    missing = set.union(*names) - set.intersection(*names)
+    if missing:
+        logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
 
 
 def _listed(paths):
@@ -210,25 +189,13 @@ def _footprints(ccds, target_wcs, margin):
     low = 0.5 - margin
     x = np.concatenate([low + 0 * width, width + 0.5 + margin, width + 0.5 + margin, low + 0 * width], axis=1)
     y = np.concatenate([low + 0 * height, low + 0 * height, height + 0.5 + margin, height + 0.5 + margin], axis=1)
-    ra, dec = _tan_to_sky(ccds, x, y)
-    xt, yt = target_wcs.sky_to_pixel(ra, dec)
+    crval1, crval2, crpix1, crpix2 = (
+        np.asarray(ccds[c], np.float64)[:, np.newaxis] for c in ("crval1", "crval2", "crpix1", "crpix2")
+    )
+    cd, u, v = _cd_matrices(ccds)[..., np.newaxis], x - crpix1, y - crpix2
+    xi, eta = cd[:, 0, 0] * u + cd[:, 0, 1] * v, cd[:, 1, 0] * u + cd[:, 1, 1] * v
+    xt, yt = target_wcs.sky_to_pixel(*plane_to_sky(crval1, crval2, xi, eta))
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
-
-
-def _tan_to_sky(ccds, x, y):
-    """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
-
-    def column(name):
-        return np.asarray(ccds[name], np.float64)[:, np.newaxis]
-
-    u, v = x - column("crpix1"), y - column("crpix2")
-    xi = np.deg2rad(column("cd1_1") * u + column("cd1_2") * v)
-    eta = np.deg2rad(column("cd2_1") * u + column("cd2_2") * v)
-    ra0, dec0 = np.deg2rad(column("crval1")), np.deg2rad(column("crval2"))
-    q = np.cos(dec0) - eta * np.sin(dec0)
-    ra = ra0 + np.arctan2(xi, q)
-    dec = np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, q))
-    return np.rad2deg(ra) % 360.0, np.rad2deg(dec)
 
 
 def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):

@@ -5,20 +5,18 @@ a reader never sees half a file and a full disk loses nothing that was there. Th
 remembered for the brick's checksum file.
 """
 
-import gzip
 import hashlib
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import fitsio
 import numpy as np
 
 from ..files import atomic_file, check_writable
+from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 
-__all__ = ["OutputTree", "PRODUCTS", "tile_size"]
+__all__ = ["OutputTree", "PRODUCTS", "mapper_for", "tile_size"]
 
 
 class _Product(NamedTuple):
@@ -209,8 +207,8 @@ class OutputTree:
         compression = _COMPRESSION.get(PRODUCTS[product].compression)
         if compression is None:
             # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
-            return self._publish(self.relative(product, band), _fits_bytes(lambda fits: _append_images(fits, hdus)))
-        primary = _fits_bytes(lambda fits: fits.write(None, header=_fits_cards(primary_cards)))
+            return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
+        primary = fits_bytes(lambda fits: fits.write(None, header=fits_cards(primary_cards)))
         shared, tasks = (hdus, compression), range(len(hdus))
         if mapper is None:
             extensions = [_extension(shared, i) for i in tasks]
@@ -255,15 +253,15 @@ class OutputTree:
         ------
         OutputError
         """
-        rows = _structured(table)
+        rows = structured_array(table)
         names = list(rows.dtype.names)
         unit_list = [str(units.get(name) or "") for name in names] if units else None
 
         def build(fits):
-            fits.write(None, header=_fits_cards(primary_cards))
+            fits.write(None, header=fits_cards(primary_cards))
             fits.write_table(rows, extname=PRODUCTS[product].extname, units=unit_list)
 
-        return self._publish(self.relative(product), _fits_bytes(build))
+        return self._publish(self.relative(product), fits_bytes(build))
 
     def write_jpeg(self, product, rgb):
         """Write a JPEG.
@@ -333,7 +331,7 @@ class OutputTree:
     def _publish(self, relative, data):
         """Write the bytes of a FITS file, gzipped if its name says so."""
         if relative.endswith(".gz"):
-            data = gzip.compress(data, compresslevel=9, mtime=0)
+            data = gzipped(data)
         return self._write_bytes(relative, data)
 
     def _write_bytes(self, relative, data):
@@ -353,13 +351,6 @@ def _write_job(shared, index):
     return tree.checksums
 
 
-def _fits_bytes(build):
-    """The FITS file that ``build(fits)`` makes."""
-    with fitsio.FITS("mem://", "rw", clobber=True) as fits:
-        build(fits)
-        return fits.read_raw()
-
-
 def _extension(shared, index):
     """Bytes of one compressed image extension, as it is in a file behind others."""
     hdus, compression = shared
@@ -371,15 +362,15 @@ def _extension(shared, index):
     def build(fits):
         fits.write(None)
         empty.append(len(fits.read_raw()))
-        _append_image(fits, image, extname, _fits_cards(cards), compression)
+        _append_image(fits, image, extname, fits_cards(cards), compression)
 
-    data = _fits_bytes(build)
+    data = fits_bytes(build)
     return data[empty[0] :]
 
 
 def _append_images(fits, hdus):
     for image, extname, cards in hdus:
-        _append_image(fits, image, extname, _fits_cards(cards), None)
+        _append_image(fits, image, extname, fits_cards(cards), None)
 
 
 def _append_image(fits, image, extname, cards, compression):
@@ -394,47 +385,15 @@ def _append_image(fits, image, extname, cards, compression):
     fits.write_image(image, extname=extname, header=cards or None, **keywords)
 
 
-def _fits_cards(cards):
-    """Cards (keyword, value, comment) in the form that fitsio takes, with plain Python values."""
-    result = []
-    for keyword, value, comment in cards:
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float) and not np.isfinite(value):
-            value = None
-        if keyword in ("COMMENT", "HISTORY"):
-            result.append({"name": keyword, "value": str(comment if value is None else value), "comment": ""})
-        else:
-            result.append({"name": keyword, "value": value, "comment": comment or ""})
-    return result
-
-
-def _structured(table):
-    """A native structured array of a table, strings as bytes of at least one character."""
-    if isinstance(table, np.ndarray):
-        columns = {name: table[name] for name in table.dtype.names}
-    elif isinstance(table, Mapping):
-        columns = {name: np.asarray(column) for name, column in table.items()}
-    else:
-        columns = {name: np.asarray(table[name]) for name in table.colnames}
-    dtype, values = [], {}
-    for name, column in columns.items():
-        if column.dtype.kind == "U":
-            encoded = np.char.encode(column, "utf-8")
-            # As wide as declared, even if all values are shorter.
-            column = encoded.astype(f"S{max(encoded.dtype.itemsize, column.dtype.itemsize // 4)}")
-        if column.dtype.kind == "O":
-            raise ValueError(f"column {name!r} holds Python objects, which a FITS table cannot")
-        if column.dtype.kind == "S" and column.dtype.itemsize == 0:
-            column = column.astype("S1")
-        values[name] = column
-        dtype.append((name, column.dtype.newbyteorder("="), column.shape[1:]))
-    rows = np.empty(len(next(iter(values.values()))) if values else 0, dtype=dtype)
-    for name, column in values.items():
-        rows[name] = column
-    return rows
-
-
 def _file_digest(path):
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+#: Below so many pixels worker processes take longer to start than products to write.
+_PIXELS_WORTH_WORKERS = 2_000_000
+
+
+def mapper_for(tools, pixels):
+    """`Tools.map` for writing products of so many pixels, or None if they are so small that workers do not pay."""
+    return tools.map if pixels >= _PIXELS_WORTH_WORKERS else None

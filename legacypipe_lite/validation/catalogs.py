@@ -4,12 +4,13 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..survey.tables import open_fits, read_columns
+from ..models.sources import SOURCE_TYPES, TYPES_SIMPLE_FIRST
+from ..tables import open_fits, read_columns
 
 __all__ = ["read_catalog", "read_truth", "is_partial", "bands_of", "common_bands", "GALAXY_TYPES", "INJECTED_EXTNAME"]
 
 #: Types of extended sources.
-GALAXY_TYPES = ("REX", "EXP", "DEV", "SER")
+GALAXY_TYPES = tuple(name for name in TYPES_SIMPLE_FIRST if not SOURCE_TYPES[name].is_point)
 
 #: Extension name of tables that list only the sources that were added to real images.
 INJECTED_EXTNAME = "INJECTED"

@@ -9,12 +9,13 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..models.profiles import mixture
+from ..units import GAUSSIAN_FWHM_PER_SIGMA
 
 __all__ = ["light_in_errors", "neighbor_light"]
 
 _REACH = 30.0  # arcsec; light from further away is the business of those who look for large galaxies
 _PAIRS_AT_ONCE = 20_000
-_SIGMA_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
+_SIGMA_PER_FWHM = 1 / GAUSSIAN_FWHM_PER_SIGMA
 
 
 def neighbor_light(x, y, shapes, flux, fwhm, reach=_REACH):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..survey import OutputTree
-from ..survey.tables import open_fits, read_table
+from ..tables import open_fits, read_table
 
 __all__ = ["BrickProducts"]
 

@@ -5,18 +5,20 @@ import io
 
 import numpy as np
 
-from ..survey.tables import open_fits
+from ..models.sources import TYPES_SIMPLE_FIRST
+from ..tables import open_fits
 from ..units import point_source_depth_mag
+from ..wcs import cd_pixel_scale
 from . import page, run_plots
-from .matching import read_scene
 from .plots import score_plots
 from .products import BrickProducts
+from .scenes import read_scene
 from .scores import evaluate
 from .tables import headline, score_tables
 
 __all__ = ["brick_report"]
 
-_TYPES = ("PSF", "REX", "EXP", "DEV", "SER", "DUP", "NUN")
+_TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 _MAX_PICTURE = 1200  # pixels of a picture's longer side in the page
 _SLOWEST = 15
 _OUTLINE = (255, 200, 40)
@@ -328,7 +330,7 @@ def _median(values):
 
 def _pixel_scale(ccd):
     """arcsec."""
-    return 3600.0 * abs(ccd["cd1_1"] * ccd["cd2_2"] - ccd["cd1_2"] * ccd["cd2_1"]) ** 0.5
+    return cd_pixel_scale([[ccd["cd1_1"], ccd["cd1_2"]], [ccd["cd2_1"], ccd["cd2_2"]]])
 
 
 # --- pictures

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..models.sources import TYPES_SIMPLE_FIRST
 from .pulls import flux_scores, position_scores, profile_scores, sersic_scores, shape_scores
 from .statistics import fraction
 
@@ -14,8 +15,7 @@ MAGNITUDE_BINS = (
 )  # fmt: skip
 SIGNAL_TO_NOISE_BINS = ((0, 5), (5, 7), (7, 10), (10, 20), (20, np.inf))
 TYPE_MAGNITUDES = ((-np.inf, 21), (21, 22.5), (22.5, 23.5), (23.5, np.inf))
-CATALOG_TYPES = ("PSF", "REX", "EXP", "DEV", "SER")
-TRUE_TYPES = ("PSF", "REX", "EXP", "DEV", "SER")
+CATALOG_TYPES = TRUE_TYPES = TYPES_SIMPLE_FIRST
 
 _LISTED = 20  # sources that are listed one by one at most
 _BRIGHT_MISSED = 22.0  # mag, to which missed sources are listed

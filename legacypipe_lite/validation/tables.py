@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from ..models.sources import TYPES_SIMPLE_FIRST
+
 __all__ = ["ScoreTable", "score_tables", "headline", "text_lines", "rich_table"]
 
 
@@ -143,7 +145,7 @@ def _purity(scores):
 
 def _types(scores, band):
     rows = []
-    kinds = ("PSF", "REX", "EXP", "DEV", "SER")
+    kinds = TYPES_SIMPLE_FIRST
     for row in scores["types"]:
         if any(row[kind] for kind in kinds):
             rows.append((f"{_magnitudes(row, band)}  {row['true']}", *(str(row[kind]) for kind in kinds)))

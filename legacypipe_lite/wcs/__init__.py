@@ -1,11 +1,11 @@
 """World coordinate systems of images and resampling between them."""
 
-from .base import ImageWcs, great_circle_distance
+from .base import ImageWcs, cd_pixel_scale, great_circle_distance
 from .grid import MapGrid
 from .header import wcs_from_header
 from .resample import PixelMap
 from .sip import SipWcs
-from .tan import TanWcs, target_wcs
+from .tan import TanWcs, plane_to_sky, target_wcs
 from .tpv import TpvWcs
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "SipWcs",
     "target_wcs",
     "wcs_from_header",
+    "cd_pixel_scale",
+    "plane_to_sky",
     "great_circle_distance",
     "MapGrid",
     "PixelMap",

@@ -1,12 +1,13 @@
 """Common ground of the image WCS classes: gnomonic projection with optional distortion."""
 
-import math
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import projection_kernels as kernels
 
-__all__ = ["ImageWcs", "great_circle_distance"]
+__all__ = ["ImageWcs", "cd_pixel_scale", "great_circle_distance"]
 
 
 class ImageWcs:
@@ -29,7 +30,9 @@ class ImageWcs:
 
     kind = kernels.TAN
 
-    def __init__(self, crval, crpix, cd, width, height):
+    def __init__(
+        self, crval: tuple[float, float], crpix: tuple[float, float], cd: ArrayLike, width: int, height: int
+    ) -> None:
         self.crval = (float(crval[0]), float(crval[1]))
         self.crpix = (float(crpix[0]), float(crpix[1]))
         self.cd = np.array(cd, dtype=np.float64).reshape(2, 2)
@@ -47,20 +50,20 @@ class ImageWcs:
         )
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Image shape (height, width)."""
         return (self.height, self.width)
 
     @property
-    def pixel_scale(self):
+    def pixel_scale(self) -> float:
         """Nominal pixel scale [arcsec]: 3600 sqrt|det CD|, i.e. that of the header, at CRPIX."""
-        return 3600.0 * math.sqrt(abs(float(np.linalg.det(self.cd))))
+        return float(cd_pixel_scale(self.cd))
 
     def _coefficients(self):
         """Distortion polynomials for `pack`: (number in use, first, second)."""
         return 0, (), ()
 
-    def pack(self):
+    def pack(self) -> NDArray[np.float64]:
         """Flat float64 array for the kernels (layout: `projection_kernels`)."""
         if self._packed is None:
             p = np.zeros(kernels.PACKED_SIZE)
@@ -76,7 +79,7 @@ class ImageWcs:
             self._packed = p
         return self._packed
 
-    def pixel_to_sky(self, x, y):
+    def pixel_to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
         """RA, Dec [deg] of 0-based pixel positions.
 
         Parameters
@@ -96,7 +99,7 @@ class ImageWcs:
             return float(ra[0]), float(dec[0])
         return ra.reshape(x.shape), dec.reshape(x.shape)
 
-    def sky_to_pixel(self, ra, dec):
+    def sky_to_pixel(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Any, Any]:
         """0-based pixel positions of sky positions; NaN where a position does not project.
 
         The distortion is inverted by Newton's method to 1e-9 pixel.
@@ -110,7 +113,7 @@ class ImageWcs:
             return float(x[0]), float(y[0])
         return x.reshape(ra.shape), y.reshape(ra.shape)
 
-    def map_to(self, other, x, y):
+    def map_to(self, other: "ImageWcs", x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
         """Pixel positions in image `other` of 0-based pixel positions of this one (NaN where none)."""
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         xo, yo = np.empty(x.size), np.empty(x.size)
@@ -126,7 +129,7 @@ class ImageWcs:
             return float(xo[0]), float(yo[0])
         return xo.reshape(x.shape), yo.reshape(x.shape)
 
-    def local_jacobian(self, x, y):
+    def local_jacobian(self, x: float, y: float) -> NDArray[np.float64]:
         """Local d(East, North)/d(x, y) [deg/pixel] at one pixel position.
 
         This is the true local derivative on the sky, in contrast to `cd`, which holds at CRPIX only.
@@ -138,7 +141,7 @@ class ImageWcs:
         """
         return np.array(kernels.packed_local_jacobian(self.pack(), float(x), float(y))).reshape(2, 2)
 
-    def subimage(self, x0, y0, width, height):
+    def subimage(self, x0: int, y0: int, width: int, height: int) -> Self:
         """WCS of the cut-out with origin (x0, y0) (0-based) and the given size."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
@@ -149,15 +152,15 @@ class ImageWcs:
             new._packed[3:5] = new.crpix[0] - 1.0, new.crpix[1] - 1.0
         return new
 
-    def contains(self, x, y):
+    def contains(self, x: Any, y: Any) -> Any:
         """True where a 0-based pixel position lies within the image (half a pixel around the centres)."""
         return (x >= -0.5) & (x < self.width - 0.5) & (y >= -0.5) & (y < self.height - 0.5)
 
-    def ctype(self):
+    def ctype(self) -> tuple[str, str]:
         """The two CTYPE values."""
         return "RA---TAN", "DEC--TAN"
 
-    def header_cards(self):
+    def header_cards(self) -> list[tuple[str, Any, str]]:
         """FITS cards (keyword, value, comment) that describe this WCS, without distortion."""
         ctype1, ctype2 = self.ctype()
         return [
@@ -174,7 +177,24 @@ class ImageWcs:
         ]
 
 
-def great_circle_distance(ra1, dec1, ra2, dec2):
+def cd_pixel_scale(cd: ArrayLike) -> Any:
+    """Pixel scale [arcsec] of CD matrices: 3600 sqrt|det CD|.
+
+    Parameters
+    ----------
+    cd : array_like, shape (..., 2, 2)
+        Degrees per pixel.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (...)
+        NaN where an element is.
+    """
+    with np.errstate(invalid="ignore"):
+        return 3600.0 * np.sqrt(np.abs(np.linalg.det(np.asarray(cd, np.float64))))
+
+
+def great_circle_distance(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> Any:
     """Angular distance [deg] between sky positions [deg] (haversine formula, accurate for small angles)."""
     ra1, dec1, ra2, dec2 = (np.deg2rad(np.asarray(a, float)) for a in (ra1, dec1, ra2, dec2))
     h = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2

@@ -10,6 +10,8 @@ from .projection_kernels import packed_pixel_to_sky, packed_sky_to_pixel
 
 __all__ = [
     "GridArrays",
+    "RowPositions",
+    "new_positions",
     "plan_box",
     "make_grid",
     "exact_nodes",
@@ -33,6 +35,8 @@ class GridArrays(NamedTuple):
 
     Attributes
     ----------
+    x0, y0 : int
+        Origin of the rectangle in the output image.
     node_x, node_y : numpy.ndarray of float64, shape (nodes along y, nodes along x)
         Exact positions on the input image.
     index_x, index_y : numpy.ndarray of int64, shape (w,), (h,)
@@ -47,6 +51,8 @@ class GridArrays(NamedTuple):
         Of the input image.
     """
 
+    x0: int
+    y0: int
     node_x: np.ndarray
     node_y: np.ndarray
     index_x: np.ndarray
@@ -57,6 +63,34 @@ class GridArrays(NamedTuple):
     rounded: bool
     in_width: int
     in_height: int
+
+
+class RowPositions(NamedTuple):
+    """Where columns of one row of the rectangle lie on the input image; from `new_positions`.
+
+    Attributes
+    ----------
+    x, y : numpy.ndarray of float64
+        Positions, from `row_positions`.
+    ix, iy : numpy.ndarray of int64
+        Their nearest pixels, from `nearest_of_row`; -1 where there is none.
+    nodes : numpy.ndarray of float64, shape (nodes along x,)
+        Scratch.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    ix: np.ndarray
+    iy: np.ndarray
+    nodes: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+def new_positions(grid, n):
+    """`RowPositions` with room for n columns of a grid."""
+    return RowPositions(
+        np.empty(n), np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(grid.node_x.shape[1])
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -134,7 +168,18 @@ def make_grid(out_packed, in_packed, in_width, in_height, rounded, xlo, xhi, ylo
             n += 1
     segments[n] = w
     return GridArrays(
-        node_x, node_y, index_x, index_y, weights_x, weights_y, segments[: n + 1], rounded, in_width, in_height
+        xlo,
+        ylo,
+        node_x,
+        node_y,
+        index_x,
+        index_y,
+        weights_x,
+        weights_y,
+        segments[: n + 1],
+        rounded,
+        in_width,
+        in_height,
     )
 
 
@@ -210,18 +255,17 @@ def _along_row(row, weights, segments, index, first, last, rounded, out):
 
 
 @njit(cache=True, nogil=True)
-def row_positions(grid, i, first, last, row, x, y):
+def row_positions(grid, i, first, last, positions):
     """Positions on the input image of the columns first ... last - 1 of row i of the rectangle.
 
     Parameters
     ----------
     grid : GridArrays
     i, first, last : int
-    row : float64 (number of nodes along x,)
-        Scratch.
-    x, y : float64
-        Out: from index 0 on.
+    positions : RowPositions
+        Out: x, y, from index 0 on.
     """
+    row = positions.nodes
     k = grid.index_y[i]
     node_first, node_last = grid.index_x[first], grid.index_x[last - 1] + 4
     weights = grid.weights_y
@@ -232,12 +276,12 @@ def row_positions(grid, i, first, last, row, x, y):
             for m in range(4):
                 total += weights[m, i] * nodes[k + m, j]
             row[j] = total
-        out = x if axis == 0 else y
+        out = positions.x if axis == 0 else positions.y
         _along_row(row, grid.weights_x, grid.segments, grid.index_x, first, last, grid.rounded, out)
 
 
 @njit(cache=True, nogil=True)
-def nearest_of_row(grid, n, x, y, ix, iy):
+def nearest_of_row(grid, n, positions):
     """Nearest input pixel of n positions; -1 where there is none.
 
     Nearest means truncation toward zero of the position + 0.5, in the precision of the positions: those down to -1.5
@@ -247,15 +291,15 @@ def nearest_of_row(grid, n, x, y, ix, iy):
     ----------
     grid : GridArrays
     n : int
-    x, y : float64
-    ix, iy : int64
-        Out.
+    positions : RowPositions
+        Out: ix, iy of its first n positions.
 
     Returns
     -------
     int
         Number of positions that have a pixel.
     """
+    x, y, ix, iy = positions.x, positions.y, positions.ix, positions.iy
     width, height = grid.in_width, grid.in_height
     valid = 0
     for j in range(n):
@@ -284,14 +328,12 @@ def fill_maps(grid, x, y, ix, iy):
         Out.
     """
     h, w = x.shape
-    row = np.empty(grid.node_x.shape[1])
-    px, py = np.empty(w), np.empty(w)
-    nx, ny = np.empty(w, np.int64), np.empty(w, np.int64)
+    positions = new_positions(grid, w)
     for i in range(h):
-        row_positions(grid, i, 0, w, row, px, py)
-        nearest_of_row(grid, w, px, py, nx, ny)
-        x[i], y[i] = px, py
-        ix[i], iy[i] = nx, ny
+        row_positions(grid, i, 0, w, positions)
+        nearest_of_row(grid, w, positions)
+        x[i], y[i] = positions.x, positions.y
+        ix[i], iy[i] = positions.ix, positions.iy
 
 
 @njit(cache=True, nogil=True)
@@ -314,11 +356,11 @@ def fill_nearest(out_packed, in_packed, out_width, out_height, in_width, in_heig
     grid = make_grid(out_packed, in_packed, in_width, in_height, rounded, xlo, xhi, ylo, yhi)
     w = xhi - xlo + 1
     least = -1.5 if rim else -0.5
-    row, x, y = np.empty(grid.node_x.shape[1]), np.empty(w), np.empty(w)
-    ix, iy = np.empty(w, np.int64), np.empty(w, np.int64)
+    positions = new_positions(grid, w)
+    x, y, ix, iy = positions.x, positions.y, positions.ix, positions.iy
     for i in range(yhi - ylo + 1):
-        row_positions(grid, i, 0, w, row, x, y)
-        nearest_of_row(grid, w, x, y, ix, iy)
+        row_positions(grid, i, 0, w, positions)
+        nearest_of_row(grid, w, positions)
         start = (ylo + i) * out_width + xlo
         part = out[start : start + w]
         for j in range(w):

@@ -1,10 +1,13 @@
 """Read a WCS from a FITS header."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .base import ImageWcs
 from .sip import SipWcs
 from .tan import TanWcs
 from .tpv import NCOEF, TpvWcs
@@ -12,7 +15,9 @@ from .tpv import NCOEF, TpvWcs
 __all__ = ["wcs_from_header"]
 
 
-def wcs_from_header(header, filename="", correction=(0.0, 0.0)):
+def wcs_from_header(
+    header: Mapping[str, Any], filename: str = "", correction: tuple[float, float] = (0.0, 0.0)
+) -> ImageWcs:
     """WCS object of an image header: TAN, TPV (also TAN with PV cards) or TAN-SIP.
 
     Parameters

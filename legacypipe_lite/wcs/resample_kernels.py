@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from .grid_kernels import BLOCK, nearest_of_row, row_positions
+from .grid_kernels import BLOCK, nearest_of_row, new_positions, row_positions
 from .vector_kernels import LANES, TAPS, blend, stencil_sum
 
 __all__ = [
@@ -196,14 +196,13 @@ def nearest_values(grid, row0, row1, image, out):
     out : (h, w)
     """
     w = out.shape[1]
-    row = np.empty(grid.node_x.shape[1])
-    x, y = np.empty(BLOCK), np.empty(BLOCK)
-    ix, iy = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    positions = new_positions(grid, BLOCK)
+    ix, iy = positions.ix, positions.iy
     for first in range(0, w, BLOCK):
         last = min(first + BLOCK, w)
         for i in range(row0, row1):
-            row_positions(grid, i, first, last, row, x, y)
-            if nearest_of_row(grid, last - first, x, y, ix, iy) == 0:
+            row_positions(grid, i, first, last, positions)
+            if nearest_of_row(grid, last - first, positions) == 0:
                 continue
             for j in range(last - first):
                 if ix[j] >= 0:

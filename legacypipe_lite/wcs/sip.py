@@ -1,6 +1,9 @@
 """SIP: gnomonic projection with polynomial distortion in pixel space."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import projection_kernels as kernels
 from .base import ImageWcs
@@ -25,7 +28,16 @@ class SipWcs(ImageWcs):
 
     kind = kernels.SIP
 
-    def __init__(self, crval, crpix, cd, width, height, a, b):
+    def __init__(
+        self,
+        crval: tuple[float, float],
+        crpix: tuple[float, float],
+        cd: ArrayLike,
+        width: int,
+        height: int,
+        a: dict[tuple[int, int], float],
+        b: dict[tuple[int, int], float],
+    ) -> None:
         super().__init__(crval, crpix, cd, width, height)
         orders = [p + q for p, q in (*a, *b)]
         if orders and max(orders) > MAX_ORDER:
@@ -43,10 +55,10 @@ class SipWcs(ImageWcs):
             blocks.append(block)
         return order + 1, *blocks
 
-    def ctype(self):
+    def ctype(self) -> tuple[str, str]:
         return "RA---TAN-SIP", "DEC--TAN-SIP"
 
-    def header_cards(self):
+    def header_cards(self) -> list[tuple[str, Any, str]]:
         cards = super().header_cards()
         for name, coefficients in (("A", self.a), ("B", self.b)):
             order = max((p + q for p, q in coefficients), default=0)

@@ -19,7 +19,7 @@ _RESERVE = 2
 
 
 @njit(cache=True, nogil=True)
-def tile_of_block(grid, row0, row1, left, right, margin, row, x, y, box):
+def tile_of_block(grid, row0, row1, left, right, margin, positions, box):
     """Rectangle of the input image that holds the pixels of a block and a margin, clipped to the image.
 
     Parameters
@@ -28,8 +28,8 @@ def tile_of_block(grid, row0, row1, left, right, margin, row, x, y, box):
     row0, row1, left, right : int
         Rows and columns of the block in the map's rectangle, half-open.
     margin : int
-    row, x, y : float64
-        Scratch of `row_positions`.
+    positions : RowPositions
+        Scratch.
     box : int64 (4,)
         Out: x0, x1, y0, y1, half-open.
 
@@ -39,10 +39,11 @@ def tile_of_block(grid, row0, row1, left, right, margin, row, x, y, box):
         False if there is nothing.
     """
     n = right - left
+    x, y = positions.x, positions.y
     xlo, xhi, ylo, yhi = np.inf, -np.inf, np.inf, -np.inf
     i = row0
     while True:
-        row_positions(grid, i, left, right, row, x, y)
+        row_positions(grid, i, left, right, positions)
         for j in range(n):
             # Comparisons with NaN are false.
             xlo = x[j] if x[j] < xlo else xlo

@@ -1,6 +1,10 @@
 """TPV: gnomonic projection with polynomial distortion in the tangent plane (CP-processed NOIRLab images)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import projection_kernels as kernels
 from .base import ImageWcs
@@ -24,7 +28,16 @@ class TpvWcs(ImageWcs):
 
     kind = kernels.TPV
 
-    def __init__(self, crval, crpix, cd, width, height, pv1, pv2):
+    def __init__(
+        self,
+        crval: tuple[float, float],
+        crpix: tuple[float, float],
+        cd: ArrayLike,
+        width: int,
+        height: int,
+        pv1: Sequence[float] | NDArray[np.float64],
+        pv2: Sequence[float] | NDArray[np.float64],
+    ) -> None:
         super().__init__(crval, crpix, cd, width, height)
         self.pv1 = np.zeros(NCOEF)
         self.pv2 = np.zeros(NCOEF)
@@ -36,10 +49,10 @@ class TpvWcs(ImageWcs):
         n = int(used[-1]) + 1 if len(used) else 0
         return n, self.pv1, self.pv2
 
-    def ctype(self):
+    def ctype(self) -> tuple[str, str]:
         return "RA---TPV", "DEC--TPV"
 
-    def header_cards(self):
+    def header_cards(self) -> list[tuple[str, Any, str]]:
         cards = super().header_cards()
         for axis, pv in ((1, self.pv1), (2, self.pv2)):
             cards += [(f"PV{axis}_{i}", float(v), "") for i, v in enumerate(pv) if v != 0]

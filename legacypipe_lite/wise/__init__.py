@@ -1,15 +1,17 @@
 """WISE: forced photometry of a brick's sources on unWISE coadds, light curves, masks, coadds."""
 
-from .coadds import APERTURE_RADII, wise_picture, wise_target
-from .images import BANDS, candidate_paths, find_mask_file, sky_path
+from .coadds import wise_picture, wise_target
+from .folders import WiseFolders
+from .images import BANDS, VEGA_TO_AB, candidate_paths, find_mask_file, sky_path
+from .inputs import epochs_of_tiles, find_tiles, input_files, open_atlas, psf_models, sources_to_measure
 from .lightcurves import LIGHT_CURVE_BANDS, Atlas, atlas_path, choose_epochs
 from .psf import PsfModels, psf_paths
 from .stamps import ForcedSources
+from .table import tractor_form, wise_table
 from .tasks import BandResult, WiseJob, make_psf, map_masks, measure_band
 from .tiles import Tile, read_tile_table, scan_tiles, tiles_of_brick
 
 __all__ = [
-    "APERTURE_RADII",
     "BANDS",
     "LIGHT_CURVE_BANDS",
     "VEGA_TO_AB",
@@ -18,22 +20,28 @@ __all__ = [
     "ForcedSources",
     "PsfModels",
     "Tile",
+    "WiseFolders",
     "WiseJob",
     "atlas_path",
     "candidate_paths",
     "choose_epochs",
+    "epochs_of_tiles",
     "find_mask_file",
+    "find_tiles",
+    "input_files",
     "make_psf",
     "map_masks",
     "measure_band",
+    "open_atlas",
+    "psf_models",
     "psf_paths",
     "read_tile_table",
     "scan_tiles",
     "sky_path",
+    "sources_to_measure",
     "tiles_of_brick",
+    "tractor_form",
     "wise_picture",
+    "wise_table",
     "wise_target",
 ]
-
-#: AB magnitude of a source of Vega magnitude 0, by band.
-VEGA_TO_AB = {1: 2.699, 2: 3.339, 3: 5.174, 4: 6.620}

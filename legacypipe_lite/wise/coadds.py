@@ -7,10 +7,7 @@ import numpy as np
 from ..wcs import PixelMap, target_wcs
 from .tiles import PIXEL_SCALE
 
-__all__ = ["APERTURE_RADII", "WiseCoadd", "wise_target", "coadd_tiles", "wise_picture"]
-
-#: Radii of the catalogue's aperture fluxes [arcsec].
-APERTURE_RADII = (3.0, 5.0, 7.0, 9.0, 11.0)
+__all__ = ["WiseCoadd", "wise_target", "coadd_tiles", "wise_picture"]
 
 _PICTURE_SCALE = np.float32(50.0)  # Vega nanomaggies per pixel
 _PICTURE_LOW, _PICTURE_HIGH = np.float32(np.arcsinh(-1.0)), np.float32(np.arcsinh(100.0))

@@ -9,12 +9,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from ..wcs import ImageWcs, TanWcs, wcs_from_header
 from .tiles import Tile, region_of_interest
 
 __all__ = [
     "BANDS",
+    "VEGA_TO_AB",
     "TileFiles",
     "TileImage",
     "candidate_paths",
@@ -27,6 +28,8 @@ __all__ = [
 
 #: WISE bands by number.
 BANDS = (1, 2, 3, 4)
+#: AB magnitude of a source of Vega magnitude 0, by band.
+VEGA_TO_AB = {1: 2.699, 2: 3.339, 3: 5.174, 4: 6.620}
 
 #: Noise model of W1 and W2 [Vega nanomaggies per pixel]: floor, and c in c^2 max(0, image).
 _NOISE_FLOOR = {1: 0.5, 2: 2.0}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import read_table
+from ..tables import read_table
 
 __all__ = ["LIGHT_CURVE_BANDS", "Atlas", "atlas_path", "choose_epochs"]
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
 
 from ..errors import InputError
-from ..survey.tables import open_fits, short_message
+from ..tables import open_fits, short_message
 from . import psf_kernels as kernels
 from .psf_tables import HARMONIC_RADII, HARMONICS, RADIAL_PROFILES, RADII
 

@@ -7,16 +7,18 @@ import numpy as np
 from scipy import fft
 
 from ..models.ellipse import shape_tensor
-from ..models.frames import Profile, fixed_profile, frequency_forms, waves
+from ..models.frames import frequency_forms, profile_of, waves
 from ..models.frames_kernels import pad_stamp
 from ..models.render_kernels import PAD, pixel_shape
+from ..models.sources import SOURCE_TYPES, TYPES
 from ..models.spectra_kernels import galaxy_spectra
 from . import stamps_kernels as kernels
 from .tiles import PIXEL_SCALE
 
 __all__ = ["ForcedSources", "Stamps", "StampRenderer", "stamp_radii"]
 
-_TYPES = ("PSF", "REX", "EXP", "DEV", "SER")
+#: Which types, by number, are point sources.
+_POINT = np.array([SOURCE_TYPES[name].is_point for name in TYPES])
 #: Half sizes of stamps [pixel] above these fluxes of the central pixel [Vega nanomaggies].
 _RADII = {1: ((20000.0, 100), (1000.0, 30)), 3: ((1e6, 100), (1e4, 30))}
 _RADII |= {2: _RADII[1], 4: _RADII[3]}
@@ -38,7 +40,7 @@ class ForcedSources:
     ra, dec : numpy.ndarray of float64
         Degrees, at the catalogue's own epoch.
     kind : numpy.ndarray of int
-        0 PSF, 1 REX, 2 EXP, 3 DEV, 4 SER.
+        Number of the type in `models.sources.TYPES`.
     shape_r, sersic : numpy.ndarray of float64
         Half-light radius [arcsec] and Sersic index.
     tensor : numpy.ndarray of float64, shape (n, 3)
@@ -55,7 +57,7 @@ class ForcedSources:
     @classmethod
     def from_sources(cls, sources):
         """From a list of `models.Source`."""
-        galaxies = [source.type != "PSF" for source in sources]
+        galaxies = [not source.kind.is_point for source in sources]
         shapes = [
             shape_tensor(s.shape_r, s.shape_e1, s.shape_e2) if galaxy else np.zeros(3)
             for s, galaxy in zip(sources, galaxies)
@@ -63,7 +65,7 @@ class ForcedSources:
         return cls(
             ra=np.array([s.ra for s in sources], np.float64),
             dec=np.array([s.dec for s in sources], np.float64),
-            kind=np.array([_TYPES.index(s.type) for s in sources], np.int64),
+            kind=np.array([TYPES.index(s.type) for s in sources], np.int64),
             shape_r=np.array([s.shape_r if galaxy else 0.0 for s, galaxy in zip(sources, galaxies)], np.float64),
             sersic=np.array([s.sersic for s in sources], np.float64),
             tensor=np.array(shapes, np.float64).reshape(-1, 3),
@@ -149,7 +151,7 @@ class StampRenderer:
         -------
         Stamps
         """
-        galaxy = sources.kind > 0
+        galaxy = ~_POINT[sources.kind]
         frame, centre = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int64)
         radius = np.minimum(radius, len(self.psf) // 2)
         radius[galaxy] = np.hypot(radius, _EXTENT * sources.shape_r / PIXEL_SCALE).astype(np.int64)[galaxy]
@@ -182,7 +184,7 @@ class StampRenderer:
             same_frame = members[frame[members] == size]
             for kind in np.unique(sources.kind[same_frame]):
                 same_kind = same_frame[sources.kind[same_frame] == kind]
-                groups = [same_kind] if _TYPES[kind] != "SER" else same_kind[:, np.newaxis]
+                groups = same_kind[:, np.newaxis] if SOURCE_TYPES[TYPES[kind]].has_index else [same_kind]
                 for group in groups:
                     self._render_profile(_profile(sources, group), group, int(size), px, py, shapes, stamps)
 
@@ -252,5 +254,4 @@ def _frame_size(radius):
 
 def _profile(sources, members):
     """`Profile` of galaxies of one kind."""
-    kind = _TYPES[sources.kind[members[0]]]
-    return Profile("SER", sources.sersic[members[0]]) if kind == "SER" else fixed_profile(kind)
+    return profile_of(TYPES[sources.kind[members[0]]], sources.sersic[members[0]])

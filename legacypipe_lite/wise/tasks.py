@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import open_fits
+from ..tables import open_fits
 from ..wcs import ImageWcs, TanWcs, wcs_from_header
 from .coadds import WiseCoadd, coadd_tiles, wise_target
 from .forced import BandPhotometry, forced_photometry

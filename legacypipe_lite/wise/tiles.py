@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..survey.tables import open_fits, read_columns, short_message
+from ..tables import open_fits, read_columns, short_message
 from ..wcs import TanWcs, great_circle_distance, wcs_from_header
 
 __all__ = ["PIXEL_SCALE", "TILE_SIZE", "Tile", "read_tile_table", "scan_tiles", "region_of_interest", "tiles_of_brick"]

@@ -17,7 +17,7 @@ from legacypipe_lite.catalog import (
     nearest_neighbor,
     tractor_table,
 )
-from legacypipe_lite.models import Source
+from legacypipe_lite.models import ParameterIvars, Source
 from legacypipe_lite.survey import Brick, OutputTree
 
 CASES = {
@@ -64,9 +64,8 @@ class ReferenceRun:
     def parts(self):
         inter = self.inter
         coadd = Table({name: inter[name] for name in (*_COADD, *_APERTURES)})
-        for band in self.bands:
-            for name in (f"nea_{band}", f"blob_nea_{band}"):
-                coadd[name] = inter[name]
+        for name in ("nea", "blob_nea"):
+            coadd[name] = np.stack([inter[f"{name}_{band}"] for band in self.bands], axis=1)
         wise = [name for name in inter.colnames if "w1" in name or "w2" in name or "w3" in name or "w4" in name]
         left_out = {*coadd.colnames, *_DERIVED, *_SHAPES, *(f"{s}_ivar" for s in _SHAPES), *wise}
         left_out |= {name for name in inter.colnames if name.startswith(("nea_", "blob_nea_", "wise_", "fiber"))}
@@ -77,7 +76,7 @@ class ReferenceRun:
             [np.stack([inter[n] for n in names[0]], axis=1), inter["flux_ivar"]]
             + [np.stack([inter[n] for n in names[1]], axis=1)]
         )
-        return fit, sources, ivars, coadd
+        return fit, sources, ParameterIvars(ivars), coadd
 
     def _source(self, row):
         kind = str(row["type"]).strip()
@@ -190,7 +189,7 @@ def reference_models(row, bands):
             shape_r=get("shape_r"),
             hard_ellipticity=(get("shape_e1"), get("shape_e2")),
             sersic=get("sersic"),
-            ivar=np.array(ivar),
+            ivar=ParameterIvars(np.array(ivar)),
             cpu=get("cpu"),
             hit_limit=get("hit_limit"),
             hit_r_limit=get("hit_r_limit"),
@@ -225,8 +224,8 @@ def small_coadd(n=3):
         coadd[name] = np.zeros((n, 1), np.float32)
     for name in ("mjd_min", "mjd_max"):
         coadd[name] = np.zeros(n)
-    for name in ("nea_r", "blob_nea_r"):
-        coadd[name] = np.ones(n, np.float32)
+    for name in ("nea", "blob_nea"):
+        coadd[name] = np.ones((n, 1), np.float32)
     for name in _APERTURES:
         coadd[name] = np.zeros((n, 1, 8), np.float32)
     return coadd
@@ -244,9 +243,9 @@ def small_catalogue(table, sources, ivars, **options):
 
 def test_without_reference_objects():
     sources = [Source("PSF", 370.0, 0.0, [3.0]), Source("REX", 10.0, 0.1, [4.0], shape_r=0.5, sersic=1.0), None]
-    ivars = np.ones((3, 7))
-    ivars[1, 2] = 0  # the flux of the second source is not measured
-    ivars[1, 3] = np.inf
+    ivars = ParameterIvars(np.ones((3, 7)))
+    ivars.flux[1] = 0  # the flux of the second source is not measured
+    ivars.shape("shape_r")[1] = np.inf
     table = small_catalogue(small_table(), sources, ivars)
     assert list(table["type"].astype(str)) == ["PSF", "REX", "NUN"]
     np.testing.assert_allclose(table["ra"], [10.0, 10.0, 10.0])
@@ -260,7 +259,7 @@ def test_without_reference_objects():
 
 
 def test_objects_without_rows():
-    table = small_catalogue(small_table(0), [], np.zeros((0, 7)))
+    table = small_catalogue(small_table(0), [], ParameterIvars(np.zeros((0, 7))))
     assert len(table) == 0 and len(table.colnames) == 104
     assert len(all_models_table(small_table(0), [], ["r"])["ra"]) == 0
 
@@ -269,8 +268,8 @@ def test_kept_fluxes_and_little_of_the_source_inside():
     table = small_table()
     table["force_keep_source"] = [True, False, False]
     table["fracin"][1] = 5e-4
-    ivars = np.zeros((3, 7))
-    ivars[1:, 2] = 1.0
+    ivars = ParameterIvars.zeros(1, 3)
+    ivars.flux[1:] = 1.0
     sources = [Source("PSF", 10.0, 0.0, [3.0]) for _ in range(3)]
     result = small_catalogue(table, sources, ivars)
     assert list(result["flux_r"]) == [3.0, 0.0, 3.0]
@@ -284,7 +283,7 @@ def test_reference_stars_keep_the_uncertainty_of_their_catalogue():
     table["ra_ivar"] = np.array([1e14, 2e14, 3e14], np.float32)
     table["dec_ivar"] = np.array([1e15, np.inf, 3e15], np.float32)
     sources = [Source("PSF", 10.0, 60.0, [3.0]) for _ in range(3)]
-    result = small_catalogue(table, sources, np.full((3, 7), 5.0))
+    result = small_catalogue(table, sources, ParameterIvars(np.full((3, 7), 5.0)))
     # the fit's own variances are along the sky already: no further cos(Dec)
     np.testing.assert_array_equal(result["ra_ivar"], np.array([1e14, 2e14, 5.0], np.float32))
     np.testing.assert_array_equal(result["dec_ivar"], np.array([1e15, 0.0, 5.0], np.float32))
@@ -294,17 +293,17 @@ def test_infinite_values():
     table = small_table()
     table["rchisq"][0] = np.inf
     table["dchisq"][1, 2] = -np.inf
-    result = small_catalogue(table, [Source("PSF", 10.0, 0.0, [3.0])] * 3, np.ones((3, 7)))
+    result = small_catalogue(table, [Source("PSF", 10.0, 0.0, [3.0])] * 3, ParameterIvars(np.ones((3, 7))))
     assert np.isnan(result["rchisq_r"][0]) and np.isnan(result["dchisq"][1, 2])
     assert np.isfinite(result["rchisq_r"][1:]).all()
 
 
 def test_dr9_model():
-    result = small_catalogue(small_table(), [None] * 3, np.ones((3, 7)), data_model="dr9", gaia=False)
+    result = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))), data_model="dr9", gaia=False)
     assert result["maskbits"].dtype == np.int16 and np.all(result["maskbits"] == 2)
     assert not {"ls_id_dr11", "ngood_r", "pmra"} & set(result.colnames)
     assert "gaia_phot_g_mean_mag" in result.colnames
-    default = small_catalogue(small_table(), [None] * 3, np.ones((3, 7)))
+    default = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))))
     assert np.all(default["maskbits"] == 0x10002)
 
 

@@ -3,8 +3,8 @@
 import fitsio
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
-from coadds_synthetic import PIXSCALE, make_target, make_tim, patch_masked
+from real_tims import FIELDS, Field
+from synthetic_tims import PIXSCALE, make_target, make_tim, patch_masked
 
 from legacypipe_lite.bits import DQ
 from legacypipe_lite.coadds import (

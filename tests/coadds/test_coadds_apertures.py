@@ -3,11 +3,12 @@
 import fitsio
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
 from photutils.aperture import CircularAperture
 from photutils.aperture import aperture_photometry as photutils_photometry
+from real_tims import FIELDS, Field
 
-from legacypipe_lite.coadds import APERTURE_RADII, aperture_photometry
+from legacypipe_lite.catalog import APERTURE_RADII
+from legacypipe_lite.coadds import aperture_photometry
 from legacypipe_lite.coadds.apertures_kernels import pixel_overlap, single_aperture
 
 RADII = np.array(APERTURE_RADII) / 0.262

@@ -3,8 +3,8 @@
 import fitsio
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
-from coadds_synthetic import make_target, make_tim
+from real_tims import FIELDS, Field
+from synthetic_tims import make_target, make_tim
 
 from legacypipe_lite.coadds import PRODUCT_TYPES, band_cards, outlier_mask_cards, target_wcs_cards, type_cards
 

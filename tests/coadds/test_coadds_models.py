@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from coadds_synthetic import PIXSCALE, make_target, make_tim
+from synthetic_tims import PIXSCALE, make_target, make_tim
 
 from legacypipe_lite.coadds import Footprints, noise_equivalent_areas, tim_models
 from legacypipe_lite.coadds.models_kernels import add_patch

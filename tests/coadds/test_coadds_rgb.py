@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
 from PIL import Image
+from real_tims import FIELDS, Field
 
-from legacypipe_lite.coadds import coadd_band, find_outliers, rgb, with_outlines
+from legacypipe_lite.coadds import coadd_band, rgb, with_outlines
+from legacypipe_lite.outliers import find_outliers
 
 
 def jpeg_bytes(picture):

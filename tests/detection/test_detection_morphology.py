@@ -30,25 +30,11 @@ def test_fill_holes(mask):
     np.testing.assert_array_equal(kernels.fill_holes(mask), twins.fill_holes(mask))
 
 
-@pytest.mark.parametrize("n", [0, 1, 4, 8, 300])
-def test_dilate(mask, n):
-    grown = kernels.dilate(mask, n)
-    np.testing.assert_array_equal(grown, twins.dilate(mask, n))
-    assert grown is not mask
-
-
 def test_max5(mask):
     image = np.random.default_rng(4).normal(size=mask.shape).astype(np.float32)
     out = np.empty_like(image)
     kernels.max5(image, out)
     np.testing.assert_array_equal(out, twins.max5(image))
-
-
-@pytest.mark.parametrize(("n", "pixels"), [(4, 41), (8, 145)])
-def test_dilated_pixel_is_a_diamond(n, pixels):
-    mask = np.zeros((31, 31), bool)
-    mask[15, 15] = True
-    assert kernels.dilate(mask, n).sum() == pixels
 
 
 def test_diagonally_closed_ring_is_closed_and_edges_are_open():

@@ -1,17 +1,16 @@
 """Small made-up scenes: images of a few sources with Gaussian PSFs."""
 
 import numpy as np
+from synthetic_tims import make_tim
 
-from legacypipe_lite import detection
-from legacypipe_lite.fitting import BlobContext, BlobTask, Detector, FitOptions
+from legacypipe_lite.fitting import BlobContext, BlobTask, FitOptions
 from legacypipe_lite.fitting.images import BlobImages, Cutout
-from legacypipe_lite.models import CcdInfo, PsfModel, Source, Tim
+from legacypipe_lite.models import PsfModel, Source
 from legacypipe_lite.models.render import TimRenderer
 from legacypipe_lite.wcs import TanWcs, target_wcs
 
 BANDS = ["g", "r"]
 CENTRE = (150.0, 31.5)
-DETECTOR = Detector(detection.detection_maps, detection.sed_list, detection.detect_sources, detection.segmentation_map)
 
 
 def gaussian_psf(sigma, size=31):
@@ -31,15 +30,10 @@ def make_tims(sources, *, size=90, bands=BANDS, per_band=2, sig1=0.01, seed=1, n
             cd = 0.262 / 3600 * np.array([[-c, s], [s, c]])
             crpix = (size / 2 + 0.5 + 0.3 * k, size / 2 + 0.5 - 0.2 * b)
             sigma = 1.6 + 0.2 * b + 0.1 * k
-            tim = Tim(
-                f"im-{band}{k}", band, np.zeros((size, size), np.float32), np.full((size, size), 1 / sig1, np.float32),
-                np.zeros((size, size), np.uint16), TanWcs(CENTRE, crpix, cd, size, size),
-                gaussian_psf(sigma) if psf is None else psf, 0, 0, sig1, 2.35 * sigma, sigma, 1 / (3.545 * sigma), 0.1,
-                57000.0 + 100 * k, 1.0, 0.0,
-                CcdInfo(
-                    "decam", k, f"N{b}", band, "x.fits", 1, 90.0, 57000.0, 2.35 * sigma, 0.262, size, size, "",
-                    len(tims),
-                ),
+            tim = make_tim(
+                TanWcs(CENTRE, crpix, cd, size, size), band=band, psf=gaussian_psf(sigma) if psf is None else psf,
+                psf_sigma=sigma, sig1=sig1, index=len(tims), mjd=57000.0 + 100 * k, name=f"im-{band}{k}",
+                psfnorm=1 / (3.545 * sigma), ccd={"expnum": k, "ccdname": f"N{b}"},
             )  # fmt: skip
             renderer = TimRenderer(tim, b)
             for source in sources:
@@ -80,7 +74,6 @@ def context(tims, sources, *, size=90, blobmap=None, refmap=None, **options):
         sources=sources,
         refmap=np.zeros(shape, np.uint8) if refmap is None else refmap,
         blobmap=np.zeros(shape, np.int32) if blobmap is None else blobmap,
-        detector=DETECTOR,
         options=FitOptions(**options),
     )
 

@@ -10,6 +10,7 @@ from fitting_scenes import context, make_tims, sky, star, target, whole_task
 from legacypipe_lite.fitting import BlobResult, BlobTask, SourceResult, fit_blob
 from legacypipe_lite.fitting.checkpoint import Checkpoint, fingerprint
 from legacypipe_lite.fitting.merge import merge_results
+from legacypipe_lite.models import ParameterIvars
 from legacypipe_lite.survey import Brick
 
 BRICK = Brick("0001p000", 7, 150.0, 31.5, 149.9, 150.1, 31.4, 31.6, False)
@@ -17,7 +18,7 @@ BRICK = Brick("0001p000", 7, 150.0, 31.5, 149.9, 150.1, 31.4, 31.6, False)
 
 def _result(row, x, y, **more):
     values = {"started_in_blob": True, "finished_in_blob": True, **more}
-    source = SourceResult(row, star(x, y, [1.0, 2.0]), x, y, ivar=np.arange(8.0), **values)
+    source = SourceResult(row, star(x, y, [1.0, 2.0]), x, y, ivar=ParameterIvars(np.arange(8.0)), **values)
     source.fracflux = source.fracin = source.fracmasked = source.rchisq = np.ones(2)
     return source
 
@@ -46,7 +47,7 @@ def _merge(results, n=5, special=None, special_sources=(), blobmap=None):
 def test_rows_and_columns():
     merged = _merge([_blob(0, [_result(2, 30, 40), _result(-1, 50, 60)]), _blob(1, [_result(0, 10, 20)])])
     t = merged.table
-    assert len(t) == len(merged.sources) == len(merged.models) == 3 and merged.ivars.shape == (3, 8)
+    assert len(t) == len(merged.sources) == len(merged.models) == 3 and merged.ivars.values.shape == (3, 8)
     assert t["iterative"].tolist() == [False, True, False]
     assert t["ref_id"].tolist() == [102, 0, 100] and t["ref_cat"].tolist() == ["G2", "  ", "G2"]
     assert t["isgaia"].tolist() == [True, False, True]
@@ -78,7 +79,7 @@ def test_special_rows_come_last_and_keep_their_position():
     assert t["in_bounds"].tolist() == [True, True, False]
     assert t["objid"].tolist() == [0, 1, 2] and t["ra"][2] == 151.0
     assert t["blob"].tolist() == [0, 0, -1] and t["ninblob"].tolist() == [2, 2, 0]
-    assert merged.sources[2] is None and not merged.ivars[1:].any()
+    assert merged.sources[2] is None and not merged.ivars.values[1:].any()
     assert t["fracin"][1].tolist() == [0, 0]
 
 
@@ -123,7 +124,7 @@ def test_checkpoint_round_trip(tmp_path, blob):
     assert list(read) == [(0, -1), (1, 3)] and read[1, 3].task == other.task
     again = read[0, -1].sources[0]
     assert (again.source.type, again.source.ra) == (result.sources[0].source.type, result.sources[0].source.ra)
-    np.testing.assert_array_equal(again.ivar, result.sources[0].ivar)
+    np.testing.assert_array_equal(again.ivar.values, result.sources[0].ivar.values)
     np.testing.assert_array_equal(again.source.flux, result.sources[0].source.flux)
     assert set(again.models) == set(result.sources[0].models)
 

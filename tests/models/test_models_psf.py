@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from legacypipe_lite.models import PsfModel, gaussian_psf
+from legacypipe_lite.models import psf as psf_module
 
 
 def test_stamps_equal_the_reference(engine_reference):
@@ -56,3 +57,11 @@ def test_sampling_keeps_shape_and_flux(sampling):
     x = np.arange(stamp.shape[0]) - centre
     width = np.sqrt((stamp.sum(0) * x**2).sum())
     assert width == pytest.approx(sigma * sampling, rel=0.03)
+
+
+def test_the_old_name_of_the_ratio_still_works():
+    with pytest.warns(DeprecationWarning, match="units.SIGMA_PER_FWHM"):
+        from legacypipe_lite.models.psf import SIGMA_PER_FWHM
+    assert SIGMA_PER_FWHM == 1 / 2.35
+    with pytest.raises(AttributeError, match="no attribute 'sigma'"):
+        _ = psf_module.sigma

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from engine_cases import load_cases
+from synthetic_tims import make_tim
 from window_rendering import render_window, stencil
 
-from legacypipe_lite.models import Motion, PsfModel, Source, Tim, frames_kernels
+from legacypipe_lite.models import Motion, PsfModel, Source, frames_kernels
 from legacypipe_lite.models import render_kernels as kernels
 from legacypipe_lite.models.ellipse import soft_from_hard
 from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra, frequency_forms, waves
@@ -404,10 +405,7 @@ def _tim(shape=(80, 90), psf=None):
     r = np.arange(-15, 16)
     stamp = np.exp(-0.5 * (r[:, None] ** 2 + r**2) / 4.0)
     psf = PsfModel((stamp / stamp.sum()).astype(np.float32)[None], gaussian_sigma=2.0) if psf is None else psf
-    zero = np.zeros(shape, np.float32)
-    return Tim(
-        "t", "r", zero, zero, zero.astype(np.uint16), wcs, psf, 0, 0, 0.01, 4.7, 2.0, 0.1, 0.1, 57000.0, 1.0, 0.0, None
-    )  # fmt: skip
+    return make_tim(wcs, psf=psf, sig1=0.01, mjd=57000.0)
 
 
 def test_patches_of_a_tim_have_the_flux_and_stay_inside():

@@ -5,7 +5,7 @@ import pytest
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.reference import RefCatalogs
-from legacypipe_lite.stages.base import Report
+from legacypipe_lite.report import Report
 from legacypipe_lite.survey import SurveyDirectory
 
 VARIABLES = ("GAIA_CAT_DIR", "GAIA_CAT_PREFIX", "GAIA_CAT_SCHEME", "GAIA_CAT_VER", "TYCHO2_KD_DIR", "LARGEGALAXIES_CAT")

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from legacypipe_lite.reference.geometry import angular_radius, centre, grown_tangent_wcs, nearest_within, shifted
-from legacypipe_lite.reference.tables import stack
 from legacypipe_lite.wcs import SipWcs, target_wcs
 
 
@@ -41,13 +39,3 @@ def test_tangent_plane_of_a_distorted_wcs():
         np.testing.assert_allclose(plain.sky_to_pixel(*wcs.pixel_to_sky(x, y)), (x, y), atol=2e-3)
     grown = grown_tangent_wcs(wcs, 10)
     np.testing.assert_allclose(grown.sky_to_pixel(*wcs.pixel_to_sky(149.5, 99.5)), (159.5, 109.5), atol=1e-8)
-
-
-def test_stack_fills_and_promotes():
-    a = Table({"x": np.array([1, 2], "f4"), "name": np.array(["G2", "G2"])})
-    b = Table({"x": np.array([3], "f8"), "flag": np.array([True])})
-    table = stack([a, b])
-    assert table.colnames == ["x", "name", "flag"]
-    assert table["x"].dtype == np.float64 and table["x"].tolist() == [1, 2, 3]
-    assert table["name"].tolist() == ["G2", "G2", ""]
-    assert table["flag"].tolist() == [False, False, True]

@@ -2,15 +2,15 @@ import fitsio
 import numpy as np
 import pytest
 
+from legacypipe_lite.catalog import DETECTED, REFERENCE
 from legacypipe_lite.models import Motion
 from legacypipe_lite.reference import RefCatalogs, file_columns, reference_sources
-from legacypipe_lite.reference.tables import BOOLEAN_COLUMNS
-from legacypipe_lite.stages.base import Report
+from legacypipe_lite.report import Report
 from legacypipe_lite.units import nanomaggies_to_mag, utc_to_tai
 from legacypipe_lite.wcs import TpvWcs, target_wcs
 
 BANDS = ["g", "r", "z"]
-ALWAYS = ("ra", "dec", "radius", "radius_pix", "ibx", "iby", "ref_epoch", "ref_cat", "ref_id", *BOOLEAN_COLUMNS)
+ALWAYS = {column.name: column.dtype for column in (*REFERENCE, *DETECTED) if column.always}
 
 # Upstream evaluates the colour polynomials and radii in float32.
 TOLERANCES = {"radius": 2e-6, "keep_radius": 2e-6}
@@ -53,8 +53,9 @@ def test_field_without_reference_objects(references):
     assert len(refs) == 0 and sources == []
     assert field.product("metrics/*/reference-*.fits") is None
     assert set(ALWAYS) <= set(refs.colnames)
-    for name in BOOLEAN_COLUMNS:
-        assert refs[name].dtype == bool
+    assert {"ra", "dec", "radius", "radius_pix", "in_bounds", "dup"} <= set(ALWAYS)
+    for name, dtype in ALWAYS.items():
+        assert refs[name].dtype == (dtype.replace("S", "U"))
 
 
 @pytest.mark.parametrize("name", ["mzlsbass2", "testcase9", "testcase12", "simA"])

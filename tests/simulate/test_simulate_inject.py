@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import fitsio
 import numpy as np
 import pytest
+import synthetic_tims
 from astropy.table import Table
 
 from legacypipe_lite.errors import InputError, UsageError
-from legacypipe_lite.models import CcdInfo, Source, Tim, gaussian_psf
+from legacypipe_lite.models import Source
+from legacypipe_lite.models.injection import Injection, photons_per_nanomaggy, read_injection
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.pipeline import BrickRun
-from legacypipe_lite.simulate.inject import Injection, photons_per_nanomaggy, read_injection
 from legacypipe_lite.simulate.injection_table import draw_injection
 from legacypipe_lite.validation import evaluate, read_scene
 from legacypipe_lite.wcs import target_wcs
@@ -23,12 +24,9 @@ GAIN = SKY / (SIG1**2 * ZPSCALE)  # photons per nanomaggy: the sky's photon nois
 
 
 def make_tim(band="r", expnum=1, ccdname="N4", shape=(180, 200), midsky=SKY):
-    ccd = CcdInfo("decam", expnum, ccdname, band, "x.fits", 1, 90.0, 57000.0, 4.0, 0.262, 2046, 4094)
-    return Tim(
-        name=f"x-{ccdname}", band=band, image=np.zeros(shape, np.float32), dq=np.zeros(shape, np.uint16),
-        inverr=np.full(shape, 1 / SIG1, np.float32), wcs=TARGET, psf=gaussian_psf(1.7), x0=0, y0=0, sig1=SIG1,
-        psf_fwhm=4.0, psf_sigma=1.7, psfnorm=0.16, galnorm=0.1, mjd_tai=57000.0, zpscale=ZPSCALE, midsky=midsky,
-        ccd=ccd,
+    return synthetic_tims.make_tim(
+        TARGET, np.zeros(shape), band=band, psf_sigma=1.7, sig1=SIG1, mjd=57000.0, name=f"x-{ccdname}",
+        zpscale=ZPSCALE, midsky=midsky, ccd={"expnum": expnum, "ccdname": ccdname},
     )  # fmt: skip
 
 

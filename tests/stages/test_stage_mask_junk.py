@@ -183,10 +183,10 @@ def test_leave_one_out_reaches_the_search(first_run, monkeypatch):
     run = again("b", outlier_leave_one_out=True)
     run.stage("refs")
     asked = []
-    from legacypipe_lite import coadds
+    from legacypipe_lite import outliers
 
-    real = coadds.find_outliers
-    monkeypatch.setattr(coadds, "find_outliers", lambda *a, **k: asked.append(k["leave_one_out"]) or real(*a, **k))
+    real = outliers.find_outliers
+    monkeypatch.setattr(outliers, "find_outliers", lambda *a, **k: asked.append(k["leave_one_out"]) or real(*a, **k))
     run.stage("mask_junk")
     assert asked == [True] * 3
 

@@ -3,11 +3,12 @@
 import fitsio
 import numpy as np
 import pytest
+import synthetic_tims
 from astropy.table import Table
 from real_fields import FIELDS, brick_run
 
 from legacypipe_lite.errors import NothingToDo
-from legacypipe_lite.models import CcdInfo, Source, Tim, gaussian_psf
+from legacypipe_lite.models import Source
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.reference.tables import empty_references
 from legacypipe_lite.stages.base import Tools
@@ -30,26 +31,8 @@ def make_tim(band, rng, sigma=1.6, sig1=0.02):
     inverr[50:53, 10:20] = 0
     dq = np.zeros(SHAPE, np.uint16)
     dq[70, 35] = 2
-    ccd = CcdInfo("decam", 1, "N1", band, "a.fits", 1, 90.0, 57000.0, 2.35 * sigma, 0.262, 120, 90)
-    return Tim(
-        name="a-" + band,
-        band=band,
-        image=image.astype(np.float32),
-        inverr=inverr,
-        dq=dq,
-        wcs=TARGET,
-        psf=gaussian_psf(sigma),
-        x0=0,
-        y0=0,
-        sig1=sig1,
-        psf_fwhm=2.35 * sigma,
-        psf_sigma=sigma,
-        psfnorm=0.17,
-        galnorm=0.12,
-        mjd_tai=57000.0,
-        zpscale=1.0,
-        midsky=0.0,
-        ccd=ccd,
+    return synthetic_tims.make_tim(
+        TARGET, image, inverr=inverr, dq=dq, band=band, psf_sigma=sigma, sig1=sig1, name="a-" + band
     )
 
 

@@ -9,7 +9,8 @@ from synthetic_ccds import BRICK, DEC, RA, SyntheticSurvey
 from legacypipe_lite.errors import InputError, LegacypipeError, NoSuchBrickError, NothingToDo, UsageError, WorkerError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.parallel import run_tasks
-from legacypipe_lite.stages.base import Report, Tools
+from legacypipe_lite.report import Report
+from legacypipe_lite.stages.base import Tools
 from legacypipe_lite.stages.tims import STAGE
 from legacypipe_lite.survey import SurveyDirectory
 

@@ -17,11 +17,12 @@ from legacypipe_lite.errors import InputError, UsageError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.parallel import run_tasks
 from legacypipe_lite.pipeline import BrickRun
-from legacypipe_lite.stages import Report, load_stage
-from legacypipe_lite.stages.wise_folders import WiseFolders
-from legacypipe_lite.stages.wise_inputs import sources_to_measure
-from legacypipe_lite.stages.wise_table import tractor_form
+from legacypipe_lite.report import Report
+from legacypipe_lite.stages import load_stage
 from legacypipe_lite.survey import OutputTree, SurveyDirectory
+from legacypipe_lite.wise.folders import WiseFolders
+from legacypipe_lite.wise.inputs import sources_to_measure
+from legacypipe_lite.wise.table import tractor_form
 
 WISE_ENVIRONMENT = (
     "UNWISE_COADDS_DIR",

@@ -10,7 +10,8 @@ import pytest
 from real_fields import brick_run
 
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.stages import Report, load_stage
+from legacypipe_lite.report import Report
+from legacypipe_lite.stages import load_stage
 from legacypipe_lite.survey import OutputTree
 from legacypipe_lite.survey.header import bit_cards, dq_bit_cards, merge_cards
 

@@ -6,7 +6,7 @@ from synthetic_ccds import DEC, RA, SyntheticSurvey, write_table
 
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.survey import SurveyDirectory, read_ccds
-from legacypipe_lite.survey.ccds import good_ccds, pixel_scales, touching
+from legacypipe_lite.survey.ccds import good_ccds, touching
 from legacypipe_lite.wcs import target_wcs
 
 TARGET = target_wcs(RA, DEC, 60, 60, 0.262)
@@ -139,12 +139,6 @@ def test_ccds_without_a_position_are_named(column, value, caplog):
 def test_touching_behind_the_sphere():
     ccds = table(row(crval1=RA + 180, crval2=-DEC))
     assert not touching(ccds, TARGET).any()
-
-
-def test_pixel_scales():
-    np.testing.assert_allclose(
-        pixel_scales(table(row(), row(cd1_1=0.0, cd1_2=2e-4, cd2_1=2e-4, cd2_2=0.0))), [0.262, 0.72]
-    )
 
 
 def test_good_ccds(caplog):

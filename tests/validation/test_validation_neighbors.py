@@ -8,8 +8,8 @@ from synthetic_catalogs import BANDS, catalog_table, truth_table
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.models.profiles import mixture
 from legacypipe_lite.validation import MatchSettings
-from legacypipe_lite.validation.matching import make_scene
 from legacypipe_lite.validation.neighbors import light_in_errors, neighbor_light
+from legacypipe_lite.validation.scenes import make_scene
 
 PSF = ("PSF", 0.0, 0.0)
 SIGMA = 1 / np.sqrt(8 * np.log(2))

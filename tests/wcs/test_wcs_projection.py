@@ -8,7 +8,16 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from legacypipe_lite.errors import InputError
-from legacypipe_lite.wcs import SipWcs, TanWcs, TpvWcs, great_circle_distance, target_wcs, wcs_from_header
+from legacypipe_lite.wcs import (
+    SipWcs,
+    TanWcs,
+    TpvWcs,
+    cd_pixel_scale,
+    great_circle_distance,
+    plane_to_sky,
+    target_wcs,
+    wcs_from_header,
+)
 
 CD = np.array([[-7.3e-5, 2e-6], [3e-6, 7.2e-5]])
 
@@ -162,3 +171,20 @@ def test_sip_order_is_limited():
 def test_great_circle():
     assert great_circle_distance(0.0, 0.0, 180.0, 0.0) == pytest.approx(180)
     assert great_circle_distance(10.0, 60.0, 10.0 + 1e-6, 60.0) == pytest.approx(0.5e-6, rel=1e-6)
+
+
+def test_cd_pixel_scale():
+    matrices = [[[-0.262 / 3600, 0], [0, 0.262 / 3600]], [[0, 2e-4], [2e-4, 0]], [[0, 0], [0, 0]], [[np.nan] * 2] * 2]
+    np.testing.assert_allclose(cd_pixel_scale(matrices), [0.262, 0.72, 0, np.nan])
+    assert cd_pixel_scale(matrices[0]) == pytest.approx(0.262)
+
+
+def test_plane_to_sky_of_many_planes():
+    """Each point has its own tangent point."""
+    points = [(10.0, 20.0, 0.3, -0.4), (359.9, -89.5, 2.0, 1.0), (0.0, 0.0, 0.0, 0.0)]
+    ra, dec = plane_to_sky(*np.array(points).T)
+    for i, (ra0, dec0, xi, eta) in enumerate(points):
+        wcs = TanWcs((ra0, dec0), (1, 1), np.eye(2), 3, 3)
+        np.testing.assert_allclose((ra[i], dec[i]), wcs.pixel_to_sky(xi, eta), rtol=1e-13)
+    ra, dec = plane_to_sky(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros((2, 3)), np.array([np.nan, 1.0, 2.0]))
+    assert ra.shape == (2, 3) and np.isnan(dec[:, 0]).all() and (dec[:, 1] > 0.99).all()

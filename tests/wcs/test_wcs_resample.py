@@ -137,12 +137,12 @@ def test_rows_of_a_grid_are_those_of_the_map():
     grid = MapGrid.build(target, ccd)
     pixel_map = PixelMap.from_grid(grid)
     assert grid.box == pixel_map.box and grid.shape == pixel_map.fx.shape and grid.rounded
-    row = np.empty(grid.arrays.node_x.shape[1])
+    positions = grid_kernels.new_positions(grid.arrays, 400)
+    x, y, ix, iy, _ = positions
     for i, first, last in ((0, 0, 40), (17, 13, 14), (150, 51, 300)):
-        x, y, n = np.empty(400), np.empty(400), last - first
-        ix, iy = np.empty((2, 400), np.int64)
-        grid_kernels.row_positions(grid.arrays, i, first, last, row, x, y)
-        valid = grid_kernels.nearest_of_row(grid.arrays, n, x, y, ix, iy)
+        n = last - first
+        grid_kernels.row_positions(grid.arrays, i, first, last, positions)
+        valid = grid_kernels.nearest_of_row(grid.arrays, n, positions)
         assert np.array_equal(x[:n], pixel_map.fx[i, first:last]) and np.array_equal(y[:n], pixel_map.fy[i, first:last])
         assert np.array_equal(ix[:n], pixel_map.ix[i, first:last]) and np.array_equal(
             iy[:n], pixel_map.iy[i, first:last]
@@ -166,11 +166,11 @@ def test_tiles_hold_what_their_block_needs(angle):
     target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200, angle=angle)
     grid = MapGrid.build(target, ccd)
     pixel_map = PixelMap.from_grid(grid)
-    scratch = [np.empty(grid.arrays.node_x.shape[1]), np.empty(500), np.empty(500)]
+    scratch = grid_kernels.new_positions(grid.arrays, 500)
     image = np.random.default_rng(3).normal(size=ccd.shape).astype(np.float32)
     for row0, row1, left, right in ((0, 30, 0, 50), (100, 160, 20, 200), (60, 61, 100, 101)):
         box = np.zeros(4, np.int64)
-        found = tile_kernels.tile_of_block(grid.arrays, row0, row1, left, right, 3, *scratch, box)
+        found = tile_kernels.tile_of_block(grid.arrays, row0, row1, left, right, 3, scratch, box)
         part = np.s_[row0:row1, left:right]
         ix, iy = pixel_map.ix[part], pixel_map.iy[part]
         inside = ix >= 0
@@ -192,8 +192,8 @@ def test_tiles_hold_what_their_block_needs(angle):
 def test_no_tile_off_the_image():
     target, ccd = target_wcs(150.0, 30.0, 400, 400, 0.262), _ccd(300, 200, angle=45.0)
     grid = MapGrid.build(target, ccd)
-    scratch = [np.empty(grid.arrays.node_x.shape[1]), np.empty(500), np.empty(500)]
-    assert not tile_kernels.tile_of_block(grid.arrays, 0, 5, 0, 5, 3, *scratch, np.zeros(4, np.int64))
+    scratch = grid_kernels.new_positions(grid.arrays, 500)
+    assert not tile_kernels.tile_of_block(grid.arrays, 0, 5, 0, 5, 3, scratch, np.zeros(4, np.int64))
 
 
 def test_vector_operations_equal_their_twins():

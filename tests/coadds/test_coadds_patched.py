@@ -1,11 +1,9 @@
-"""Patching of masked pixels and dilation."""
+"""Filling of masked pixels."""
 
 import numpy as np
 import pytest
-from coadds_synthetic import patch_masked
 from scipy.ndimage import binary_dilation
-
-from legacypipe_lite.coadds import dilate_cross
+from synthetic_tims import patch_masked
 
 
 def patch_twin(image, good):
@@ -62,10 +60,3 @@ def test_patch_of_uniform_mask_is_a_copy(value):
     patched = patch_masked(image, np.full(image.shape, value))
     assert np.array_equal(patched, image)
     assert patched is not image
-
-
-@pytest.mark.parametrize("radius", [1, 3, 10])
-def test_dilation_equals_scipy(radius):
-    mask = np.random.default_rng(radius).random((60, 45)) > 0.99
-    assert np.array_equal(dilate_cross(mask, radius), binary_dilation(mask, iterations=radius))
-    assert not dilate_cross(np.zeros((4, 5), bool), radius).any()

@@ -1,4 +1,4 @@
-"""Kernels: filling of masked pixels next to good ones, and city-block dilation of masks."""
+"""Kernels: values for masked pixels, from good ones next to them or from a stack; listed pixels in tiles."""
 
 import math
 
@@ -186,42 +186,3 @@ def mask_in_tile(inverr, dq, box, width, places, bit):
             at = (y - y0) * (x1 - x0) + x - x0
             inverr[at] = 0.0
             dq[at] |= bit
-
-
-@njit(cache=True, nogil=True)
-def dilate_cross(mask, radius, out):
-    """Pixels within a city-block distance `radius` of a true pixel: two passes of the exact distance transform.
-
-    Parameters
-    ----------
-    mask : bool (h, w)
-    radius : int
-        At most 250.
-    out : uint8 (h, w)
-        Out: 1 within the radius, else 0.
-    """
-    h, w = mask.shape
-    far = np.uint8(radius + 1)
-    one = np.uint8(1)
-    for y in range(h):
-        for x in range(w):
-            d = far
-            if mask[y, x]:
-                d = np.uint8(0)
-            else:
-                if y > 0 and out[y - 1, x] < d:
-                    d = out[y - 1, x] + one
-                if x > 0 and out[y, x - 1] < d:
-                    d = out[y, x - 1] + one
-            out[y, x] = d
-    for y in range(h - 1, -1, -1):
-        for x in range(w - 1, -1, -1):
-            d = out[y, x]
-            if y < h - 1 and out[y + 1, x] < d:
-                d = min(d, out[y + 1, x] + one)
-            if x < w - 1 and out[y, x + 1] < d:
-                d = min(d, out[y, x + 1] + one)
-            out[y, x] = d
-    for y in range(h):
-        for x in range(w):
-            out[y, x] = one if out[y, x] <= radius else np.uint8(0)

@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from .. import coadds
-from .base import mapper_for
+from ..survey.products import mapper_for
+from .depth import depth_counts, depth_table
+from .headers import band_cards, target_wcs_cards, type_cards
+from .maskbits import maskbits_map
+from .pictures import picture_sources
+from .rgb import rgb
+from .sparse import MaskedImage
 
 __all__ = ["CoaddProducts", "maskbits_of_state"]
 
@@ -22,9 +27,9 @@ class CoaddProducts:
 
     def __init__(self, state, options, tools, header):
         self.state, self.options, self.tools, self.header = state, options, tools, header
-        self.wcs_cards = coadds.target_wcs_cards(state["target"])
+        self.wcs_cards = target_wcs_cards(state["target"])
         self.unique = state["brick"].unique_pixels(state["target"])
-        self.band_cards = {band: coadds.band_cards(state["tims"], band) for band in state["bands"]}
+        self.band_cards = {band: band_cards(state["tims"], band) for band in state["bands"]}
         self.depth_counts = {}
         self.pictures = {}
         self.allmask = {}
@@ -55,15 +60,13 @@ class CoaddProducts:
         band, co_sky = coadd.band, self.state.get("co_sky")
         jobs = []
         for product in products:
-            cards = [*self.header, *self.wcs_cards, *self.band_cards[band], *coadds.type_cards(product, band, co_sky)]
+            cards = [*self.header, *self.wcs_cards, *self.band_cards[band], *type_cards(product, band, co_sky)]
             jobs.append((_write_image, (product, getattr(coadd, product), cards, band)))
         self.tools.products.write_all(jobs, self._mapper(len(jobs)))
         if "depth" in products:
-            self.depth_counts[band] = tuple(
-                coadds.depth_counts(depth, self.unique) for depth in (coadd.depth, coadd.galdepth)
-            )
+            self.depth_counts[band] = tuple(depth_counts(depth, self.unique) for depth in (coadd.depth, coadd.galdepth))
         self.allmask[band] = np.packbits(coadd.andmask != 0)
-        self.pictures[band] = coadds.picture_sources(coadd, pictures)
+        self.pictures[band] = picture_sources(coadd, pictures)
 
     def _mapper(self, n):
         """Worker processes for n maps of the target, if they are worth it."""
@@ -72,7 +75,7 @@ class CoaddProducts:
 
     def write_depth_table(self):
         """Write the histogram of depths."""
-        self.tools.products.write_table("depth-table", coadds.depth_table(self.depth_counts))
+        self.tools.products.write_table("depth-table", depth_table(self.depth_counts))
 
     def picture(self, name):
         """RGB picture of one kind of map; residuals only show the brick's own area."""
@@ -106,8 +109,8 @@ def _picture(name, images, bands, own, options):
     """Picture of maps band by band; only of the pixels `own`, if they are given."""
     mapping = "residual" if name == "resid" else "data"
     if own is not None:
-        images = [coadds.MaskedImage(image, own) for image in images]
-    return coadds.rgb(images, bands, mapping, stretch=options.rgb_stretch, bw=options.coadd_bw)
+        images = [MaskedImage(image, own) for image in images]
+    return rgb(images, bands, mapping, stretch=options.rgb_stretch, bw=options.coadd_bw)
 
 
 def _write_picture(tree, name, images, bands, own, options):
@@ -130,7 +133,7 @@ def maskbits_of_state(state, options, products, refmap):
     -------
     numpy.ndarray of int32
     """
-    return coadds.maskbits_map(
+    return maskbits_map(
         state["target"].shape,
         options.bands,
         unique=None if state["brick"].custom else products.unique,

@@ -1,4 +1,4 @@
-"""Which catalogue row belongs to which true source, and which of them are scored."""
+"""A catalogue beside its truth: which row belongs to which true source, and which of them are scored."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,12 @@ import numpy as np
 from astropy.table import Table, vstack
 from scipy.spatial import cKDTree
 
+from ..catalog.matching import match, sky_plane
 from ..errors import InputError
 from .catalogs import common_bands, read_catalog, read_truth
 from .neighbors import light_in_errors
 
-__all__ = ["Scene", "match", "make_scene", "read_scene", "stack", "MatchSettings"]
+__all__ = ["Scene", "make_scene", "read_scene", "stack", "MatchSettings"]
 
 _EDGE = 8  # brick pixels at the border of the image that are not scored
 _NEAR_SATURATED = 15.0  # arcsec
@@ -197,42 +198,6 @@ def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an imm
     )
 
 
-def match(truth, catalog, radius, order_by):
-    """Match true sources and catalogue rows one to one: the brightest first, each with the nearest row still free.
-
-    Parameters
-    ----------
-    truth, catalog : Table
-    radius : float
-        Largest distance [arcsec].
-    order_by : str
-        Column of the truth that says what is brightest.
-
-    Returns
-    -------
-    index : numpy.ndarray of int
-        Catalogue row of each true source, -1 for none.
-    distance : numpy.ndarray of float
-        arcsec, NaN for none.
-    """
-    index, distance = np.full(len(truth), -1), np.full(len(truth), np.nan)
-    if len(catalog) == 0 or len(truth) == 0:
-        return index, distance
-    origin = float(truth["ra"][0]), float(np.median(truth["dec"]))
-    truth_xy, catalog_xy = _plane(truth, *origin), _plane(catalog, *origin)
-    near = cKDTree(catalog_xy).query_ball_point(truth_xy, radius)
-    free = np.ones(len(catalog), bool)
-    for i in np.argsort(-np.asarray(truth[order_by], float), kind="stable"):
-        rows = [row for row in near[i] if free[row]]
-        if rows:
-            separation = np.hypot(*(catalog_xy[rows] - truth_xy[i]).T)
-            nearest = int(np.argmin(separation))
-            if separation[nearest] < radius:
-                index[i], distance[i] = rows[nearest], separation[nearest]
-                free[rows[nearest]] = False
-    return index, distance
-
-
 def stack(scenes):
     """Several scenes as one, so that their sources are counted together.
 
@@ -295,13 +260,6 @@ def _bands(truth, catalog, settings):
     return bands, reference
 
 
-def _plane(table, ra0, dec0):
-    """Positions on the plane around (ra0, dec0) [arcsec], good for small fields."""
-    dra = (np.asarray(table["ra"], np.float64) - ra0 + 180.0) % 360.0 - 180.0
-    x = dra * np.cos(np.radians(dec0)) * 3600
-    return np.column_stack([x, (np.asarray(table["dec"], np.float64) - dec0) * 3600])
-
-
 def _tangent_plane(table, ra0, dec0):
     """Tangent projection around (ra0, dec0)."""
     dra = np.radians(np.asarray(table["ra"], np.float64) - ra0)
@@ -361,7 +319,7 @@ def _neighbor_distance(truth, catalog, index, reference, partial):
         others = np.ones(len(catalog), bool)
         others[index[index >= 0]] = False
         if others.any():
-            to_others = cKDTree(_plane(catalog[others], ra0, dec0)).query(_plane(truth, ra0, dec0))[0]
+            to_others = cKDTree(sky_plane(catalog[others], ra0, dec0)).query(sky_plane(truth, ra0, dec0))[0]
             distance = np.minimum(distance, to_others)
     return distance
 
@@ -377,7 +335,7 @@ def _neighbor_light(truth, catalog, index, bands, partial):
         others = np.ones(len(catalog), bool)
         others[index[index >= 0]] = False
         sources = _joined([sources, catalog[columns][others]])
-    plane = _plane(sources, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    plane = sky_plane(sources, float(truth["ra"][0]), float(np.median(truth["dec"])))
     rows = np.full(len(sources), -1)
     rows[: len(truth)] = index
     return light_in_errors(plane, sources, catalog, rows, bands)[: len(truth)]
@@ -385,7 +343,7 @@ def _neighbor_light(truth, catalog, index, bands, partial):
 
 def _nearest_bright(truth, column, radius=20.0):
     """Distance of the nearest source of at least a tenth of the own flux, within `radius` [arcsec]."""
-    xy = _plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    xy = sky_plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
     flux = np.asarray(truth[column], np.float64)
     distance = np.full(len(truth), _NO_NEIGHBOR)
     for i, near in enumerate(cKDTree(xy).query_ball_point(xy, radius)):
@@ -398,7 +356,7 @@ def _nearest_bright(truth, column, radius=20.0):
 def _disturbed(truth):
     """Saturated stars and sources near them, and sources near a large galaxy."""
     note = np.asarray(truth["note"]).astype(str)
-    xy = _plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
+    xy = sky_plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
     disturbed = note == "saturated"
     for name, reach in (("saturated", _NEAR_SATURATED), ("biggal", _NEAR_LARGE_GALAXY)):
         for i in np.flatnonzero(note == name):

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import wise
 from ..bits import MASKBITS_FIXED
 from ..errors import InputError
-from .wise_folders import WiseFolders
+from .folders import WiseFolders
+from .images import BANDS, candidate_paths, find_mask_file, sky_path
+from .lightcurves import LIGHT_CURVE_BANDS, Atlas, atlas_path
+from .psf import PsfModels, psf_paths
+from .tiles import Tile, read_tile_table, scan_tiles, tiles_of_brick
 
 __all__ = ["epochs_of_tiles", "find_tiles", "input_files", "open_atlas", "psf_models", "sources_to_measure"]
 
@@ -23,7 +26,7 @@ def open_atlas(folders, problems):
     if folders.epochs is None:
         return None
     try:
-        return wise.Atlas(folders.epochs)
+        return Atlas(folders.epochs)
     except InputError as error:
         problems.append(str(error))
         return None
@@ -39,29 +42,29 @@ def find_tiles(target, folders, atlas, survey, problems):
     ----------
     target : ImageWcs
     folders : WiseFolders
-    atlas : wise.Atlas or None
+    atlas : Atlas or None
     survey : SurveyDirectory
     problems : list of str
         Messages about damaged files are added.
 
     Returns
     -------
-    list of wise.Tile
+    list of Tile
     """
     table = survey.data_file("wise-tiles.fits")
     if table is not None:
         try:
-            return wise.tiles_of_brick(wise.read_tile_table(table, target), target)
+            return tiles_of_brick(read_tile_table(table, target), target)
         except InputError as error:
             problems.append(str(error))
     logger.info("no table of unWISE tiles (wise-tiles.fits): tiles without astrometric corrections")
     if folders.full:
-        tiles = wise.scan_tiles(folders.full, target, problems)
+        tiles = scan_tiles(folders.full, target, problems)
     elif atlas is not None:
-        tiles = [wise.Tile.on_grid(*row) for row in zip(atlas.coadd_ids, atlas.ra.tolist(), atlas.dec.tolist())]
+        tiles = [Tile.on_grid(*row) for row in zip(atlas.coadd_ids, atlas.ra.tolist(), atlas.dec.tolist())]
     else:
         tiles = []
-    return wise.tiles_of_brick(tiles, target)
+    return tiles_of_brick(tiles, target)
 
 
 def epochs_of_tiles(tiles, atlas, problems):
@@ -70,7 +73,7 @@ def epochs_of_tiles(tiles, atlas, problems):
     if atlas is None:
         return epochs
     for tile in tiles:
-        for band in wise.LIGHT_CURVE_BANDS:
+        for band in LIGHT_CURVE_BANDS:
             try:
                 epochs[tile.coadd_id, band] = atlas.epochs(tile.coadd_id, band)
             except KeyError:
@@ -84,7 +87,7 @@ def psf_models(survey, problems):
     folder = _psf_folder(survey)
     if folder is not None and not folder.is_dir():
         problems.append(f"WISE_PSF_DIR {folder}: no such directory")
-    return wise.PsfModels(folder, problems)
+    return PsfModels(folder, problems)
 
 
 def _psf_folder(survey):
@@ -110,26 +113,26 @@ def input_files(target, options, survey):
         return
     psf_folder = _psf_folder(survey)
     if psf_folder is not None:
-        yield from wise.psf_paths(psf_folder).values()
+        yield from psf_paths(psf_folder).values()
     if survey.data_file("wise-tiles.fits") is not None:
         yield survey.data_file("wise-tiles.fits")
     if folders.epochs is not None:
-        yield wise.atlas_path(folders.epochs)
+        yield atlas_path(folders.epochs)
     # What is wrong with the files was said when the stage ran.
     atlas = open_atlas(folders, [])
     tiles = find_tiles(target, folders, atlas, survey, [])
     for tile in tiles:
         for folder in folders.full:
-            for band in wise.BANDS:
-                yield from wise.candidate_paths(folder, tile.coadd_id, band)
-        mask = wise.find_mask_file(folders.full, tile.coadd_id)
+            for band in BANDS:
+                yield from candidate_paths(folder, tile.coadd_id, band)
+        mask = find_mask_file(folders.full, tile.coadd_id)
         if mask is not None:
             yield mask
         if folders.sky is not None:
-            yield from (wise.sky_path(folders.sky, tile.coadd_id, band) for band in wise.LIGHT_CURVE_BANDS)
+            yield from (sky_path(folders.sky, tile.coadd_id, band) for band in LIGHT_CURVE_BANDS)
     for (coadd_id, band), numbers in epochs_of_tiles(tiles, atlas, []).items():
         for number in numbers:
-            yield from wise.candidate_paths(folders.epochs, coadd_id, band, number)
+            yield from candidate_paths(folders.epochs, coadd_id, band, number)
 
 
 def sources_to_measure(table, sources, maskbits, stars_only):

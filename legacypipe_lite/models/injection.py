@@ -13,18 +13,16 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputError
-from ..models import Source
-from ..models.profiles import SERSIC_MAX, SERSIC_MIN
-from ..models.render import TimRenderer
-from ..models.sources import TYPES
-from ..survey.tables import read_table
+from ..tables import read_table
+from .profiles import SERSIC_MAX, SERSIC_MIN
+from .render import TimRenderer
+from .sources import SOURCE_TYPES, TYPES, Source
 
 __all__ = ["Injection", "read_injection", "photons_per_nanomaggy"]
 
 logger = logging.getLogger(__name__)
 
 _SHAPES = ("shape_r", "shape_e1", "shape_e2", "sersic")
-_FIXED_SERSIC = {"PSF": 0.0, "REX": 1.0, "EXP": 1.0, "DEV": 4.0}
 
 
 @dataclass(frozen=True)
@@ -194,14 +192,14 @@ def _source(row, kind, bands, where):
     position = float(row["ra"]), float(row["dec"])
     if not np.all(np.isfinite([*position, *flux])):
         raise InputError(f"{where}: position and fluxes must be finite numbers")
-    if kind == "PSF":
-        return Source("PSF", *position, flux)
+    if SOURCE_TYPES[kind].is_point:
+        return Source(kind, *position, flux)
     shape = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2")}
-    shape["sersic"] = float(row["sersic"]) if kind == "SER" else _FIXED_SERSIC[kind]
+    shape["sersic"] = float(row["sersic"]) if SOURCE_TYPES[kind].has_index else SOURCE_TYPES[kind].sersic
     if not (shape["shape_r"] > 0 and np.hypot(shape["shape_e1"], shape["shape_e2"]) < 1):
         raise InputError(f"{where}: shape_r must be positive, and the ellipticity less than 1")
     if not SERSIC_MIN <= shape["sersic"] <= SERSIC_MAX:
         raise InputError(f"{where}: sersic {shape['sersic']:g} is not within {SERSIC_MIN:g} to {SERSIC_MAX:g}")
-    if kind == "REX":
+    if SOURCE_TYPES[kind].is_round:
         shape["shape_e1"] = shape["shape_e2"] = 0.0
     return Source(kind, *position, flux, **shape)

@@ -3,23 +3,13 @@
 import fitsio
 import numpy as np
 import pytest
-from coadds_realdata import FIELDS, Field
-from coadds_synthetic import make_target, make_tim, with_outliers_masked
+from real_tims import FIELDS, Field
 from scipy.ndimage import binary_dilation, gaussian_filter
+from synthetic_tims import make_target, make_tim, with_outliers_masked
 
 from legacypipe_lite.bits import DQ
-from legacypipe_lite.coadds import (
-    OUTLIER_NEG,
-    OUTLIER_POS,
-    Changes,
-    SparseImage,
-    find_outliers,
-    masked_pixel_means,
-    masked_places,
-    patch_values,
-    stacked_image,
-    star_veto,
-)
+from legacypipe_lite.coadds import Changes, SparseImage, masked_places, patch_values, stacked_image
+from legacypipe_lite.outliers import OUTLIER_NEG, OUTLIER_POS, find_outliers, masked_pixel_means, star_veto
 from legacypipe_lite.wcs import target_wcs
 
 CENTER = (30, 30)

@@ -11,8 +11,8 @@ from legacypipe_lite.cameras.calibrations import CcdField
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.models import Source
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.stages import sky_scene
-from legacypipe_lite.stages.sky_scene import SkySceneFinder
+from legacypipe_lite.reference import sky_scene
+from legacypipe_lite.reference.sky_scene import SkySceneFinder
 from legacypipe_lite.survey import SurveyDirectory, read_ccds
 from legacypipe_lite.wcs import target_wcs
 

@@ -9,9 +9,12 @@ from ..bits import REFMAP
 from ..calibration import SkyScene
 from ..errors import InputError
 from ..models.render import TimRenderer
-from ..reference import RefCatalogs, halo_image, mask_map, reference_sources
-from ..survey.tables import open_fits, read_table, short_message
+from ..tables import open_fits, read_table, short_message
 from ..wcs import great_circle_distance, target_wcs, wcs_from_header
+from .catalogs import RefCatalogs
+from .halos import halo_image
+from .mask_map import mask_map
+from .merge import reference_sources
 
 __all__ = ["SkySceneFinder"]
 
@@ -29,7 +32,7 @@ class SkySceneFinder:
     ----------
     survey : survey.SurveyDirectory
     options : RunOptions
-    report : stages.base.Report, optional
+    report : report.Report, optional
         Takes warnings about absent catalogues.
     """
 

@@ -3,19 +3,16 @@
 import numpy as np
 from astropy.table import Table
 
-from .. import wise
+from ..catalog import TRACTOR_SCHEMA
+from .images import BANDS, VEGA_TO_AB
+from .lightcurves import LIGHT_CURVE_BANDS, choose_epochs
 
 __all__ = ["wise_table", "tractor_form"]
 
-#: Columns of light curves and their types.
-_CURVES = {
-    "flux": np.float32,
-    "flux_ivar": np.float32,
-    "nobs": np.int16,
-    "fracflux": np.float32,
-    "rchisq": np.float32,
-    "mjd": np.float64,
-}
+#: Band columns -> their types; those of the light curves begin with ``lc_``.
+_TYPES = {entry.name: entry.dtype for entry in TRACTOR_SCHEMA if entry.bands in ("wise", "light curve")}
+#: What a light curve has of each epoch.
+_CURVES = [name[3:] for name in _TYPES if name.startswith("lc_") and name != "lc_epoch_index"]
 #: Aperture columns, and the power of the flux that they are.
 _APERTURES = {"apflux": 1, "apflux_resid": 1, "apflux_ivar": -2}
 
@@ -45,16 +42,16 @@ def wise_table(n_rows, rows, photometry, epochs, apertures, masks):
     columns = _Columns(n_rows, rows, photometry, epochs)
     table = Table(columns.tiles([*photometry.values(), *(p for curve in epochs.values() for p in curve)]))
     table["wise_mask"] = masks
-    for band in wise.BANDS:
+    for band in BANDS:
         for name, power in (("flux", 1), ("flux_ivar", -2), ("psfdepth", -2)):
-            table[f"{name}_w{band}"] = columns.full(band, name, np.float32, _to_ab(band, power))
+            table[f"{name}_w{band}"] = columns.full(band, name, _to_ab(band, power))
             if band in epochs and name in _CURVES:
                 table[f"lc_{name}_w{band}"] = columns.curve(band, name, _to_ab(band, power))
         for (name, power), values in zip(_APERTURES.items(), apertures.get(band, ())):
-            table[f"{name}_w{band}"] = (values * _to_ab(band, power)).astype(np.float32)
-    for name, dtype in (("nobs", np.int16), ("fracflux", np.float32), ("rchisq", np.float32)):
-        for band in wise.BANDS:
-            table[f"{name}_w{band}"] = columns.full(band, name, dtype)
+            table[f"{name}_w{band}"] = (values * _to_ab(band, power)).astype(_TYPES[name])
+    for name in ("nobs", "fracflux", "rchisq"):
+        for band in BANDS:
+            table[f"{name}_w{band}"] = columns.full(band, name)
     for name in ("nobs", "fracflux", "rchisq", "mjd"):
         for band in epochs:
             table[f"lc_{name}_w{band}"] = columns.curve(band, name)
@@ -67,15 +64,15 @@ class _Columns:
     def __init__(self, n_rows, rows, photometry, epochs):
         self.n_rows, self.rows, self.photometry, self.epochs = n_rows, rows, photometry, epochs
 
-    def full(self, band, name, dtype, factor=1):
-        column = np.zeros(self.n_rows, dtype)
+    def full(self, band, name, factor=1):
+        column = np.zeros(self.n_rows, _TYPES[name])
         if band in self.photometry:
             column[self.rows] = getattr(self.photometry[band], name) * factor
         return column
 
     def curve(self, band, name, factor=1):
         """One value for each epoch."""
-        values = np.zeros((self.n_rows, len(self.epochs[band])), _CURVES[name])
+        values = np.zeros((self.n_rows, len(self.epochs[band])), _TYPES["lc_" + name])
         for i, photometry in enumerate(self.epochs[band]):
             values[self.rows, i] = getattr(photometry, name) * factor
         return values
@@ -96,7 +93,7 @@ class _Columns:
 
 def _to_ab(band, power):
     """Factor from Vega to AB nanomaggies, to a power."""
-    return 10 ** (-wise.VEGA_TO_AB[band] / 2.5 * power)
+    return 10 ** (-VEGA_TO_AB[band] / 2.5 * power)
 
 
 def tractor_form(table, length):
@@ -115,12 +112,12 @@ def tractor_form(table, length):
         Without light curves, ``lc_epoch_index_w*`` is -1 and the other ``lc_`` columns are missing (zero).
     """
     result = Table({name: table[name] for name in table.colnames if not name.startswith(("lc_", "wise_mask"))})
-    for i, band in enumerate(wise.LIGHT_CURVE_BANDS):
+    for i, band in enumerate(LIGHT_CURVE_BANDS):
         result[f"wisemask_w{band}"] = np.asarray(table["wise_mask"])[:, i]
         index = np.full((len(table), length), -1, np.int16)
         if f"lc_nobs_w{band}" in table.colnames:
             nobs, mjd = (np.asarray(table[f"lc_{name}_w{band}"]) for name in ("nobs", "mjd"))
-            index[:] = wise.choose_epochs(nobs, mjd, length)
+            index[:] = choose_epochs(nobs, mjd, length)
             for name in _CURVES:
                 result[f"lc_{name}_w{band}"] = _picked(np.asarray(table[f"lc_{name}_w{band}"]), index)
         result[f"lc_epoch_index_w{band}"] = index

@@ -4,40 +4,30 @@ Every image of a band is blurred to a common PSF width, resampled, and compared 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..arrays import gaussian_weights, median
+from ..arrays import dilate, gaussian_weights, median
 from ..arrays.smooth_kernels import smooth
 from ..bits import DQ
+from ..coadds import Changes, SparseImage, map_grids, masked_places, patch_values, patched_image, stacked_image
+from ..models import Tim
 from ..threads import map_in_threads, rows_in_threads
-from ..wcs import MapGrid, PixelMap
+from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import LANCZOS_TABLE
-from . import outliers_kernels as kernels
-from .accumulate import map_grids, stacked_image
-from .patch import dilate_cross
-from .patched import Changes, masked_places, patch_values, patched_image
-from .sparse import SparseImage
+from . import regions_kernels as regions
+from . import search_kernels as kernels
+from .masks import OUTLIER_NEG, OUTLIER_POS, MaskedMeans, no_outliers
 
-__all__ = [
-    "OUTLIER_NEG",
-    "OUTLIER_POS",
-    "BandOutliers",
-    "find_outliers",
-    "masked_pixel_means",
-    "no_outliers",
-    "star_veto",
-]
-
-#: Bits of an outlier mask.
-OUTLIER_POS, OUTLIER_NEG = 1, 2
+__all__ = ["BandOutliers", "find_outliers"]
 
 #: From so many exposures on, the smallest and the largest value are left out of the mean.
 CLIP_COUNT = 5
 
 _EXTRA_BLUR = 0.5
-_VETO_RADIUS = 1.0  # arcsec
 _GROWTH_SIGMAS = (3.0, 2.0)
 _STRIP = 128
 #: Blurred images that are added to the statistics together.
@@ -69,7 +59,7 @@ class BandOutliers:
     masked_means: tuple = ()
     grids: dict | None = None
 
-    def changes(self, tims):
+    def changes(self, tims: Sequence[Tim]) -> dict[int, Changes]:
         """What masking changes in the images: dict of int -> Changes, for `stacked_image`."""
         changes = {}
         for i, patch in self.patches.items():
@@ -78,7 +68,15 @@ class BandOutliers:
         return changes
 
 
-def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads=1):
+def find_outliers(
+    tims: Sequence[Tim],
+    band: str,
+    target: TanWcs,
+    *,
+    veto: NDArray[np.bool_] | None = None,
+    leave_one_out: bool = False,
+    threads: int = 1,
+) -> BandOutliers:
     """Search the images of one band for outliers.
 
     Parameters
@@ -107,7 +105,7 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads
     patches = map_in_threads(lambda i: patch_values(tims[i], precoadd, target), members, threads)
     result.patches = dict(zip(members, patches))
     result.outliers = {i: no_outliers(tims[i]) for i in members}
-    means = _MaskedMeans(target.shape)
+    means = MaskedMeans(target.shape)
     if len(members) > 1:
         search = _Search(tims, target, grids, result.patches, leave_one_out, threads)
         search.collect_statistics(veto)
@@ -117,75 +115,6 @@ def find_outliers(tims, band, target, *, veto=None, leave_one_out=False, threads
                 means.add(*found[1:])
     result.masked_means = means.finish()
     return result
-
-
-def no_outliers(tim):
-    """The empty outlier mask of an image."""
-    return SparseImage(tim.shape, np.zeros(0, np.int32), np.zeros(0, np.uint8))
-
-
-def star_veto(target, ra, dec):
-    """Small discs around reference stars, where no outlier may start: stars move, vary and saturate.
-
-    Parameters
-    ----------
-    target : TanWcs
-    ra, dec : array_like
-        Of Gaia stars [deg].
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (H, W)
-        Pixels whose squared distance to a star is below r, with r the number of pixels in 1 arcsec. (The published
-        masks compare the squared distance with r, not r squared, so the disc is 0.5 arcsec in radius.)
-    """
-    veto = np.zeros(target.shape, bool)
-    r = _VETO_RADIUS / target.pixel_scale
-    for x, y in zip(*target.sky_to_pixel(np.asarray(ra, float), np.asarray(dec, float))):
-        if not (np.isfinite(x) and np.isfinite(y)):
-            continue
-        xlo, xhi = np.clip([math.floor(x - r), math.ceil(x + r)], 0, target.width - 1)
-        ylo, yhi = np.clip([math.floor(y - r), math.ceil(y + r)], 0, target.height - 1)
-        if xlo == xhi or ylo == yhi:
-            continue
-        dx, dy = np.arange(xlo, xhi + 1) - x, np.arange(ylo, yhi + 1) - y
-        veto[ylo : yhi + 1, xlo : xhi + 1] |= dx[np.newaxis, :] ** 2 + dy[:, np.newaxis] ** 2 < r
-    return veto
-
-
-def masked_pixel_means(tims, band, target, outliers, patches):
-    """Mean of the masked pixels on the target grid, for masks that were read back from a file.
-
-    Parameters
-    ----------
-    tims : list of Tim
-        All images; those of other bands are skipped.
-    band : str
-    target : TanWcs
-    outliers : sequence of SparseImage or None
-        Outliers of each tim.
-    patches : sequence
-        `patch_values` of each tim.
-
-    Returns
-    -------
-    positive, negative : SparseImage of float32, shape (H, W)
-    """
-    means = _MaskedMeans(target.shape)
-    for tim, mask, patch in zip(tims, outliers, patches):
-        if tim.band != band or mask is None or len(mask) == 0:
-            continue
-        pixel_map = PixelMap.build(target, tim.wcs)
-        if pixel_map is None:
-            continue
-        on_target, values = (pixel_map.nearest(image) for image in (mask.dense(), patched_image(tim, patch)))
-        parts = []
-        for bit in (OUTLIER_POS, OUTLIER_NEG):
-            y, x = np.nonzero((on_target & bit > 0) & pixel_map.valid)
-            places = (y + pixel_map.y0) * target.width + x + pixel_map.x0
-            parts.append((places.astype(np.int32), values[y, x]))
-        means.add(*parts)
-    return means.finish()
 
 
 class _Search:
@@ -200,10 +129,18 @@ class _Search:
         self.blurs = {i: math.sqrt(common**2 - tims[i].psf_sigma ** 2) for i in members}
         self.blurred = {}
         shape = target.shape
-        self.total, self.weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.count = np.zeros(shape, np.int16)
         self.clipping = len(members) >= CLIP_COUNT
-        self.who = np.full((2 if self.clipping and leave_one_out else 0, *shape), -1, np.int16)
+        self.sums = kernels.BandSums(
+            total=np.zeros(shape, np.float32),
+            weight=np.zeros(shape, np.float32),
+            count=np.zeros(shape, np.int16),
+            clip_count=CLIP_COUNT,
+            extremes=np.zeros((4 if self.clipping else 0, *shape), np.float32),
+            who=np.full((2 if self.clipping and leave_one_out else 0, *shape), -1, np.int16),
+            any_mask=np.zeros(shape, np.int16),
+        )
+        if self.clipping:
+            self.sums.extremes[0], self.sums.extremes[2] = np.inf, -np.inf
         self.veto = None
 
     def weight_factor(self, i):
@@ -212,11 +149,6 @@ class _Search:
 
     def collect_statistics(self, veto):
         """Blur and resample all images, and add them up."""
-        shape = self.target.shape
-        any_mask = np.zeros(shape, np.int16)
-        extremes = np.zeros((4 if self.clipping else 0, *shape), np.float32)
-        if self.clipping:
-            extremes[0], extremes[2] = np.inf, -np.inf
         touching = list(self.grids)
         step = max(_IMAGES_AT_ONCE, 2 * self.threads)
         for start in range(0, len(touching), step):
@@ -225,37 +157,38 @@ class _Search:
             self.blurred.update({i: np.empty(self.grids[i].shape, np.float32) for i in chunk})
             strips = range(0, self.target.height, _STRIP)
             for _ in map_in_threads(
-                lambda y0, chunk=chunk, images=images: self._add_strip(y0, chunk, images, any_mask, extremes),
+                lambda y0, images=images: self._add_strip(y0, images),
                 strips,
                 self.threads,
             ):
                 pass
         if self.clipping:
-            rows_in_threads(
-                kernels.clip_extremes, shape[0], self.threads, self.total, self.weight, self.count, extremes, CLIP_COUNT
-            )
-        self.veto = dilate_cross(any_mask & DQ["bleed"], 3) | dilate_cross(any_mask & DQ["satur"], 10)
+            rows_in_threads(kernels.clip_extremes, self.target.height, self.threads, self.sums)
+        any_mask = self.sums.any_mask
+        self.veto = dilate(any_mask & DQ["bleed"], 3) | dilate(any_mask & DQ["satur"], 10)
+        # What the comparison does not need goes before it takes memory itself.
+        self.sums = self.sums._replace(extremes=self.sums.extremes[:0], any_mask=any_mask[:0])
         if veto is not None:
             self.veto |= veto
 
     def _blur(self, i):
         """The image blurred to the common PSF width."""
-        image = np.ascontiguousarray(patched_image(self.tims[i], self.patches[i]))
-        out = np.empty(image.shape, np.float32)
-        smooth(image, gaussian_weights(self.blurs[i]), out)
-        return out
+        tim = self.tims[i]
+        image = np.ascontiguousarray(patched_image(tim, self.patches[i]))
+        blurred = np.empty(image.shape, np.float32)
+        smooth(image, gaussian_weights(self.blurs[i]), blurred)
+        inverr, dq = np.ascontiguousarray(tim.inverr), np.ascontiguousarray(tim.dq)
+        return kernels.BlurredImage(i, blurred, inverr, dq, self.weight_factor(i))
 
-    def _add_strip(self, y0, chunk, images, any_mask, extremes):
+    def _add_strip(self, y0, images):
         """Add the rows of the target from y0 on of some blurred images."""
-        for i, image in zip(chunk, images):
-            tim, grid = self.tims[i], self.grids[i]
+        for image in images:
+            grid = self.grids[image.index]
             row0, row1 = max(y0 - grid.y0, 0), min(y0 + _STRIP - grid.y0, grid.shape[0])
             if row0 < row1:
                 kernels.add_blurred_rows(
-                    row0, row1, grid.x0, grid.y0, grid.arrays, _FLAT_TABLE, image,
-                    np.ascontiguousarray(tim.inverr), np.ascontiguousarray(tim.dq), self.weight_factor(i), i,
-                    self.total, self.weight, any_mask, self.count, extremes, self.who, self.blurred[i],
-                )  # fmt: skip
+                    row0, row1, grid.arrays, _FLAT_TABLE, image, self.sums, self.blurred[image.index]
+                )
 
     def compare(self, i):
         """Outliers of one image: (mask, positive pixels, negative pixels), or None if there are none.
@@ -264,41 +197,37 @@ class _Search:
         """
         if i not in self.grids:
             return None
-        tim, grid, blurred = self.tims[i], self.grids[i], self.blurred[i]
+        grid = self.grids[i]
         own, found = np.empty(grid.shape, np.float32), np.empty(grid.shape, bool)
-        common = (i, self.total, self.weight, self.who, self.count, CLIP_COUNT)
-        number = kernels.find_candidates(
-            grid.x0, grid.y0, grid.arrays, blurred, np.ascontiguousarray(tim.inverr), self.weight_factor(i), *common,
-            own, found,
-        )  # fmt: skip
+        compared = kernels.Compared(i, grid.x0, grid.y0, self.blurred[i], own)
+        inverr = np.ascontiguousarray(self.tims[i].inverr)
+        number = kernels.find_candidates(grid.arrays, inverr, self.weight_factor(i), compared, self.sums, found)
         typical = median(own, own)
         if number == 0 or math.isnan(typical):
             return None
-        values = (grid.x0, grid.y0, blurred, own, *common)
         seeds, signs = np.empty(number, np.int64), np.empty(number, np.int8)
-        n = kernels.select_seeds(*values, self.veto, 1.0 / math.sqrt(typical), found, seeds, signs)
+        n = kernels.select_seeds(compared, self.sums, self.veto, 1.0 / math.sqrt(typical), found, seeds, signs)
         if n == 0:
             return None
-        regions = [
-            np.sort(kernels.grow(seeds[:n][signs[:n] == sign], sign, *_GROWTH_SIGMAS, *values)) for sign in (1, -1)
+        seeds, signs = seeds[:n], signs[:n]
+        grown = [
+            np.sort(regions.grow(seeds[signs == sign], sign, _GROWTH_SIGMAS, compared, self.sums)) for sign in (1, -1)
         ]
-        return self._mask_of_image(i, regions), *(self._masked_values(i, places) for places in regions)
+        return self._mask_of_image(i, grown), *(self._masked_values(i, places) for places in grown)
 
-    def _mask_of_image(self, i, regions):
+    def _mask_of_image(self, i, grown):
         """Regions of the box of a map carried back to the pixels of the image."""
         tim, grid = self.tims[i], self.grids[i]
         back = MapGrid.build(tim.wcs, self.target)
         if back is None:
             return no_outliers(tim)
         bits = np.zeros(grid.shape, np.uint8)
-        for places, bit in zip(regions, (OUTLIER_POS, OUTLIER_NEG)):
+        for places, bit in zip(grown, (OUTLIER_POS, OUTLIER_NEG)):
             bits.ravel()[places] = bit
-        room = 2 * sum(len(places) for places in regions) + 1000
+        room = 2 * sum(len(places) for places in grown) + 1000
         while True:
             places, values = np.empty(room, np.int64), np.empty(room, np.uint8)
-            n = kernels.pixels_in_regions(
-                back.arrays, back.x0, back.y0, tim.shape[1], grid.x0, grid.y0, bits, places, values
-            )
+            n = regions.pixels_in_regions(back.arrays, tim.shape[1], grid.x0, grid.y0, bits, places, values)
             if n <= room:
                 return SparseImage(tim.shape, places[:n].astype(np.int32), values[:n].copy())
             room = n
@@ -307,7 +236,7 @@ class _Search:
         """Target pixels of a region (flat places in the box of a map) that lie on the image, and the values there."""
         tim, grid, patch = self.tims[i], self.grids[i], self.patches[i]
         ix, iy = np.empty((2, len(places)), np.int64)
-        kernels.nearest_of_places(grid.arrays, places, ix, iy)
+        regions.nearest_of_places(grid.arrays, places, ix, iy)
         on_image = ix >= 0
         places, ix, iy = places[on_image], ix[on_image], iy[on_image]
         values = tim.image[iy, ix].astype(np.float32)
@@ -317,31 +246,3 @@ class _Search:
             values[masked] = patch[np.searchsorted(masked_places(tim), own)]
         y, x = places // grid.shape[1], places % grid.shape[1]
         return ((y + grid.y0) * self.target.width + x + grid.x0).astype(np.int32), values
-
-
-class _MaskedMeans:
-    """Averages masked values over images: positive and negative ones."""
-
-    def __init__(self, shape):
-        self.shape = shape
-        self.parts = ([], [])
-
-    def add(self, *parts):
-        """Add the positive and the negative pixels of an image: (flat places, values)."""
-        for collected, part in zip(self.parts, parts):
-            collected.append(part)
-
-    def finish(self):
-        """The means: two `SparseImage`."""
-        return tuple(self._mean(parts) for parts in self.parts)
-
-    def _mean(self, parts):
-        if not parts:
-            return SparseImage(self.shape, np.zeros(0, np.int32), np.zeros(0, np.float32))
-        places, index, counts = np.unique(
-            np.concatenate([p for p, _ in parts]), return_inverse=True, return_counts=True
-        )
-        sums = np.zeros(len(places), np.float32)
-        # One by one, in the order of the images.
-        np.add.at(sums, index, np.concatenate([v for _, v in parts]))
-        return SparseImage(self.shape, places, sums / counts.astype(np.int16))

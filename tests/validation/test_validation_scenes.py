@@ -3,10 +3,10 @@ import pytest
 from astropy.table import Table, vstack
 from synthetic_catalogs import TARGET, catalog_table, tables, truth_table, write
 
+from legacypipe_lite.catalog.matching import match
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.validation import MatchSettings, make_scene, read_scene, stack
 from legacypipe_lite.validation.catalogs import bands_of, common_bands, read_catalog, read_truth
-from legacypipe_lite.validation.matching import match
 
 
 def sky(x_arcsec, y_arcsec, ra0=150.0, **columns):

@@ -1,0 +1,264 @@
+"""Tables: reading them from FITS files, stacking them, and the forms in which FITS files take tables and cards."""
+
+import gzip
+import os
+from collections.abc import Mapping
+
+import fitsio
+import numpy as np
+
+from .errors import InputError
+
+__all__ = [
+    "column_names",
+    "fits_bytes",
+    "fits_cards",
+    "gzipped",
+    "native_array",
+    "open_fits",
+    "read_columns",
+    "read_table",
+    "short_message",
+    "stack_columns",
+    "structured_array",
+]
+
+
+def native_array(array):
+    """An array or structured array in native byte order, with bytes decoded to str.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        As fitsio gives it: big-endian, strings as bytes or str depending on its version.
+
+    Returns
+    -------
+    numpy.ndarray
+        Trailing blanks of strings are kept.
+    """
+    array = np.asarray(array)
+    if array.dtype.names is not None:
+        columns = {name: native_array(array[name]) for name in array.dtype.names}
+        dtype = [(name, c.dtype, c.shape[array.ndim :]) for name, c in columns.items()]
+        native = np.empty(array.shape, dtype)
+        for name, column in columns.items():
+            native[name] = column
+        return native
+    if array.dtype.kind == "S":
+        wide = f"U{array.dtype.itemsize}"
+        return np.char.decode(array, "latin-1").astype(wide) if array.size else array.astype(wide)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def open_fits(path):
+    """Open a FITS file for reading.
+
+    Raises
+    ------
+    InputError
+        If it does not exist or is not a FITS file.
+    """
+    try:
+        return fitsio.FITS(str(path), lower=True)
+    except OSError as e:
+        reason = f"cannot be read ({short_message(e)})" if os.path.exists(path) else "does not exist"
+        raise InputError(f"{path}: {reason}") from None
+
+
+def read_table(path, columns=None):
+    """Read the table in HDU 1 of a FITS file; column names in lower case.
+
+    Parameters
+    ----------
+    path : str or Path
+    columns : list of str, optional
+
+    Returns
+    -------
+    numpy.ndarray
+        Structured, native byte order, strings decoded.
+
+    Raises
+    ------
+    InputError
+        If the file or a column is missing, or the file is damaged.
+    """
+    with open_fits(path) as fits:
+        return read_columns(fits, path, columns)
+
+
+def read_columns(fits, path, columns=None, rows=None):
+    """As `read_table`, from an open file, and chosen rows only.
+
+    Parameters
+    ----------
+    fits : fitsio.FITS
+    path : str or Path
+        For messages.
+    columns : list of str, optional
+    rows : array_like of int, optional
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or the file is damaged.
+    """
+    try:
+        table = fits[1]
+        names = {name.lower(): name for name in table.get_colnames()}
+        if columns is not None:
+            missing = [c for c in columns if c not in names]
+            if missing:
+                raise InputError(f"{path}: no column {', '.join(missing)} in HDU 1")
+            columns = [names[c] for c in columns]
+        if rows is not None and len(rows) == 0:  # fitsio would read all rows
+            return native_array(table.read(rows=[0][: table.get_nrows()], columns=columns))[:0]
+        return native_array(table.read(rows=rows, columns=columns))
+    except (OSError, ValueError, AttributeError) as e:
+        raise InputError(f"{path}: table in HDU 1 cannot be read ({short_message(e)})") from None
+
+
+def column_names(fits, path):
+    """Names of the columns of the table in HDU 1, in lower case, from an open file.
+
+    Raises
+    ------
+    InputError
+        If the HDU is not a table.
+    """
+    try:
+        return [name.lower() for name in fits[1].get_colnames()]
+    except (OSError, AttributeError):
+        raise InputError(f"{path}: HDU 1 is not a table") from None
+
+
+def short_message(error):
+    """The first informative line of a fitsio/cfitsio error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+# --- stacking
+
+
+def _columns(table):
+    """The columns of a table of any kind: dict of str to numpy.ndarray."""
+    if isinstance(table, np.ndarray):
+        return {name: table[name] for name in table.dtype.names}
+    names = table if isinstance(table, Mapping) else table.colnames
+    return {name: np.asarray(table[name]) for name in names}
+
+
+def stack_columns(tables, empty_tables_count=True):
+    """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
+
+    Parameters
+    ----------
+    tables : sequence of Table, structured numpy.ndarray or dict of str to numpy.ndarray
+    empty_tables_count : bool
+        A table without rows takes part in the choice of the common types. Without it, it says how a column looks only
+        if no other table does.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The union of the columns, in order of first appearance, each of the common type.
+    """
+    tables = [_columns(table) for table in tables]
+    lengths = [len(next(iter(table.values()), ())) for table in tables]
+    stacked = {}
+    for name in dict.fromkeys(name for table in tables for name in table):
+        have = [table[name] for table in tables if name in table]
+        if not empty_tables_count:
+            have = [column for column in have if len(column)] or have
+        dtype, shape = np.result_type(*have), have[0].shape[1:]
+        stacked[name] = np.concatenate(
+            [
+                np.asarray(table[name], dtype)
+                if name in table and (n or empty_tables_count)
+                else np.zeros((n, *shape), dtype)
+                for table, n in zip(tables, lengths)
+            ]
+        )
+    return stacked
+
+
+# --- what fitsio writes
+
+
+def structured_array(table, declared_widths=True):
+    """A native structured array of a table, strings as bytes of at least one character.
+
+    Parameters
+    ----------
+    table : Table, structured numpy.ndarray or dict of str to numpy.ndarray
+    declared_widths : bool
+        Columns of strings are as wide as they are declared, even if all values are shorter.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If a column holds Python objects.
+    """
+    dtype, values = [], {}
+    for name, column in _columns(table).items():
+        if column.dtype.kind == "U":
+            encoded = np.char.encode(column, "utf-8")
+            width = column.dtype.itemsize // 4 if declared_widths else 0
+            column = encoded.astype(f"S{max(encoded.dtype.itemsize, width, 1)}")
+        if column.dtype.kind == "O":
+            raise ValueError(f"column {name!r} holds Python objects, which a FITS table cannot")
+        if column.dtype.kind == "S" and column.dtype.itemsize == 0:
+            column = column.astype("S1")
+        values[name] = column
+        dtype.append((name, column.dtype.newbyteorder("="), column.shape[1:]))
+    rows = np.empty(len(next(iter(values.values()))) if values else 0, dtype=dtype)
+    for name, column in values.items():
+        rows[name] = column
+    return rows
+
+
+def fits_cards(cards):
+    """Cards in the form that fitsio takes, with plain Python values; numbers that are not finite are left empty.
+
+    Parameters
+    ----------
+    cards : sequence of (str, object, str)
+        Keyword, value, comment.
+
+    Returns
+    -------
+    list of dict
+    """
+    result = []
+    for keyword, value, comment in cards:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not np.isfinite(value):
+            value = None
+        if keyword in ("COMMENT", "HISTORY"):
+            result.append({"name": keyword, "value": str(comment if value is None else value), "comment": ""})
+        else:
+            result.append({"name": keyword, "value": value, "comment": comment or ""})
+    return result
+
+
+def fits_bytes(build):
+    """The FITS file that ``build(fits)`` makes."""
+    with fitsio.FITS("mem://", "rw", clobber=True) as fits:
+        build(fits)
+        return fits.read_raw()
+
+
+def gzipped(data):
+    """Compressed bytes, the same for the same data whenever it is made."""
+    return gzip.compress(data, compresslevel=9, mtime=0)
