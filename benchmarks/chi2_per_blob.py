@@ -28,7 +28,6 @@ from fields import KNOWN, find_field
 from legacypipe_lite.fitting import BlobContext
 from legacypipe_lite.fitting.cutouts import blob_wcs, cut_tims
 from legacypipe_lite.fitting.images import BlobImages
-from legacypipe_lite.fitting.metrics_kernels import add_everywhere
 from legacypipe_lite.fitting.optimizer import ELLIPTICITY_SIGMA
 from legacypipe_lite.models import Motion, Source
 from legacypipe_lite.models.ellipse import soft_from_hard
@@ -71,7 +70,7 @@ def blob_chi2(state, sources, shape_jacobian="local"):
         model = np.zeros_like(images.data)
         for source in members.get(number, []):
             p = images.render(source)
-            add_everywhere(p.rectangles, p.offset, p.values, images.offset, images.width, model)
+            images.add(p, data=model, everywhere=True)
         chi2.append(float(np.sum(((images.data - model).astype(float) * images.inverr) ** 2)))
         penalty.append(sum(_penalty(source) for source in members.get(number, [])))
     return np.array(chi2), np.array(penalty)

@@ -342,7 +342,7 @@ class RunOptions:
         "required depth of the saddle between peaks, fraction of the peak",
         _DETECT,
         "float",
-        stages="srcs",
+        stages=("srcs", "fitblobs"),
     )
     saddle_min: float = option(
         2.0,
@@ -350,7 +350,7 @@ class RunOptions:
         "required depth of the saddle between peaks, sigmas",
         _DETECT,
         "float",
-        stages="srcs",
+        stages=("srcs", "fitblobs"),
     )
     blob_dilate: int = option(
         8,

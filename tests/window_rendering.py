@@ -58,7 +58,7 @@ def render_window(
         planes = np.empty((3, h, w), np.float32)
         scratch = np.empty(2 * psf.padded[0].size, np.float32)
         render_kernels.point_source(
-            psf.padded[0], psf.ph[0], psf.pw[0], px, py, x0, y0, w, h, derivatives, scratch, planes.ravel()
+            psf.padded[0], psf.ph[0], psf.pw[0], px, py, np.array(window), derivatives, scratch, planes.ravel()
         )
         return planes if derivatives else planes[0]
     log_re, eps1, eps2, sersic = shape
@@ -92,7 +92,7 @@ def render_window(
     else:
         hx, hy = stencil(planes[1], 1), stencil(planes[1], 0)
         hxx, hxy, hyy = stencil(hx, 1), stencil(hx, 0), stencil(hy, 0)
-        out += [(dxx * hxx + 2 * dxy * hxy + dyy * hyy)[inner] for dxx, dxy, dyy in chunk.dv[0, :nshape]]
+        out += [(dxx * hxx + 2 * dxy * hxy + dyy * hyy)[inner] for dxx, dxy, dyy in chunk.shapes[1][0, :nshape]]
         out += [plane[inner] for plane in planes[2:]]
     return np.array(out, np.float32)
 

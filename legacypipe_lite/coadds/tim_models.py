@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..models import Source, Tim
 from ..wcs import MapGrid, TanWcs
 from ..wcs.resample_kernels import nearest_values
-from .models_kernels import add_patch
+from .models_kernels import patch_sums
 
 __all__ = ["TimModels", "Footprints", "tim_models"]
 
@@ -72,8 +72,7 @@ def tim_models(
     fluxes : array_like of float
         Flux of each row in the image's band.
     render : callable
-        ``render(sources)`` gives one by one (x0, y0, float32 patch at the source's flux), or None if nothing of it is
-        seen.
+        ``render(sources)`` gives one by one a `models.patches.Patch`, or None if nothing of the source is seen.
     frozen : sequence of (Source, sequence of int)
         Galaxies that are not fitted and reach into blobs they do not belong to, with these blobs. They are drawn
         first; sources at the same position are then left out.
@@ -100,10 +99,10 @@ def tim_models(
     for row, rendered in zip(chosen, render([sources[row] for row in chosen])):
         if rendered is None:
             continue
-        x0, y0, patch = rendered
-        total, square, blob_square = add_patch(
-            patch, x0, y0, tim_blobs, int(blobs[row]), models.model, models.blobmodel
-        )
+        own = rendered.cut(tim_blobs) == int(blobs[row])
+        rendered.add_to(models.model)
+        rendered.add_to(models.blobmodel, own)
+        total, square, blob_square = patch_sums(rendered.values, own)
         if total != 0:
             models.footprints.nea[row] = total**2 / square
             if blob_square != 0:
@@ -129,7 +128,6 @@ def _draw_frozen(models, tim_blobs, target, blobmap, frozen, render):
     if not frozen:
         return drawn
     present = set(np.unique(tim_blobs).tolist())
-    scratch = np.zeros_like(models.model)
     for galaxy, blobs in frozen:
         touched = present & ({int(b) for b in blobs} | _own_blob(galaxy, target, blobmap))
         if not touched:
@@ -138,12 +136,8 @@ def _draw_frozen(models, tim_blobs, target, blobmap, frozen, render):
         (rendered,) = render([galaxy])
         if rendered is None:
             continue
-        x0, y0, patch = rendered
-        scratch[:] = 0.0
-        add_patch(patch, x0, y0, tim_blobs, -2, models.model, models.blobmodel)
-        add_patch(patch, x0, y0, tim_blobs, -2, scratch, models.blobmodel)
-        inside = np.isin(tim_blobs, list(touched))
-        models.blobmodel[inside] += scratch[inside]
+        rendered.add_to(models.model)
+        rendered.add_to(models.blobmodel, np.isin(rendered.cut(tim_blobs), list(touched)))
     return drawn
 
 

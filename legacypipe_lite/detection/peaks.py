@@ -101,9 +101,10 @@ def detect_sources(
     seds: Sequence[Sed],
     omit_xy: ArrayLike = (),
     veto: NDArray[np.bool_] | None = None,
-    nsigma: float = 6.0,
-    saddle_fraction: float = 0.1,
-    saddle_min: float = 2.0,
+    *,
+    nsigma: float,
+    saddle_fraction: float,
+    saddle_min: float,
     blob_dilate: int = 8,
 ) -> Detections:
     """Find sources in detection maps.

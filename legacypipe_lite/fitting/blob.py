@@ -1,7 +1,10 @@
 """The life of one blob: from its images and initial sources to fitted, measured sources."""
 
+from __future__ import annotations
+
 import logging
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +21,9 @@ from .optimizer import FitSettings, fit_model, start_model
 from .refine import refine
 from .tasks import BlobResult, SourceResult
 
+if TYPE_CHECKING:
+    from .tasks import BlobContext, BlobTask
+
 __all__ = ["fit_blob"]
 
 logger = logging.getLogger(__name__)
@@ -33,7 +39,7 @@ GALAXY_POSITION_BOX = 5.0
 MIN_RESIDUAL_SN = 0.2
 
 
-def fit_blob(context, task):
+def fit_blob(context: BlobContext, task: BlobTask) -> BlobResult:
     """Fit all sources of one blob.
 
     Parameters
@@ -289,7 +295,15 @@ class _Blob:
                 self.images.add(e.patches, 1.0, model)
         omit = [self._clipped(e.result.x0 - self.task.box[0], e.result.y0 - self.task.box[1]) for e in entries]
         veto = self.refmap != 0
-        found = detect_sources(maps, sed_list(self.context.bands), omit, veto=veto, nsigma=options.iterative_nsigma)
+        found = detect_sources(
+            maps,
+            sed_list(self.context.bands),
+            omit,
+            veto=veto,
+            nsigma=options.iterative_nsigma,
+            saddle_fraction=options.saddle_fraction,
+            saddle_min=options.saddle_min,
+        )
         new = []
         if len(found):
             model_sn = self._detection_maps(model).max_signal_to_noise()

@@ -1,11 +1,15 @@
 """Model selection of one source: fit the candidate models on its segment and choose."""
 
+from __future__ import annotations
+
 import logging
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models.ellipse import soft_from_hard
 from ..models.sources import SOURCE_TYPES, TYPES
@@ -19,6 +23,10 @@ from .selection import (
     select_model,
     wants_galaxy_models,
 )
+
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from .images import BlobImages
 
 __all__ = ["Choice", "choose_model"]
 
@@ -67,9 +75,17 @@ _DROPPED = (None, {}, np.zeros(len(TYPES)))
 
 
 def choose_model(
-    images, source, rectangles, segments, pixscale, *, forced_pointsource=False, background=False, marginal_ivars=False,
-    reference_rule=False,
-):  # fmt: skip
+    images: BlobImages,
+    source: Source,
+    rectangles: NDArray[np.int32],
+    segments: NDArray[np.int32] | None,
+    pixscale: float,
+    *,
+    forced_pointsource: bool = False,
+    background: bool = False,
+    marginal_ivars: bool = False,
+    reference_rule: bool = False,
+) -> Choice:
     """Fit all plausible models to a source and select one.
 
     Parameters

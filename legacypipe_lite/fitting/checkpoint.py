@@ -4,6 +4,8 @@ The file starts with a line that identifies the run; then every finished blob is
 content. A record cut short by a kill is dropped when the file is read; everything before it counts.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -13,11 +15,15 @@ import time
 import zlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import OutputError, StateError
 from ..state import dump_value, load_value
+
+if TYPE_CHECKING:
+    from .tasks import BlobContext, BlobResult
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -27,7 +33,7 @@ _MAGIC = "legacypipe_lite blob checkpoint 2"
 _LENGTH = struct.Struct(">Q")
 
 
-def fingerprint(context, brickname):
+def fingerprint(context: BlobContext, brickname: str) -> dict[str, str]:
     """What the results of blobs depend on: brick, options, images, sources, blob map.
 
     Parameters
@@ -74,12 +80,12 @@ class Checkpoint:
         The file is forced to disk at least this often [s]; records reach the operating system at once.
     """
 
-    def __init__(self, path, identity, period=600.0):
+    def __init__(self, path: str | Path, identity: dict[str, str], period: float = 600.0) -> None:
         self.path, self.identity, self.period = Path(path), identity, period
         self._stream = None
         self._synced = time.monotonic()
 
-    def read(self):
+    def read(self) -> dict[tuple[int, int], BlobResult]:
         """Finished blobs of an earlier run.
 
         Returns
@@ -140,7 +146,7 @@ class Checkpoint:
             start = first + size
         return results, start
 
-    def append(self, result):
+    def append(self, result: BlobResult) -> None:
         """Add a finished blob."""
         payload = dump_value(result)
         try:
@@ -164,7 +170,7 @@ class Checkpoint:
         os.fsync(self._stream.fileno())
         self._synced = time.monotonic()
 
-    def close(self):
+    def close(self) -> None:
         """Force everything to disk."""
         if self._stream is not None:
             self._sync()

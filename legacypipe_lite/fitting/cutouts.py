@@ -1,20 +1,28 @@
 """Cut the images of a blob out of the tims."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..units import FWHM_PER_SIGMA
 from .geometry_kernels import footprints
 from .images import Cutout
 
+if TYPE_CHECKING:
+    from ..wcs import TanWcs
+    from .tasks import BlobContext
+
 __all__ = ["cut_tims", "blob_wcs"]
 
 
-def blob_wcs(target, box):
+def blob_wcs(target: TanWcs, box: tuple[int, int, int, int]) -> TanWcs:
     """WCS of a blob's bounding box (x0, y0, w, h) in the brick."""
     return target.subimage(*box)
 
 
-def cut_tims(context, box):
+def cut_tims(context: BlobContext, box: tuple[int, int, int, int]) -> list[Cutout]:
     """The part of every tim that a blob's bounding box covers.
 
     Parameters

@@ -1,17 +1,27 @@
 """The images of one blob as a struct of arrays, and the windows of one source in them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models import frames_kernels
 from ..models.frames import PsfSpectra
-from ..models.render import Patches, render_patches
+from ..models.patches import EVERYWHERE, add_patches
+from ..models.render import render_patches
 from ..units import FWHM_PER_SIGMA
 from ..wcs.projection_kernels import PACKED_SIZE
 from . import windows_kernels as kernels
 
-__all__ = ["Cutout", "BlobImages", "Patches", "Windows"]
+if TYPE_CHECKING:
+    from ..models.patches import Patches
+    from ..models.sources import Source
+    from ..wcs import TanWcs
+
+__all__ = ["Cutout", "BlobImages", "Windows"]
 
 _NO_SEGMENTS = np.zeros(1, np.int32)
 #: Distance from its centre to which a PSF matters in fits, in units of its FWHM.
@@ -64,11 +74,8 @@ class Windows:
     ----------
     index : numpy.ndarray of int64
         Images with at least one good pixel.
-    window : numpy.ndarray of int32, shape (n, 4)
-    offset, row_offset : numpy.ndarray of int64, shape (n,)
-    data, inverr : numpy.ndarray of float32
-        Flat window pixels.
-    spans : numpy.ndarray of int32, shape (rows, 2)
+    arrays : tuple
+        `windows_kernels.WindowArrays`, for kernels.
     npix : numpy.ndarray of int64, shape (n,)
         Number of good pixels per image.
     psf : PsfSpectra
@@ -77,16 +84,16 @@ class Windows:
         Keywords of `models.frames.galaxy_chunks` other than its defaults (frame size, split of the mixture).
     """
 
-    index: np.ndarray
-    window: np.ndarray
-    offset: np.ndarray
-    row_offset: np.ndarray
-    data: np.ndarray
-    inverr: np.ndarray
-    spans: np.ndarray
-    npix: np.ndarray
+    index: NDArray[np.int64]
+    arrays: tuple
+    npix: NDArray[np.int64]
     psf: PsfSpectra
     render_options: dict = field(default_factory=dict)
+
+    @property
+    def window(self) -> NDArray[np.int32]:
+        """x0, y0, w, h in each image; shape (n, 4)."""
+        return self.arrays[0]
 
 
 class BlobImages:
@@ -117,15 +124,22 @@ class BlobImages:
     #: Cut-outs smaller than this on both sides get one constant PSF.
     CONSTANT_PSF_SIZE = 400
 
-    def __init__(self, cutouts, blob_wcs, mask, nbands, shape_jacobian="local"):
+    def __init__(
+        self,
+        cutouts: list[Cutout],
+        blob_wcs: TanWcs,
+        mask: NDArray[np.bool_],
+        nbands: int,
+        shape_jacobian: str = "local",
+    ) -> None:
         self.blob_wcs = blob_wcs
         self.mask = mask
         self.nbands = nbands
         self._lay_out(cutouts)
-        seen = kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+        seen = kernels.pixels_in_blob(self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
         if not seen.all():
             self._lay_out([c for c, has_pixels in zip(self.cutouts, seen) if has_pixels])
-            kernels.pixels_in_blob(*self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
+            kernels.pixels_in_blob(self._geometry(), mask.ravel(), self.offset, self.inverr, self.blob_pixel)
         for i, cutout in enumerate(self.cutouts):
             cutout.inverr = self.view(self.inverr, i)
         self.band = np.array([c.band_index for c in self.cutouts], np.int64)
@@ -174,12 +188,12 @@ class BlobImages:
         reach = self.constant_psf.reach
         self.psf_reach = np.where(self.sigma > 0, np.minimum(FIT_REACH * FWHM_PER_SIGMA * self.sigma, reach), reach)
 
-    def view(self, flat, i):
+    def view(self, flat: NDArray, i: int) -> NDArray:
         """2-d view of image `i` in a flat array."""
         o, h, w = self.offset[i], self.height[i], self.width[i]
         return flat[o : o + h * w].reshape(h, w)
 
-    def target_pixels(self):
+    def target_pixels(self) -> NDArray[np.int32]:
         """Nearest pixel of each image for every pixel of the blob's box (made once).
 
         Returns
@@ -189,16 +203,16 @@ class BlobImages:
         """
         if self._target_pixels is None:
             self._target_pixels = np.empty((self.n, *self.mask.shape), np.int32)
-            kernels.pixels_of_blob(*self._geometry(), self._target_pixels.reshape(self.n, -1))
+            kernels.pixels_of_blob(self._geometry(), self._target_pixels.reshape(self.n, -1))
         return self._target_pixels
 
-    def total_pixels(self):
+    def total_pixels(self) -> int:
         """Number of unmasked pixels of all images."""
         return int(np.count_nonzero(self.inverr))
 
     # --- geometry
 
-    def locate(self, source):
+    def locate(self, source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Pixel positions and inverse Jacobians of a source in all images.
 
         Returns
@@ -215,7 +229,7 @@ class BlobImages:
             self._star_positions[key] = self._locate(radec[:, 0].copy(), radec[:, 1].copy())
         return self._star_positions[key]
 
-    def locate_sky(self, ra, dec):
+    def locate_sky(self, ra: float, dec: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """As `locate`, for a fixed sky position [deg]."""
         return self._locate(np.full(self.n, ra), np.full(self.n, dec))
 
@@ -224,11 +238,11 @@ class BlobImages:
         frames_kernels.locate(self.packed, ra, dec, px, py, cinv)
         return px, py, cinv
 
-    def shape_cinv(self, cinv):
+    def shape_cinv(self, cinv: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse Jacobians that galaxy shapes use."""
         return cinv if self.header_cinv is None else self.header_cinv
 
-    def psf_at(self, index, x, y):
+    def psf_at(self, index: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]) -> PsfSpectra:
         """Constant PSFs for a source: of the blob, or evaluated at (x, y) in images whose PSF still varies."""
         varying = index[self.varying[index]]
         if len(varying) == 0:
@@ -237,7 +251,7 @@ class BlobImages:
 
     # --- rendering
 
-    def render(self, source):
+    def render(self, source: Source) -> Patches:
         """Render a source in its natural patches.
 
         Bands in which its flux is zero (or not finite in float32) have no patch.
@@ -259,16 +273,19 @@ class BlobImages:
             lambda index: self.psf_at(index, px, py),
         )
 
-    def add(self, patches, sign=1.0, data=None):
-        """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels."""
-        kernels.add_patches(
-            patches.rectangles, patches.offset, patches.values, sign, self.offset, self.width, self.inverr,
-            self.data if data is None else data,
-        )  # fmt: skip
+    def add(
+        self, patches: Patches, sign: float = 1.0, data: NDArray[np.float32] | None = None, everywhere: bool = False
+    ) -> None:
+        """Add a rendered source to the images (`sign` -1: subtract), in unmasked pixels or also in others."""
+        usable = EVERYWHERE if everywhere else self.inverr
+        scale = np.full(self.n, sign, np.float32)
+        add_patches(patches, scale, self.offset, self.width, usable, self.data if data is None else data)
 
     # --- windows
 
-    def windows(self, rectangles, segments=None, label=-1):
+    def windows(
+        self, rectangles: NDArray[np.int32], segments: NDArray[np.int32] | None = None, label: int = -1
+    ) -> Windows:
         """Cut out the pixels on which a source is fitted.
 
         Parameters
@@ -285,10 +302,9 @@ class BlobImages:
         Windows
         """
         flat_segments = _NO_SEGMENTS if segments is None else segments.ravel()
+        images = tuple(kernels.ImageArrays(self.offset, self.width, self.data, self.inverr, self.blob_pixel))
         window, npix = np.zeros((self.n, 4), np.int32), np.zeros(self.n, np.int64)
-        kernels.tighten(
-            rectangles, self.offset, self.width, self.inverr, self.blob_pixel, flat_segments, label, window, npix
-        )
+        kernels.tighten(rectangles, images, flat_segments, label, window, npix)
         sizes = window[:, 2].astype(np.int64) * window[:, 3]
         offset = np.concatenate([[0], np.cumsum(sizes)])
         rows = np.concatenate([[0], np.cumsum(window[:, 3].astype(np.int64))])
@@ -296,19 +312,15 @@ class BlobImages:
         spans = np.zeros((int(rows[-1]), 2), np.int32)
         index = np.flatnonzero(npix > 0)
         offset, row_offset = offset[: self.n].astype(np.int64), rows[: self.n].astype(np.int64)
-        kernels.gather(
-            index, window, self.offset, self.width, self.data, self.inverr, self.blob_pixel, flat_segments, label,
-            offset, row_offset, out[0], out[1], spans,
-        )  # fmt: skip
+        arrays = tuple(kernels.WindowArrays(window, offset, row_offset, spans, out[0], out[1]))
+        kernels.gather(index, images, flat_segments, label, arrays)
         centre_x = rectangles[:, 0] + (rectangles[:, 2] - 1) / 2.0
         centre_y = rectangles[:, 1] + (rectangles[:, 3] - 1) / 2.0
         psf = self.psf_at(index, centre_x, centre_y)
-        return Windows(index, window, offset, row_offset, out[0], out[1], spans, npix, psf)
+        return Windows(index, arrays, npix, psf)
 
-    def chi2_without_source(self, windows, background=False):
+    def chi2_without_source(self, windows: Windows, background: bool = False) -> NDArray[np.float64]:
         """chi-squared per band of the windows as they are (with a fitted sky per image if `background`)."""
         chi2 = np.zeros(self.nbands)
-        kernels.sums_without_source(
-            windows.index, windows.window, windows.offset, windows.data, windows.inverr, self.band, background, chi2
-        )
+        kernels.sums_without_source(windows.index, windows.arrays, self.band, background, chi2)
         return chi2

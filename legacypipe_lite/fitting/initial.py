@@ -1,13 +1,19 @@
 """Initial fluxes of sources whose starting values cannot be trusted (saturated stars, large galaxies)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from . import metrics_kernels as kernels
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from .images import BlobImages
 
 __all__ = ["fit_initial_fluxes"]
 
 
-def fit_initial_fluxes(images, sources):
+def fit_initial_fluxes(images: BlobImages, sources: list[Source]) -> None:
     """Least-squares fluxes of some sources together, band by band, all others ignored.
 
     Changes the sources' fluxes and clears `needs_initial_flux`. A band without information keeps its flux.
@@ -20,9 +26,8 @@ def fit_initial_fluxes(images, sources):
     unit = [s.copy(flux=np.ones(images.nbands)) for s in sources]
     models = []
     for source in unit:
-        patches = images.render(source)
         model = np.zeros_like(images.data)
-        kernels.add_everywhere(patches.rectangles, patches.offset, patches.values, images.offset, images.width, model)
+        images.add(images.render(source), data=model, everywhere=True)
         models.append(model * images.inverr)
     models = np.array(models)
     weighted = images.data * images.inverr

@@ -1,13 +1,23 @@
 """From the results of all blobs to one table of fitted sources."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..models.ivars import ParameterIvars
 from ..models.sources import TYPES
 from ..tables import stack_columns
+
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from ..survey import Brick
+    from ..wcs import TanWcs
+    from .tasks import BlobResult
 
 __all__ = ["FittedCatalog", "merge_results"]
 
@@ -41,7 +51,16 @@ class FittedCatalog:
     new_number: np.ndarray
 
 
-def merge_results(results, detections, unfitted, unfitted_sources, bands, target, blobmap, brick):
+def merge_results(
+    results: list[BlobResult],
+    detections: Table,
+    unfitted: list[Table],
+    unfitted_sources: list[list[Source | None]],
+    bands: list[str],
+    target: TanWcs,
+    blobmap: NDArray[np.int32],
+    brick: Brick,
+) -> FittedCatalog:
     """Join the results of the blobs.
 
     Parameters

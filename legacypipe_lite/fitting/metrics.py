@@ -1,15 +1,25 @@
 """Quality measures and final uncertainties of the sources of a blob."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..models.ivars import ParameterIvars
 from . import metrics_kernels as kernels
 from .optimizer import FitSettings, information, start_model
 
+if TYPE_CHECKING:
+    from ..models.patches import Patches
+    from ..models.sources import Source
+    from .images import BlobImages
+    from .tasks import SourceResult
+
 __all__ = ["measure"]
 
 
-def measure(images, results, marginal_ivars=False):
+def measure(images: BlobImages, results: list[SourceResult], marginal_ivars: bool = False) -> None:
     """Set `ivar`, `fracflux`, `fracin`, `fracmasked` and `rchisq` of fitted sources.
 
     Everything is measured on the whole blob, at the catalogue fluxes, in the sources' natural patches. Per band,
@@ -32,12 +42,10 @@ def measure(images, results, marginal_ivars=False):
     patches = [images.render(r.source) for r in results]
     total = np.zeros_like(images.data)
     for p in patches:
-        kernels.add_everywhere(p.rectangles, p.offset, p.values, images.offset, images.width, total)
+        images.add(p, data=total, everywhere=True)
     sums = np.empty((images.n, 6))
     for result, p in zip(results, patches):
-        kernels.patch_sums(
-            p.rectangles, p.offset, p.values, images.offset, images.width, images.data, images.inverr, total, sums
-        )
+        kernels.patch_sums(p, images.offset, images.width, images.data, images.inverr, total, sums)
         _set_fractions(result, sums, images)
         if result.force_keep:
             result.ivar = ParameterIvars.zeros(images.nbands)
@@ -45,7 +53,7 @@ def measure(images, results, marginal_ivars=False):
             result.ivar = final_ivar(images, result.source, p, marginal_ivars)
 
 
-def final_ivar(images, source, patches, marginal_ivars=False):
+def final_ivar(images: BlobImages, source: Source, patches: Patches, marginal_ivars: bool = False) -> ParameterIvars:
     """Inverse variances of a source's catalogue parameters from its natural patches (other sources ignored)."""
     windows = images.windows(patches.rectangles)
     settings = FitSettings(

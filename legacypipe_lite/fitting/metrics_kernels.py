@@ -4,38 +4,13 @@ from numba import njit
 
 
 @njit(cache=True)
-def add_everywhere(rectangles, patch_offset, patches, offset, width, total):
-    """Add a rendered source to flat images, also in masked pixels.
-
-    Parameters
-    ----------
-    rectangles : int32 (n, 4)
-        x0, y0, w, h of the source's patch in each image.
-    patch_offset : int64 (n,)
-        Start of each patch in `patches`.
-    patches : float32
-    offset, width : int64 (n,)
-        Start of each image in `total`, and its width.
-    total : float32
-        Flat images, one after the other, to which the patches are added.
-    """
-    for i in range(rectangles.shape[0]):
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        for y in range(h):
-            start = offset[i] + (y0 + y) * width[i] + x0
-            p = patch_offset[i] + y * w
-            for x in range(w):
-                total[start + x] += patches[p + x]
-
-
-@njit(cache=True)
-def patch_sums(rectangles, patch_offset, patches, offset, width, data, inverr, total, sums):
+def patch_sums(patches, offset, width, data, inverr, total, sums):
     """Sums over the pixels of a source's patch in each image.
 
     Parameters
     ----------
-    rectangles, patch_offset, patches
-        The source rendered at its flux, see `add_everywhere`.
+    patches : Patches
+        The source rendered at its flux.
     offset, width : int64 (n,)
         Start of each image in the flat ones, and its width.
     data, inverr, total : float32
@@ -44,15 +19,16 @@ def patch_sums(rectangles, patch_offset, patches, offset, width, data, inverr, t
         Out, with P the patch and M the sum of models: sum P, sum (M - P)|P|, sum P^2, sum P [ie = 0],
         sum ((data - M) ie)^2 P, number of pixels with P != 0.
     """
+    rectangles, values = patches.rectangles, patches.values
     for i in range(rectangles.shape[0]):
         for k in range(6):
             sums[i, k] = 0.0
         x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
         for y in range(h):
             start = offset[i] + (y0 + y) * width[i] + x0
-            first = patch_offset[i] + y * w
+            first = patches.offset[i] + y * w
             for x in range(w):
-                p = float(patches[first + x])
+                p = float(values[first + x])
                 if p == 0.0:
                     continue
                 m = float(total[start + x])

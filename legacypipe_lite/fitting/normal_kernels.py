@@ -5,10 +5,47 @@ free) d/dpx, d/dpy, then the shape derivatives [ln r_e [, eps1, eps2 [, n]]], th
 constant; all multiplied by the inverse errors. Derivatives are those of the unit-flux model.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, uint64
+from numpy.typing import NDArray
 
 from ..models.render_kernels import BORDER, STENCIL, point_source
+
+
+class NormalEquations(NamedTuple):
+    """What `assemble` makes.
+
+    Attributes
+    ----------
+    flux : numpy.ndarray of float64, shape (nband,)
+        In: fluxes of the residual; out: optimal fluxes. A band without any model light keeps its flux.
+    chi2, flux_ivar : numpy.ndarray of float64, shape (nband,)
+        chi-squared at the optimal fluxes; sum (G ie)^2.
+    hessian, gradient : numpy.ndarray of float64, shapes (npar, npar), (npar,)
+        Of -ln L and ln L with respect to East, North [arcsec], shape parameters.
+    response : numpy.ndarray of float64, shape (nband, npar)
+        Change of the optimal fluxes per unit parameter step, to first order.
+    information : numpy.ndarray of float64, shape (npar, npar)
+        Sum over pixels of the products of the derivatives (nothing eliminated).
+    """
+
+    flux: NDArray[np.float64]
+    chi2: NDArray[np.float64]
+    flux_ivar: NDArray[np.float64]
+    hessian: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    response: NDArray[np.float64]
+    information: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, flux: NDArray[np.float64], npar: int) -> "NormalEquations":
+        """Room for `npar` parameters; a copy of the fluxes."""
+        n = len(flux)
+        square = np.empty((2, npar, npar))
+        return cls(flux.copy(), np.empty(n), np.empty(n), square[0], np.empty(npar), np.empty((n, npar)), square[1])
+
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 #: Pixels whose products are summed in float32 before they go to float64.
@@ -73,8 +110,9 @@ def _symmetrise(gram, ncol):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _common_columns(g, start, data, inverr, pixel, flux, n, columns, step, to):
+def _common_columns(g, start, pixels, pixel, flux, n, columns, step, to):
     """Residual and model columns of a row; returns the sum of the model over good pixels."""
+    data, inverr = pixels
     for k in range(n):
         columns[to + k] = (data[pixel + k] - flux * g[start + k]) * inverr[pixel + k]
     inside = np.float32(0.0)
@@ -133,16 +171,15 @@ def _second_derivative(g, start, step, n, out):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _shape_column(dxx, dxy, dyy, xx, xy, yy, inverr, pixel, n, columns, to):
+def _shape_column(change, second, inverr, pixel, n, columns, to):
+    dxx, dxy, dyy = change
+    xx, xy, yy = second
     for k in range(n):
         columns[to + k] = (dxx * xx[k] + dxy * xy[k] + dyy * yy[k]) * inverr[pixel + k]
 
 
 @njit(cache=True)
-def gram_galaxy(
-    chunk, planes, dv, nshape, exact, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
-    inside,
-):  # fmt: skip
+def gram_galaxy(chunk, planes, shapes, windows, flux, free, gram, inside):
     """Product matrices of one galaxy in the images of a chunk.
 
     Parameters
@@ -151,23 +188,12 @@ def gram_galaxy(
         Image numbers.
     planes : float32 (m, nplanes, ny, nx)
         The planes of `spectra_kernels.galaxy_spectra`; the window starts at (BORDER, BORDER).
-    dv : float64 (n, 3, 3)
-        Derivatives of the shape tensor [pixel^2]: rows ln r_e, eps1, eps2; columns xx, xy, yy.
-    nshape : int
-        Number of free shape parameters.
-    exact : bool
-        Whether the planes hold the shape derivatives, or the second moment density.
-    window : int32 (n, 4)
-    offset, row_offset : int64 (n,)
-        Where each window's pixels, and its rows' spans, start.
-    spans : int32 (rows, 2)
-        Half-open range of window columns that have good pixels.
-    data, inverr : float32
-        Window pixels of all images.
+    shapes : models.render_kernels.Shapes
+    windows : windows_kernels.WindowArrays
     flux : float64 (n,)
         Current flux per image.
-    position, background : bool
-        Which columns to make.
+    free : (bool, bool)
+        Whether there are columns of the position, and of the background.
     gram : float64 (n, ncol, ncol)
         Out.
     inside : float64 (n,)
@@ -175,6 +201,9 @@ def gram_galaxy(
     """
     # Flat arrays and unsigned indices: slices would cost more than the short loops over a row, and signed indices
     # would be checked.
+    _, dv, nshape, exact = shapes
+    window, offset, row_offset, spans, data, inverr = windows
+    position, background = free
     with_n = planes.shape[1] > 1 + (nshape if exact else 1)
     ncol = 2 + (2 if position else 0) + nshape + (1 if with_n else 0) + (1 if background else 0)
     step = uint64(_BLOCK + planes.shape[3])
@@ -199,7 +228,7 @@ def gram_galaxy(
             n = uint64(hi - lo)
             pixel = uint64(offset[i] + y * window[i, 2] + lo)
             start = uint64(k * planes.shape[1]) * size + uint64(y + BORDER) * stride + uint64(lo + BORDER)
-            total += _common_columns(flat, start, data, inverr, pixel, f, n, columns, step, used)
+            total += _common_columns(flat, start, (data, inverr), pixel, f, n, columns, step, used)
             to = used + step + step
             if position:
                 _negative_slope(flat, start, one, inverr, pixel, n, columns, to)
@@ -219,8 +248,8 @@ def gram_galaxy(
                 _first_derivative(slope, three, one, n, xy)
                 start += size
                 for d in range(nshape):
-                    dxx, dxy, dyy = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
-                    _shape_column(dxx, dxy, dyy, xx, xy, yy, inverr, pixel, n, columns, to)
+                    change = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
+                    _shape_column(change, (xx, xy, yy), inverr, pixel, n, columns, to)
                     to += step
             if with_n:
                 _scaled(flat, start, inverr, pixel, n, columns, to)
@@ -237,11 +266,22 @@ def gram_galaxy(
 
 
 @njit(cache=True)
-def gram_point_source(
-    index, stamps, ph, pw, px, py, window, offset, row_offset, spans, data, inverr, flux, position, background, gram,
-    inside,
-):  # fmt: skip
-    """Product matrices of one point source in the images of `index`; parameters as `gram_galaxy`."""
+def gram_point_source(index, psf, px, py, windows, flux, free, gram, inside):
+    """Product matrices of one point source in the images of `index`.
+
+    Parameters
+    ----------
+    index : int64 (m,)
+    psf : (float32 (n, ny, nx), int64 (n,), int64 (n,))
+        Padded stamps, and their heights and widths.
+    px, py : float64 (n,)
+        Position of the source.
+    windows, flux, free, gram, inside
+        As `gram_galaxy`.
+    """
+    stamps, ph, pw = psf
+    window, offset, row_offset, spans, data, inverr = windows
+    position, background = free
     ncol = 2 + (2 if position else 0) + (1 if background else 0)
     width = 0
     height = 0
@@ -255,7 +295,7 @@ def gram_point_source(
     for k in range(index.size):
         i = index[k]
         w, h = window[i, 2], window[i, 3]
-        point_source(stamps[i], ph[i], pw[i], px[i], py[i], window[i, 0], window[i, 1], w, h, position, scratch, planes)
+        point_source(stamps[i], ph[i], pw[i], px[i], py[i], window[i], position, scratch, planes)
         m = gram[i]
         m[:] = 0.0
         total = 0.0
@@ -270,7 +310,7 @@ def gram_point_source(
             n = uint64(hi - lo)
             start = uint64(y * w + lo)
             pixel = uint64(offset[i]) + start
-            total += _common_columns(planes, start, data, inverr, pixel, f, n, columns, step, used)
+            total += _common_columns(planes, start, (data, inverr), pixel, f, n, columns, step, used)
             to = used + step + step
             if position:
                 _scaled(planes, plane + start, inverr, pixel, n, columns, to)
@@ -303,23 +343,7 @@ def _sky_position(m, ncol, cinv):
 
 
 @njit(cache=True)
-def assemble(
-    index,
-    gram,
-    ncol,
-    band,
-    cinv,
-    position,
-    background,
-    flux,
-    chi2,
-    flux_ivar,
-    hessian,
-    gradient,
-    response,
-    information,
-    solve_flux=True,
-):
+def assemble(index, gram, band, cinv, free, equations, solve_flux):
     """Normal equations of the non-linear parameters, with the fluxes (and skies) at their optimum.
 
     Fluxes are linear: they are replaced by their least-squares values for the current model, and the derivatives are
@@ -336,26 +360,21 @@ def assemble(
         Band number of each image.
     cinv : float64 (n, 4)
         d(x, y)/d(East, North) [pixel/arcsec].
-    position, background : bool
-        Which columns there are.
-    flux : float64 (nband,)
-        In: fluxes of the residual; out: optimal fluxes. A band without any model light keeps its flux.
-    chi2, flux_ivar : float64 (nband,)
-        Out: chi-squared at the optimal fluxes; sum (G ie)^2.
-    hessian : float64 (npar, npar); gradient : float64 (npar,)
-        Out: of -ln L and ln L with respect to East, North [arcsec], shape parameters.
-    response : float64 (nband, npar)
-        Out: change of the optimal fluxes per unit parameter step, to first order.
+    free : (bool, bool)
+        Whether there are columns of the position, and of the background.
+    equations : NormalEquations
+        Out.
     solve_flux : bool
         False: keep the fluxes as given (then hessian and gradient are not those of a maximum).
-    information : float64 (npar, npar)
-        Out: sum over pixels of the products of the derivatives (nothing eliminated).
 
     Returns
     -------
     float
         chi-squared of all bands.
     """
+    position, background = free
+    flux, chi2, flux_ivar, hessian, gradient, response, information = equations
+    ncol = gram.shape[1]
     nband = flux.size
     npar = hessian.shape[0]
     nc = ncol - (1 if background else 0)

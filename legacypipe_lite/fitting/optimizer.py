@@ -6,10 +6,14 @@ position, ln r_e, soft ellipticity, Sersic index - are moved by damped Gauss-New
 for the bounds.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models.ellipse import hard_from_soft, soft_from_hard
 from ..models.frames import galaxy_chunks, profile_of
@@ -18,8 +22,12 @@ from ..models.profiles import SERSIC_MAX, SERSIC_MIN
 from ..models.render import shape_tensor_with_derivatives
 from ..models.sources import SOURCE_TYPES
 from .images import FIT_TAILS
-from .normal_kernels import assemble, gram_galaxy, gram_point_source
+from .normal_kernels import NormalEquations, assemble, gram_galaxy, gram_point_source
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step, move, solve_in_box
+
+if TYPE_CHECKING:
+    from ..models.sources import Source, SourceType
+    from .images import BlobImages, Windows
 
 __all__ = [
     "FitSettings",
@@ -139,21 +147,21 @@ class FittedModel:
     cpu: float = field(default=0.0)
 
     @property
-    def kind(self):
+    def kind(self) -> SourceType:
         """What its type means: a `SourceType`."""
         return SOURCE_TYPES[self.type]
 
     @property
-    def shape_r(self):
+    def shape_r(self) -> float:
         """Half-light radius [arcsec]; 0 for a point source."""
         return 0.0 if self.kind.is_point else math.exp(self.log_re)
 
     @property
-    def hard_ellipticity(self):
+    def hard_ellipticity(self) -> tuple[float, float]:
         """(e1, e2) of the catalogue."""
         return hard_from_soft(self.eps1, self.eps2) if self.kind.nshape == 3 else (0.0, 0.0)
 
-    def to_source(self, template):
+    def to_source(self, template: Source) -> Source:
         """The fitted source: `template` (a `Source`) with this model's type and parameters."""
         e1, e2 = self.hard_ellipticity
         return template.copy(
@@ -162,12 +170,12 @@ class FittedModel:
         )  # fmt: skip
 
 
-def largest_log_re(kind):
+def largest_log_re(kind: SourceType) -> float:
     """Default upper bound of ln(r_e/arcsec) of a `SourceType`."""
     return _LOG_RE_MAX_ROUND if kind.is_round else _LOG_RE_MAX
 
 
-def start_model(source):
+def start_model(source: Source) -> FittedModel:
     """`FittedModel` with the parameters of a `Source`, to start a fit from."""
     model = FittedModel(source.type, source.ra, source.dec, source.flux.copy())
     if not source.kind.is_point:
@@ -179,20 +187,13 @@ def start_model(source):
 
 
 class _Evaluation:
-    """chi-squared, normal equations and optimal fluxes at one point of parameter space."""
+    """Normal equations, with the prior, and optimal fluxes at one point of parameter space."""
 
-    __slots__ = (
-        "flux",
-        "chi2",
-        "flux_ivar",
-        "hessian",
-        "gradient",
-        "response",
-        "information",
-        "inside",
-        "log_p",
-        "cinv",
-    )
+    __slots__ = ("inside", "log_p", *NormalEquations._fields)
+
+    def __init__(self, equations, inside, log_p):
+        self.flux, self.chi2, self.flux_ivar, self.hessian, self.gradient, self.response, self.information = equations
+        self.inside, self.log_p = inside, log_p
 
 
 class _Problem:
@@ -208,10 +209,11 @@ class _Problem:
         self.nderiv = self.nshape + int(self.with_n)
         self.npos = 2 if self.position else 0
         self.npar = self.npos + self.nderiv
-        self.ncol = 2 + self.npar + int(settings.background)
+        self.free = self.position, settings.background
+        ncol = 2 + self.npar + int(settings.background)
         self.exact = settings.exact or self.nshape < 3
         self.profile = profile_of(model.type) if self.nshape and not self.with_n else None
-        self.gram = np.empty((images.n, self.ncol, self.ncol))
+        self.gram = np.empty((images.n, ncol, ncol))
         self.inside = np.zeros(images.n)
         self._base = None
         self._moved = np.empty((2, images.n))
@@ -282,10 +284,8 @@ class _Problem:
         px, py, cinv = self._pixels(p, source)
         image_flux = flux[images.band]
         if self.nshape == 0:
-            gram_point_source(
-                w.index, w.psf.padded, w.psf.ph, w.psf.pw, px, py, w.window, w.offset, w.row_offset, w.spans, w.data,
-                w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
-            )  # fmt: skip
+            psf = w.psf.padded, w.psf.ph, w.psf.pw
+            gram_point_source(w.index, psf, px, py, w.arrays, image_flux, self.free, self.gram, self.inside)
         else:
             self._evaluate_galaxy(p, px, py, cinv, image_flux)
         return self._normal_equations(p, flux, cinv, solve_flux)
@@ -302,9 +302,8 @@ class _Problem:
         )  # fmt: skip
         for chunk in chunks:
             gram_galaxy(
-                chunk.index, chunk.planes, chunk.dv, self.nshape, self.exact, w.window, w.offset, w.row_offset, w.spans,
-                w.data, w.inverr, image_flux, self.position, self.settings.background, self.gram, self.inside,
-            )  # fmt: skip
+                chunk.index, chunk.planes, chunk.shapes, w.arrays, image_flux, self.free, self.gram, self.inside
+            )
 
     def shape(self, p):
         """ln r_e, eps1, eps2, n of a parameter vector."""
@@ -315,17 +314,9 @@ class _Problem:
         return p[k], eps1, eps2, (p[-1] if self.with_n else 0.0)
 
     def _normal_equations(self, p, flux, cinv, solve_flux):
-        e = _Evaluation()
-        n, nb = self.npar, len(flux)
-        e.flux, e.chi2, e.flux_ivar = flux.copy(), np.empty(nb), np.empty(nb)
-        e.hessian, e.gradient = np.empty((n, n)), np.empty(n)
-        e.response, e.information = np.empty((nb, n)), np.empty((n, n))
-        chi2 = assemble(
-            self.windows.index, self.gram, self.ncol, self.images.band, cinv, self.position, self.settings.background,
-            e.flux, e.chi2, e.flux_ivar, e.hessian, e.gradient, e.response, e.information, solve_flux,
-        )  # fmt: skip
-        e.inside = self.inside.copy()
-        e.log_p = -0.5 * chi2 + self.log_prior(p)
+        equations = tuple(NormalEquations.empty(flux, self.npar))
+        chi2 = assemble(self.windows.index, self.gram, self.images.band, cinv, self.free, equations, solve_flux)
+        e = _Evaluation(equations, self.inside.copy(), -0.5 * chi2 + self.log_prior(p))
         if self.nshape == 3:
             for k in (self.npos + 1, self.npos + 2):
                 e.gradient[k] -= p[k] / ELLIPTICITY_SIGMA**2
@@ -352,7 +343,9 @@ class _Problem:
         return trial
 
 
-def fit_model(images, windows, model, source, settings):
+def fit_model(
+    images: BlobImages, windows: Windows, model: FittedModel, source: Source, settings: FitSettings
+) -> FittedModel:
     """Fit a model to the windows of a source.
 
     Parameters
@@ -389,7 +382,9 @@ def fit_model(images, windows, model, source, settings):
     return result
 
 
-def information(images, windows, model, source, settings):
+def information(
+    images: BlobImages, windows: Windows, model: FittedModel, source: Source, settings: FitSettings
+) -> ParameterIvars:
     """Diagonal inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
 
     Parameters are as `fit_model`; returns `ParameterIvars`.
@@ -487,7 +482,7 @@ def _set_uncertainties(problem, p, e, result):
     result.inside = np.bincount(band, weights=e.inside[used], minlength=nb) / np.maximum(counts, 1)
 
 
-def catalogue_ivars(problem, p, e):
+def catalogue_ivars(problem: _Problem, p: NDArray[np.float64], e: _Evaluation) -> ParameterIvars:
     """Inverse variances in catalogue parameters, as `ParameterIvars`.
 
     By default they are diagonal: the sum over pixels of the squared derivative, as if all other parameters were known

@@ -1,6 +1,9 @@
 """The plan of a run's fits: which blobs are fitted, as which tasks, in which order."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +11,10 @@ from ..bits import REFMAP
 from ..detection import blob_properties, sub_blob_sources, sub_blobs
 from ..reference import mask_map
 from .tasks import BlobResult, BlobTask
+
+if TYPE_CHECKING:
+    from ..detection.blob_selection import BlobSelection
+    from ..options import RunOptions
 
 __all__ = ["BlobPlan"]
 
@@ -17,7 +24,7 @@ logger = logging.getLogger(__name__)
 class BlobPlan:
     """Which blobs are fitted, in which order, and what surrounds them."""
 
-    def __init__(self, state, options, selection):
+    def __init__(self, state: dict, options: RunOptions, selection: BlobSelection) -> None:
         self.blobmap, self.blob_sources, self.slices = selection.blobmap, selection.blob_sources, selection.blob_slices
         self.points = selection.points
         self.detections, self.target = state["detections"], state["target"]
@@ -113,7 +120,7 @@ class BlobPlan:
             tasks.append(task)
         return tasks
 
-    def owned(self, result):
+    def owned(self, result: BlobResult) -> BlobResult:
         """A piece's result without the sources that another piece is responsible for."""
         piece = self.pieces.get((result.task.blob, result.task.piece))
         if piece is None:

@@ -28,13 +28,13 @@ _SERSIC_MARGIN = 25.0
 _ALWAYS_TRY = 400.0
 
 
-def wants_galaxy_models(gains):
+def wants_galaxy_models(gains: dict[str, float]) -> bool:
     """True if elliptic galaxies are worth a try, given the gains of PSF and REX."""
     psf, rex = gains.get("PSF", 0.0), gains.get("REX", 0.0)
     return rex > psf + 1.0 or max(psf, rex) > _ALWAYS_TRY
 
 
-def galaxy_fraction(shape_r, blur):
+def galaxy_fraction(shape_r: float, blur: float) -> float:
     """Fraction of the point source's gain that EXP and DEV must add to that of REX or PSF.
 
     An error of the PSF in its second moments changes chi-squared by a fraction that is proportional to the square of
@@ -54,7 +54,7 @@ def galaxy_fraction(shape_r, blur):
     return _UNRESOLVED_FRACTION * (blur / (blur + shape_r * shape_r)) ** 2
 
 
-def select_model(gains, fraction=REFERENCE_FRACTION):
+def select_model(gains: dict[str, float], fraction: float = REFERENCE_FRACTION) -> str | None:
     """Model type that wins, or None if the source is not significant.
 
     Parameters

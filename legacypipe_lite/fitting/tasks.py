@@ -11,7 +11,7 @@ from ..wcs.projection_kernels import PACKED_SIZE
 __all__ = ["BlobTask", "BlobContext", "FitOptions", "SourceResult", "BlobResult"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """Options of the run that change the fit of a blob.
 
@@ -19,7 +19,8 @@ class FitOptions:
     ----------
     iterative : bool
         Detect and fit sources in the residuals.
-    iterative_nsigma : float
+    iterative_nsigma, saddle_fraction, saddle_min : float
+        Thresholds of this detection, see `detection.detect_sources`.
     segmentation : bool
         Fit each source on its own segment.
     less_masking : bool
@@ -38,7 +39,9 @@ class FitOptions:
     """
 
     iterative: bool = True
-    iterative_nsigma: float = 6.0
+    iterative_nsigma: float
+    saddle_fraction: float
+    saddle_min: float
     segmentation: bool = True
     less_masking: bool = False
     galaxy_forces_psf: bool = True
@@ -73,7 +76,7 @@ class BlobContext:
     blobmap: np.ndarray
     options: FitOptions
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # What `cut_tims` needs of all tims, for its kernel.
         self.packed = np.array([tim.wcs.pack() for tim in self.tims]).reshape(len(self.tims), PACKED_SIZE)
         self.shapes = np.array([tim.shape for tim in self.tims], np.int64).reshape(len(self.tims), 2)

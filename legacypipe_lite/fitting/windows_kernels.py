@@ -1,21 +1,64 @@
-"""Kernels: cut the windows of a source out of the images of a blob, add and subtract rendered patches."""
+"""Kernels: cut the windows of a source out of the images of a blob."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..wcs.grid_kernels import fill_nearest
 
 
+class WindowArrays(NamedTuple):
+    """The windows of one source in n images; kernels take it as a plain tuple.
+
+    Attributes
+    ----------
+    window : numpy.ndarray of int32, shape (n, 4)
+        x0, y0, w, h.
+    offset, row_offset : numpy.ndarray of int64, shape (n,)
+        Where each window's pixels, and its rows' spans, start.
+    spans : numpy.ndarray of int32, shape (rows, 2)
+        Half-open range of window columns that have good pixels.
+    data, inverr : numpy.ndarray of float32
+        Pixels of all windows; inverse error 0 where a pixel is not good.
+    """
+
+    window: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    row_offset: NDArray[np.int64]
+    spans: NDArray[np.int32]
+    data: NDArray[np.float32]
+    inverr: NDArray[np.float32]
+
+
+class ImageArrays(NamedTuple):
+    """The pixels of the n images of a blob, flat; kernels take it as a plain tuple.
+
+    Attributes
+    ----------
+    offset, width : numpy.ndarray of int64, shape (n,)
+        Start of each image in the flat arrays, and its row length.
+    data, inverr : numpy.ndarray of float32
+    blob_pixel : numpy.ndarray of int32
+        Flat index of the nearest pixel of the blob's box, or -1.
+    """
+
+    offset: NDArray[np.int64]
+    width: NDArray[np.int64]
+    data: NDArray[np.float32]
+    inverr: NDArray[np.float32]
+    blob_pixel: NDArray[np.int32]
+
+
 @njit(cache=True)
-def pixels_in_blob(packed, height, width, packed_blob, blob_height, blob_width, mask, offset, inverr, blob_pixel):
+def pixels_in_blob(geometry, mask, offset, inverr, blob_pixel):
     """Where the images' pixels are in the blob; those outside of it are masked.
 
     Parameters
     ----------
-    packed : float64 (n, PACKED_SIZE); height, width : int64 (n,)
-        Packed WCS and size of the images.
-    packed_blob, blob_height, blob_width
-        The same of the blob's bounding box.
+    geometry : (float64 (n, PACKED_SIZE), int64 (n,), int64 (n,), float64 (PACKED_SIZE,), int, int)
+        Packed WCS, height and width of the images, and of the blob's bounding box.
     mask : bool (blob pixels,)
     offset : int64 (n,)
         Start of each image in the flat arrays.
@@ -29,6 +72,7 @@ def pixels_in_blob(packed, height, width, packed_blob, blob_height, blob_width, 
     bool (n,)
         Which images have a pixel in the blob.
     """
+    packed, height, width, packed_blob, blob_height, blob_width = geometry
     seen = np.zeros(offset.size, np.bool_)
     for i in range(offset.size):
         part = slice(offset[i], offset[i] + height[i] * width[i])
@@ -44,17 +88,18 @@ def pixels_in_blob(packed, height, width, packed_blob, blob_height, blob_width, 
 
 
 @njit(cache=True)
-def pixels_of_blob(packed, height, width, packed_blob, blob_height, blob_width, out):
+def pixels_of_blob(geometry, out):
     """Flat index of each image's nearest pixel, or -1, for all pixels of the blob's box.
 
     Parameters are as `pixels_in_blob`; `out` is int32 (n, blob_height * blob_width).
     """
+    packed, height, width, packed_blob, blob_height, blob_width = geometry
     for i in range(out.shape[0]):
         fill_nearest(packed_blob, packed[i], blob_width, blob_height, width[i], height[i], True, out[i])
 
 
 @njit(cache=True)
-def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, window, npix):
+def tighten(rectangles, images, segments, label, window, npix):
     """Smallest windows within given rectangles that hold all good pixels.
 
     A pixel is good if its inverse error is positive and, unless `label` is negative, the blob pixel it falls on has
@@ -64,10 +109,7 @@ def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, wind
     ----------
     rectangles : int32 (n, 4)
         x0, y0, w, h; w = 0: image not used.
-    offset, width : int64 (n,)
-        Start of each image in the flat arrays, and its row length.
-    inverr : float32; blob_pixel : int32
-        Flat image arrays; `blob_pixel` is the flat index of the nearest blob pixel or -1.
+    images : ImageArrays
     segments : int32 (blob pixels,)
     label : int
     window : int32 (n, 4)
@@ -75,6 +117,7 @@ def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, wind
     npix : int64 (n,)
         Out: number of good pixels.
     """
+    offset, width, _, inverr, blob_pixel = images
     for i in range(rectangles.shape[0]):
         x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
         xlo, xhi, ylo, yhi = w, -1, h, -1
@@ -105,26 +148,20 @@ def tighten(rectangles, offset, width, inverr, blob_pixel, segments, label, wind
 
 
 @njit(cache=True)
-def gather(
-    index,
-    window,
-    offset,
-    width,
-    data,
-    inverr,
-    blob_pixel,
-    segments,
-    label,
-    out_offset,
-    out_row,
-    out_data,
-    out_inverr,
-    spans,
-):
-    """Copy the windows' pixels to contiguous arrays, with inverse error 0 where a pixel is not good.
+def gather(index, images, segments, label, windows):
+    """Set the pixels and spans of windows.
 
-    Parameters are as `tighten`; `spans` (rows, 2) gets the half-open range of columns with good pixels per row.
+    Parameters
+    ----------
+    index : int64 (m,)
+        Images with good pixels.
+    images, segments, label
+        As `tighten`.
+    windows : WindowArrays
+        Its `spans`, `data` and `inverr` are set.
     """
+    offset, width, data, inverr, blob_pixel = images
+    window, out_offset, out_row, spans, out_data, out_inverr = windows
     for k in range(index.size):
         i = index[k]
         x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
@@ -148,8 +185,9 @@ def gather(
 
 
 @njit(cache=True)
-def sums_without_source(index, window, offset, data, inverr, band, background, chi2):
+def sums_without_source(index, windows, band, background, chi2):
     """chi-squared per band of the windows without any source, optionally with a fitted sky per image."""
+    window, offset, _, _, data, inverr = windows
     chi2[:] = 0.0
     for k in range(index.size):
         i = index[k]
@@ -166,19 +204,3 @@ def sums_without_source(index, window, offset, data, inverr, band, background, c
         if background and ss > 0.0:
             rr -= rs * rs / ss
         chi2[band[i]] += rr
-
-
-@njit(cache=True)
-def add_patches(rectangles, patch_offset, patches, sign, offset, width, inverr, data):
-    """data += sign * patch where inverr > 0, for all images with a patch."""
-    s = np.float32(sign)
-    for i in range(rectangles.shape[0]):
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        if w == 0:
-            continue
-        for y in range(h):
-            start = offset[i] + (y0 + y) * width[i] + x0
-            p = patch_offset[i] + y * w
-            for x in range(w):
-                if inverr[start + x] > np.float32(0.0):
-                    data[start + x] += s * patches[p + x]

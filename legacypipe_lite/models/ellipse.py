@@ -9,6 +9,7 @@ The shape tensor W is the second-moment tensor [arcsec^2] in (East, North) of a 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .ellipse_kernels import MIN_AXIS_RATIO, hard_jacobian, soft_shape_tensor
 
@@ -24,7 +25,7 @@ __all__ = [
 _MAX_ELLIPTICITY = 0.999999
 
 
-def soft_from_hard(e1, e2):
+def soft_from_hard(e1: float, e2: float) -> tuple[float, float]:
     """Soft ellipticity (eps1, eps2) of a hard one; |e| is capped at 0.999999."""
     e = math.hypot(e1, e2)
     if e == 0.0:
@@ -33,7 +34,7 @@ def soft_from_hard(e1, e2):
     return s * e1, s * e2
 
 
-def hard_from_soft(eps1, eps2):
+def hard_from_soft(eps1: float, eps2: float) -> tuple[float, float]:
     """Hard ellipticity (e1, e2) of a soft one."""
     eps = math.hypot(eps1, eps2)
     if eps == 0.0:
@@ -42,7 +43,7 @@ def hard_from_soft(eps1, eps2):
     return e * eps1 / eps, e * eps2 / eps
 
 
-def shape_tensor(shape_r, e1, e2):
+def shape_tensor(shape_r: float, e1: float, e2: float) -> NDArray[np.float64]:
     """Shape tensor of hard parameters.
 
     Parameters

@@ -8,49 +8,36 @@ change with the frame.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from . import frames_kernels as kernels
 from .profiles import mixture, sersic_mixture_with_derivative
-from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE
+from .render_kernels import BORDER, PAD, SPLIT_HALF_SIZE, Mixture, Places, Shapes
 from .sources import SOURCE_TYPES
-from .spectra_kernels import galaxy_spectra
+from .spectra_kernels import Frame, Transforms, galaxy_spectra
 
-__all__ = ["PsfSpectra", "Profile", "profile_of", "galaxy_chunks", "frequency_forms", "waves", "GOOD_SIZES"]
-
-#: Even FFT sizes made of 2, 3 and 5 only.
-GOOD_SIZES = np.array(
-    [
-        16, 20, 24, 30, 32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 100, 108, 120, 128, 144, 150, 160, 180, 192, 200,
-        216, 240, 256, 288, 300, 320, 360, 384, 400, 432, 480, 512, 540, 576, 600, 640, 720, 768, 800, 864, 900, 960,
-        1024,
-    ]
-)  # fmt: skip
+__all__ = ["PsfSpectra", "Profile", "profile_of", "galaxy_chunks", "frame_of"]
 
 #: Spectra of one batch should stay in the cache.
 _BATCH_BYTES = 1 << 20
 _NO_SHARE = np.empty((0, 0), np.float32)
 
 
-@lru_cache(maxsize=64)
-def waves(size):
-    """Cosine and sine of 2 pi j / size; float32 (2, size)."""
-    angle = 2 * np.pi * np.arange(size) / size
-    return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
-
-
 @lru_cache(maxsize=32)
-def frequency_forms(size):
-    """kx^2, 2 kx ky and ky^2 of all frequencies of a frame; float32 (3, size * (size // 2 + 1))."""
+def frame_of(size: int) -> tuple:
+    """`spectra_kernels.Frame` of a size, as a plain tuple."""
+    angle = 2 * np.pi * np.arange(size) / size
+    waves = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
     kx = np.arange(size // 2 + 1)[np.newaxis, :]
     ky = np.fft.fftfreq(size, 1 / size)[:, np.newaxis]
-    return np.stack([np.broadcast_to(f, (size, kx.size)).ravel() for f in (kx * kx, 2 * kx * ky, ky * ky)]).astype(
-        np.float32
-    )
+    forms = np.stack([np.broadcast_to(f, (size, kx.size)).ravel() for f in (kx * kx, 2 * kx * ky, ky * ky)])
+    return tuple(Frame(size, waves, forms.astype(np.float32)))
 
 
 class Profile:
@@ -67,11 +54,11 @@ class Profile:
     ----------
     amp, var, damp, dvar : numpy.ndarray of float64
         Mixture and its derivatives with respect to the Sersic index (zeros for fixed profiles).
-    rates, amplitudes, damplitudes, drates : numpy.ndarray of float32
-        The same as `spectra_kernels.galaxy_spectra` takes it: component k has the transform ``amplitude 2^(rate q)``.
+    mixture, transforms : tuple
+        The same as `render_kernels.Mixture` and `spectra_kernels.Transforms`, for kernels.
     """
 
-    def __init__(self, source_type, sersic=0.0):
+    def __init__(self, source_type: str, sersic: float = 0.0) -> None:
         self.has_index = SOURCE_TYPES[source_type].has_index
         if self.has_index:
             self.amp, self.var, self.damp, self.dvar = sersic_mixture_with_derivative(float(sersic))
@@ -79,8 +66,9 @@ class Profile:
             self.amp, self.var = mixture(source_type)
             self.damp = self.dvar = np.zeros_like(self.amp)
         rate = -2 * np.pi**2 / math.log(2)
-        self.rates, self.drates = (rate * self.var).astype(np.float32), (rate * self.dvar).astype(np.float32)
-        self.amplitudes, self.damplitudes = self.amp.astype(np.float32), self.damp.astype(np.float32)
+        self.mixture = tuple(Mixture(self.amp, self.var, self.damp, self.dvar))
+        arrays = rate * self.var, self.amp, self.damp, rate * self.dvar
+        self.transforms = tuple(Transforms(*(values.astype(np.float32) for values in arrays)))
 
 
 @lru_cache(maxsize=16)
@@ -112,7 +100,7 @@ class PsfSpectra:
         Distance from the centre to the edge of each stamp [pixel].
     """
 
-    def __init__(self, stamps, gaussian_sigma):
+    def __init__(self, stamps: Sequence[NDArray[np.float32]], gaussian_sigma: ArrayLike) -> None:
         n = len(stamps)
         self.ph = np.array([s.shape[0] for s in stamps], dtype=np.int64)
         self.pw = np.array([s.shape[1] for s in stamps], dtype=np.int64)
@@ -125,10 +113,10 @@ class PsfSpectra:
         self.all_gaussian = bool(np.all(self.sigma > 0))
         self._spectra = {}
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict:
         return {**self.__dict__, "_spectra": {}}
 
-    def replaced(self, stamps):
+    def replaced(self, stamps: dict[int, NDArray[np.float32]]) -> "PsfSpectra":
         """The same PSFs with other stamps of the same size for some images, given as a dict {number: stamp}."""
         other = PsfSpectra.__new__(PsfSpectra)
         other.__dict__.update(self.__dict__)
@@ -137,7 +125,7 @@ class PsfSpectra:
             kernels.pad_stamp(stamp, other.padded[i])
         return other
 
-    def spectra(self, size, index):
+    def spectra(self, size: int, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Spectra of frames with the stamp centred on pixel (0, 0), valid for the images in `index`.
 
         Returns
@@ -171,36 +159,36 @@ class GalaxyChunk:
     planes : numpy.ndarray of float32, shape (m, nplanes, ny, nx)
         Model, shape derivatives or the second moment density, derivative with respect to the Sersic index (see
         `spectra_kernels.galaxy_spectra`); window pixel (x, y) is at (x - x0 + border, y - y0 + border).
-    dv : numpy.ndarray of float64, shape (n, 3, 3)
-        Derivatives of the shape tensor [pixel^2] of all images with respect to ln r_e, eps1, eps2: rows of xx, xy, yy.
+    shapes : tuple
+        `render_kernels.Shapes` of all images.
     """
 
-    index: np.ndarray
-    planes: np.ndarray
-    dv: np.ndarray
+    index: NDArray[np.int64]
+    planes: NDArray[np.float32]
+    shapes: tuple
 
 
 def galaxy_chunks(
-    psf,
-    index,
-    px,
-    py,
-    cinv,
-    window,
-    profile,
-    tensor,
-    dtensor,
-    nshape=0,
-    with_n=False,
+    psf: PsfSpectra,
+    index: NDArray[np.int64],
+    px: NDArray[np.float64],
+    py: NDArray[np.float64],
+    cinv: NDArray[np.float64],
+    window: NDArray[np.int32],
+    profile: Profile,
+    tensor: NDArray[np.float64],
+    dtensor: NDArray[np.float64],
+    nshape: int = 0,
+    with_n: bool = False,
     *,
-    exact=True,
-    border=False,
-    reach=None,
-    tails=4.0,
-    frame_size=None,
-    split_half_size=SPLIT_HALF_SIZE,
-    max_mahalanobis2=np.inf,
-):
+    exact: bool = True,
+    border: bool = False,
+    reach: NDArray[np.float64] | None = None,
+    tails: float = 4.0,
+    frame_size: int | None = None,
+    split_half_size: float = SPLIT_HALF_SIZE,
+    max_mahalanobis2: float = np.inf,
+) -> Iterator[GalaxyChunk]:
     """Render a galaxy of unit flux in many images, chunk by chunk.
 
     Parameters
@@ -242,13 +230,13 @@ def galaxy_chunks(
     GalaxyChunk
     """
     n, m = len(px), len(profile.amp)
-    v, dv, share = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((n, m), np.float32)
+    share = np.empty((n, m), np.float32)
+    places = tuple(Places(px, py, window))
+    shapes = tuple(Shapes(np.empty((n, 3)), np.empty((n, 3, 3)), nshape, exact))
     sizes = np.empty(len(index), np.int64)
     half = split_half_size if psf.all_gaussian or np.all(psf.sigma[index] > 0) else np.inf
-    wings = kernels.plan_frames(
-        index, px, py, window, cinv, tensor, dtensor, nshape, profile.var, half,
-        psf.reach if reach is None else reach, tails, GOOD_SIZES, v, dv, share, sizes,
-    )  # fmt: skip
+    reaches = float(half), psf.reach if reach is None else reach, float(tails)
+    wings = kernels.plan_frames(index, places, cinv, (tensor, dtensor), profile.var, reaches, shapes, share, sizes)
     if frame_size is not None:
         sizes[:] = frame_size
     if not wings:
@@ -262,10 +250,7 @@ def galaxy_chunks(
         for first in range(0, len(members), step):
             chunk = members[first : first + step]
             out = np.empty((len(chunk), nplanes, size, size // 2 + 1), np.complex64)
-            galaxy_spectra(
-                chunk, size, spectra, px, py, window, v, dv, nshape, exact, with_n, profile.rates, profile.amplitudes,
-                profile.damplitudes, profile.drates, share, waves(size), frequency_forms(size), out,
-            )  # fmt: skip
+            galaxy_spectra(chunk, spectra, places, shapes, profile.transforms, with_n, share, frame_of(size), out)
             planes = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
             if border:
                 frames = planes
@@ -273,8 +258,8 @@ def galaxy_chunks(
                 planes = np.empty((len(chunk), nplanes, h + 2 * BORDER, w + 2 * BORDER), np.float32)
                 kernels.unfold(chunk, frames, window, planes)
             if wings:
+                margin = BORDER if border else 0
                 kernels.add_wings(
-                    chunk, px, py, window, v, dv, nshape, exact, profile.amp, profile.var, profile.damp, profile.dvar,
-                    half, psf.sigma, max_mahalanobis2, BORDER if border else 0, planes,
-                )  # fmt: skip
-            yield GalaxyChunk(chunk, planes, dv)
+                    chunk, places, shapes, profile.mixture, half, psf.sigma, max_mahalanobis2, margin, planes
+                )
+            yield GalaxyChunk(chunk, planes, shapes)

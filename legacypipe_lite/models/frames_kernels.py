@@ -8,6 +8,14 @@ from numba import njit
 from ..wcs.projection_kernels import packed_local_jacobian, packed_sky_to_pixel
 from .render_kernels import BORDER, PAD, add_gaussian_part, pixel_shape, split_weights
 
+#: Even FFT sizes made of 2, 3 and 5 only.
+GOOD_SIZES = np.array(
+    [
+        16, 20, 24, 30, 32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 100, 108, 120, 128, 144, 150, 160, 180, 192, 200,
+        216, 240, 256, 288, 300, 320, 360, 384, 400, 432, 480, 512, 540, 576, 600, 640, 720, 768, 800, 864, 900, 960,
+        1024,
+    ]
+)  # fmt: skip
 #: Frames that are smaller than the largest by less than this factor are made as large.
 _SAME_SIZE = 0.85
 
@@ -73,9 +81,7 @@ def fold_stamps(index, stamps, ph, pw, size, frames):
 
 
 @njit(cache=True)
-def plan_frames(
-    index, px, py, window, cinv, tensor, dtensor, nshape, var, half_size, reach, tails, good_sizes, v, dv, share, sizes
-):
+def plan_frames(index, places, cinv, ellipse, var, reaches, shapes, share, sizes):
     """Shapes in pixels, the split of the mixture, and the smallest good frame of one galaxy in many images.
 
     The model reaches ``sqrt(reach^2 + (tails sigma)^2)`` from the source, sigma being that of the widest component that
@@ -86,35 +92,32 @@ def plan_frames(
     ----------
     index : int64 (m,)
         Images to treat.
-    px, py : float64 (n,)
-    window : int32 (n, 4)
-        x0, y0, w, h.
+    places : Places
     cinv : float64 (n, 4)
         d(x, y)/d(East, North) [pixel/arcsec].
-    tensor, dtensor : float64 (3,), (3, 3)
-        Shape tensor [arcsec^2] and its derivatives, of which the first `nshape` are used.
+    ellipse : (float64 (3,), float64 (3, 3))
+        Shape tensor [arcsec^2] and its derivatives.
     var : float64 (K,)
         Variances of the mixture [r_e^2].
-    half_size : float64
-        Half size [pixel] that defines which components are drawn as Gaussians.
-    reach : float64 (n,)
-        Distance from its centre to which each PSF matters [pixel].
-    tails : float64
-        Number of sigmas to which a component matters.
-    good_sizes : int64
-        Frame sizes, ascending.
-    v, dv : float64 (n, 3), (n, 3, 3)
-        Out: shape tensor [pixel^2] and its derivatives.
+    reaches : (float64, float64 (n,), float64)
+        Half size [pixel] that defines which components are drawn as Gaussians; distance from its centre to which each
+        PSF matters [pixel]; number of sigmas to which a component matters.
+    shapes : Shapes
+        `v` and `dv` are set.
     share : float32 (n, K)
         Out: what of each component goes through the frame.
     sizes : int64 (m,)
-        Out.
+        Out: of `GOOD_SIZES`, or a multiple of 64.
 
     Returns
     -------
     bool
         True if any component of any image is, in part, drawn as a Gaussian.
     """
+    px, py, window = places
+    tensor, dtensor = ellipse
+    half_size, reach, tails = reaches
+    v, dv, nshape, _ = shapes
     w_fft = np.empty(var.size)
     w_gauss = np.empty(var.size)
     any_gauss = False
@@ -138,9 +141,9 @@ def plan_frames(
             max(extent, 0.0) + math.sqrt(reach[i] * reach[i] + tails * tails * widest * major) + 1.0, float(max(w, h))
         )
         size = 0
-        for j in range(good_sizes.size):
-            if good_sizes[j] >= need:
-                size = good_sizes[j]
+        for j in range(GOOD_SIZES.size):
+            if GOOD_SIZES[j] >= need:
+                size = GOOD_SIZES[j]
                 break
         if size == 0:
             # beyond the list: next multiple of 64
@@ -164,21 +167,17 @@ def largest_window(chunk, window):
 
 
 @njit(cache=True)
-def add_wings(
-    chunk, px, py, window, v, dv, nshape, exact, amp, var, damp, dvar, half_size, sigma, max_mahalanobis2, border,
-    planes,
-):  # fmt: skip
+def add_wings(chunk, places, shapes, mixture, half_size, sigma, max_mahalanobis2, border, planes):
     """Add the analytic part of the mixture to the planes of the images in `chunk`.
 
     Parameters
     ----------
     chunk : int64 (m,)
-    px, py, window, v, dv, half_size
-        As `plan_frames`.
-    nshape, exact
-        As `spectra_kernels.galaxy_spectra`.
-    amp, var, damp, dvar : float64 (K,)
-        Mixture and its derivatives with respect to the Sersic index.
+    places : Places
+    shapes : Shapes
+    mixture : Mixture
+    half_size : float64
+        See `plan_frames`.
     sigma : float64 (n,)
         Of the PSFs' companion Gaussians [pixel].
     max_mahalanobis2 : float
@@ -187,15 +186,16 @@ def add_wings(
         Pixels by which the planes reach beyond the windows.
     planes : float32 (m, nplanes, ny, nx)
     """
+    px, py, window = places
+    v, dv, nshape, exact = shapes
+    var = mixture[1]
     w_fft = np.empty(var.size)
     w_gauss = np.empty(var.size)
     for k in range(chunk.size):
         i = chunk[k]
         if split_weights(var, v[i, 0] + v[i, 2], half_size, w_fft, w_gauss):
-            add_gaussian_part(
-                amp, var, damp, dvar, w_gauss, v[i], dv[i], nshape, exact, sigma[i] * sigma[i], px[i], py[i],
-                window[i], border, max_mahalanobis2, planes[k],
-            )  # fmt: skip
+            shape, place = (v[i], dv[i], nshape, exact), (px[i], py[i], window[i])
+            add_gaussian_part(mixture, w_gauss, shape, sigma[i] * sigma[i], place, border, max_mahalanobis2, planes[k])
 
 
 @njit(cache=True)
@@ -217,13 +217,14 @@ def unfold(chunk, frames, window, planes):
 
 
 @njit(cache=True)
-def copy_frames(chunk, planes, rectangles, patch_offset, flux, patches):
-    """Copy the windows of rendered frames, times the flux, into the flat patch array."""
+def copy_frames(chunk, planes, flux, patches):
+    """Copy the windows of rendered frames, times the flux, into patches (`Patches`)."""
+    values = patches.values
     for k in range(chunk.size):
         i = chunk[k]
-        w, h = rectangles[i, 2], rectangles[i, 3]
+        w, h = patches.rectangles[i, 2], patches.rectangles[i, 3]
         f = np.float32(flux[i])
         for y in range(h):
-            p = patch_offset[i] + y * w
+            p = patches.offset[i] + y * w
             for x in range(w):
-                patches[p + x] = f * planes[k, 0, y, x]
+                values[p + x] = f * planes[k, 0, y, x]

@@ -5,18 +5,28 @@ the images, the detection and the fit do to sources of known parameters, not whe
 The sky was subtracted without them.
 """
 
+from __future__ import annotations
+
 import logging
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..tables import read_table
 from .profiles import SERSIC_MAX, SERSIC_MIN
 from .render import TimRenderer
 from .sources import SOURCE_TYPES, TYPES, Source
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs
+    from .tim import Tim
 
 __all__ = ["Injection", "read_injection", "photons_per_nanomaggy"]
 
@@ -45,7 +55,7 @@ class Injection:
     bands: tuple
     seed: int = 0
 
-    def add_to(self, tim):
+    def add_to(self, tim: Tim) -> None:
         """Add the sources, their photon noise, and its variance to an image, in place.
 
         The noise depends on the seed and on the image's exposure and CCD, not on the order in which images are made.
@@ -70,18 +80,11 @@ class Injection:
         variance = 1.0 / tim.inverr[good].astype(np.float64) ** 2 + expected[good] / photons**2
         tim.inverr[good] = (1.0 / np.sqrt(variance)).astype(np.float32)
 
-    def light(self, tim):
+    def light(self, tim: Tim) -> NDArray[np.float32]:
         """What the sources look like in an image: float32 of its shape, nanomaggies per pixel, without noise."""
-        light = np.zeros(tim.shape, np.float32)
-        renderer = TimRenderer(tim, self.bands.index(tim.band))
-        for patch in renderer.patches(self.sources):
-            if patch is not None:
-                x0, y0, values = patch
-                h, w = values.shape
-                light[y0 : y0 + h, x0 : x0 + w] += values
-        return light
+        return TimRenderer(tim, self.bands.index(tim.band)).draw(self.sources)
 
-    def table(self, tims, target):
+    def table(self, tims: Sequence[Tim], target: ImageWcs) -> Table:
         """What was put where.
 
         Parameters
@@ -123,7 +126,7 @@ def _inside(x, y, shape):
         return (x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)
 
 
-def photons_per_nanomaggy(tim):
+def photons_per_nanomaggy(tim: Tim) -> float | None:
     """Detected photons per nanomaggy of an image.
 
     They follow from its sky level and its noise, which is taken to be the photon noise of the sky: with read noise the
@@ -143,7 +146,7 @@ def photons_per_nanomaggy(tim):
     return tim.midsky / (tim.sig1**2 * tim.zpscale)
 
 
-def read_injection(path, bands, seed=0):
+def read_injection(path: str | Path, bands: Sequence[str], seed: int = 0) -> Injection:
     """Read a table of sources to add.
 
     Parameters

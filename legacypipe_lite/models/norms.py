@@ -1,6 +1,7 @@
 """Norms of the PSF and of a standard galaxy, which set the depth of an image."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from .profiles import mixture
@@ -13,12 +14,12 @@ _FRAME = 128
 _BOX_HALF = 32
 
 
-def psf_norm(stamp):
+def psf_norm(stamp: ArrayLike) -> float:
     """sqrt(sum P^2) of a PSF stamp."""
     return float(np.sqrt(np.sum(np.asarray(stamp, np.float64) ** 2)))
 
 
-def galaxy_norm(stamp, cd):
+def galaxy_norm(stamp: NDArray[np.float32], cd: ArrayLike) -> float:
     """sqrt(sum G^2) of a unit-flux round exponential galaxy, r_e = 0.45 arcsec, convolved with the PSF.
 
     The galaxy is centred on a pixel; the sum goes over the 65 x 65 pixels around it.

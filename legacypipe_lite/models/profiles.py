@@ -8,6 +8,7 @@ half-light radius of the *untruncated* profile. A component of zero variance is 
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from . import profile_tables as tables
@@ -21,7 +22,7 @@ SERSIC_MIN, SERSIC_MAX = 0.5, 6.0
 _TABLE_MIN, _TABLE_MAX = 0.29, 6.3
 
 
-def mixture(source_type, sersic=None):
+def mixture(source_type: str, sersic: float | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mixture of a source type.
 
     Parameters
@@ -82,7 +83,9 @@ def _sersic_splines():
     return splines, CubicSpline(core[:, 0], core[:, 1], bc_type="not-a-knot")
 
 
-def sersic_mixture_with_derivative(n):
+def sersic_mixture_with_derivative(
+    n: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Mixture of a Sersic profile and its derivative with respect to the index.
 
     Parameters

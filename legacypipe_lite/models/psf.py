@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import units
 
@@ -47,31 +48,31 @@ class PsfModel:
     normalize: bool = True
     moffat: tuple | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         nterms = (self.degree + 1) * (self.degree + 2) // 2
         if self.basis.ndim != 3 or self.basis.shape[0] != nterms:
             raise ValueError(f"PSF of degree {self.degree} needs {nterms} basis stamps, got shape {self.basis.shape}")
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
         """True if the PSF does not depend on the position."""
         return self.degree == 0
 
     @property
-    def stamp_shape(self):
+    def stamp_shape(self) -> tuple[int, int]:
         """(ny, nx) of the evaluated stamp."""
         ny, nx = self.basis.shape[1:]
         if self.sampling == 1.0:
             return ny, nx
         return _odd_size(ny * self.sampling), _odd_size(nx * self.sampling)
 
-    def polynomial_terms(self, x, y):
+    def polynomial_terms(self, x: float, y: float) -> NDArray[np.float64]:
         """Values of the polynomial terms at a 0-based pixel position; float64 (nterms,)."""
         u = (x - self.x_zero) / self.x_scale
         v = (y - self.y_zero) / self.y_scale
         return np.array([u**i * v**j for j in range(self.degree + 1) for i in range(self.degree + 1 - j)])
 
-    def stamp(self, x=0.0, y=0.0):
+    def stamp(self, x: float = 0.0, y: float = 0.0) -> NDArray[np.float32]:
         """PSF stamp at a 0-based pixel position, centred on its central pixel.
 
         Returns
@@ -88,7 +89,7 @@ class PsfModel:
                 stamp = stamp / total
         return stamp.astype(np.float32, copy=False)
 
-    def stamps(self, x, y):
+    def stamps(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
         """PSF stamps at many positions.
 
         Parameters
@@ -110,12 +111,12 @@ class PsfModel:
             stamps = stamps / np.where(total != 0, total, np.float32(1.0))
         return stamps.astype(np.float32, copy=False)
 
-    def subimage(self, x0, y0):
+    def subimage(self, x0: int, y0: int) -> "PsfModel":
         """The same PSF for the cut-out with origin (x0, y0)."""
         return replace(self, x_zero=self.x_zero - x0, y_zero=self.y_zero - y0)
 
 
-def gaussian_psf(sigma, half_size=25):
+def gaussian_psf(sigma: float, half_size: int = 25) -> PsfModel:
     """Constant round Gaussian PSF (option ``--gpsf``), sampled at pixel centres.
 
     Parameters
@@ -141,7 +142,7 @@ def _lanczos3(t):
     return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)
 
 
-def resample_stamp(stamp, sampling):
+def resample_stamp(stamp: NDArray[np.float32], sampling: float) -> NDArray[np.float32]:
     """Stamp on image pixels from a stamp whose pixels have `sampling` times their size (Lanczos-3)."""
 
     def axis_matrix(n_in):

@@ -1,16 +1,26 @@
 """Render sources into images: natural patches, and whole tims."""
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import frames_kernels, render_kernels
 from .ellipse import soft_from_hard, soft_shape_tensor
 from .frames import PsfSpectra, galaxy_chunks, profile_of
+from .patches import Patches
 from .sources import SOURCE_TYPES
 
-__all__ = ["Patches", "render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
+if TYPE_CHECKING:
+    from .patches import Patch
+    from .sources import Source
+    from .tim import Tim
+
+__all__ = ["render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
 
 #: Sources that are drawn at a time.
 _BATCH = 64
@@ -18,30 +28,21 @@ _BATCH = 64
 _ROUND = np.array([1.0, 0.0, 1.0]), np.zeros((3, 3))
 
 
-@dataclass
-class Patches:
-    """A source rendered in its natural patches in a set of images.
-
-    The natural patch of a point source is its PSF stamp; that of a galaxy reaches 4 r_e (REX, EXP) or 8 r_e (DEV,
-    SER), at least to the half diagonal of the stamp. Both are clipped to the image.
-
-    Attributes
-    ----------
-    rectangles : numpy.ndarray of int32, shape (n, 4)
-        x0, y0, w, h per image; w = 0 where there is none.
-    offset : numpy.ndarray of int64, shape (n,)
-        Start of each patch in `values`.
-    values : numpy.ndarray of float32
-        Model at the source's flux.
-    """
-
-    rectangles: np.ndarray
-    offset: np.ndarray
-    values: np.ndarray
-
-
-def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_shape, psf_of):
+def render_patches(
+    source: Source,
+    flux: NDArray[np.float64],
+    px: NDArray[np.float64],
+    py: NDArray[np.float64],
+    cinv: NDArray[np.float64],
+    shape_cinv: NDArray[np.float64],
+    stamp_shape: tuple[NDArray[np.int64], NDArray[np.int64]],
+    image_shape: tuple[NDArray[np.int64], NDArray[np.int64]],
+    psf_of: Callable[[NDArray[np.int64]], PsfSpectra],
+) -> Patches:
     """Render a source in its natural patches in many images.
+
+    The natural patch of a point source is its PSF stamp; that of a galaxy reaches as far as its profile's nominal
+    extent, at least to the half diagonal of the stamp. Both are clipped to the image.
 
     Parameters
     ----------
@@ -66,28 +67,26 @@ def render_patches(source, flux, px, py, cinv, shape_cinv, stamp_shape, image_sh
     flux = flux.astype(np.float32).astype(np.float64)
     rectangles = np.zeros((n, 4), np.int32)
     point = source.kind.is_point
-    render_kernels.natural_patches(point, px, py, cinv, source.extent, *stamp_shape, *image_shape, flux, rectangles)
-    sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-    offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    patches = Patches(rectangles, offset[:n], np.empty(int(offset[-1]), np.float32))
+    render_kernels.natural_patches(point, px, py, cinv, source.extent, (*stamp_shape, *image_shape), flux, rectangles)
+    patches = Patches.empty(rectangles)
     index = np.flatnonzero(rectangles[:, 2] > 0)
     if len(index) == 0:
         return patches
     psf = psf_of(index)
     if point:
-        render_kernels.point_source_patches(
-            index, psf.padded, psf.ph, psf.pw, px, py, rectangles, patches.offset, flux, patches.values
-        )
+        render_kernels.point_source_patches(index, psf.padded, psf.ph, psf.pw, px, py, flux, patches)
         return patches
     eps1, eps2 = soft_from_hard(source.shape_e1, source.shape_e2)
     tensor, dtensor = shape_tensor_with_derivatives(math.log(max(source.shape_r, 1e-6)), eps1, eps2)
     profile = profile_of(source.type, source.sersic)
     for chunk in galaxy_chunks(psf, index, px, py, shape_cinv, rectangles, profile, tensor, dtensor):
-        frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, patches.offset, flux, patches.values)
+        frames_kernels.copy_frames(chunk.index, chunk.planes, flux, patches)
     return patches
 
 
-def shape_tensor_with_derivatives(log_re, eps1, eps2):
+def shape_tensor_with_derivatives(
+    log_re: float, eps1: float, eps2: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shape tensor (3,) and its derivatives (3, 3), see `ellipse.soft_shape_tensor`."""
     tensor, derivatives = np.empty(3), np.empty((3, 3))
     soft_shape_tensor(log_re, eps1, eps2, tensor, derivatives)
@@ -106,7 +105,7 @@ class TimRenderer:
         Pixel scale for galaxy shapes: the true local one, or that of the header's CD matrix.
     """
 
-    def __init__(self, tim, band_index, shape_jacobian="local"):
+    def __init__(self, tim: Tim, band_index: int, shape_jacobian: str = "local") -> None:
         self.tim = tim
         self.band_index = band_index
         self._packed = tim.wcs.pack()[np.newaxis]
@@ -126,14 +125,13 @@ class TimRenderer:
             return self._constant
         return PsfSpectra([self.tim.psf.stamp(px, py)], [self.tim.psf.gaussian_sigma])
 
-    def patch(self, source):
+    def patch(self, source: Source) -> Patch | None:
         """The source's image at its flux in this band.
 
         Returns
         -------
-        (x0, y0, patch) or None
-            `patch` is float32, clipped to the tim; None if nothing of the source falls on it, or its flux is zero
-            or not finite.
+        Patch or None
+            None if nothing of the source falls on the tim, or its flux is zero or not finite.
         """
         px, py, cinv = self._locate(source)
         patches = render_patches(
@@ -147,10 +145,29 @@ class TimRenderer:
             self._image_shape,
             lambda index: self._psf(px[0], py[0]),
         )
-        x0, y0, w, h = (int(v) for v in patches.rectangles[0])
-        return (x0, y0, patches.values.reshape(h, w)) if w else None
+        return patches.patch(0)
 
-    def patches(self, sources):
+    def draw(self, sources: Sequence[Source], image: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Draw many sources into one image.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+        image : numpy.ndarray of float32, shape of the tim, optional
+            To add them to.
+
+        Returns
+        -------
+        numpy.ndarray of float32
+            `image`, or a new one [nanomaggies per pixel].
+        """
+        image = np.zeros(self.tim.shape, np.float32) if image is None else image
+        for patch in self.patches(sources):
+            if patch is not None:
+                patch.add_to(image)
+        return image
+
+    def patches(self, sources: Sequence[Source]) -> Iterator[Patch | None]:
         """The images of many sources; faster than `patch` for each of them, because they are drawn many at a time.
 
         Parameters
@@ -159,7 +176,7 @@ class TimRenderer:
 
         Yields
         ------
-        (x0, y0, patch) or None
+        Patch or None
             See `patch`; in the order of the sources.
         """
         if self._constant is not None:
@@ -181,8 +198,8 @@ class TimRenderer:
         if len(seen):
             chosen = [sources[k] for k in seen]
             drawn = self._draw(chosen, px[seen], py[seen], cinv[seen], flux[seen], rectangles[seen])
-            for k, patch in zip(seen, drawn):
-                found[k] = (int(rectangles[k, 0]), int(rectangles[k, 1]), patch)
+            for i, k in enumerate(seen):
+                found[k] = drawn.patch(i)
         return found
 
     def _rectangles(self, sources, px, py, cinv, flux):
@@ -191,35 +208,29 @@ class TimRenderer:
         for k, source in enumerate(sources):
             own = slice(k, k + 1)
             render_kernels.natural_patches(
-                source.kind.is_point, px[own], py[own], cinv[own], source.extent, *self._stamp_shape,
-                *self._image_shape, flux[own], rectangles[own],
+                source.kind.is_point, px[own], py[own], cinv[own], source.extent,
+                (*self._stamp_shape, *self._image_shape), flux[own], rectangles[own],
             )  # fmt: skip
         return rectangles
 
     def _draw(self, sources, px, py, cinv, flux, rectangles):
-        """Patches of sources that are seen."""
+        """`Patches` of sources that are seen."""
         n = len(sources)
-        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-        offset = np.cumsum(sizes) - sizes
-        values = np.empty(int(sizes.sum()), np.float32)
+        patches = Patches.empty(rectangles)
         psf = PsfSpectra(self.tim.psf.stamps(px, py), np.full(n, self.tim.psf.gaussian_sigma))
         shape_cinv = cinv if self._header is None else np.repeat(self._header, n, axis=0)
         for kind, members in _by_profile(sources).items():
             index = np.array(members)
             if SOURCE_TYPES[kind[0]].is_point:
-                render_kernels.point_source_patches(
-                    index, psf.padded, psf.ph, psf.pw, px, py, rectangles, offset, flux, values
-                )
+                render_kernels.point_source_patches(index, psf.padded, psf.ph, psf.pw, px, py, flux, patches)
                 continue
             # The shape becomes a part of the Jacobian, so that all members have the same one.
             shaped = np.zeros((n, 4))
             for k in members:
                 shaped[k] = _with_shape(shape_cinv[k], sources[k])
             for chunk in galaxy_chunks(psf, index, px, py, shaped, rectangles, profile_of(*kind), *_ROUND):
-                frames_kernels.copy_frames(chunk.index, chunk.planes, rectangles, offset, flux, values)
-        return [
-            values[start : start + size].reshape(h, w) for start, size, (w, h) in zip(offset, sizes, rectangles[:, 2:])
-        ]
+                frames_kernels.copy_frames(chunk.index, chunk.planes, flux, patches)
+        return patches
 
 
 def _by_profile(sources):

@@ -6,12 +6,16 @@ Conventions
 * A *frame* is a periodic array of S x S pixels whose pixel (0, 0) is the window's first pixel. It must be so large
   that what wraps around does not reach the window.
 * A padded stamp has PAD zeros on each side.
+* What travels together is one record, a NamedTuple. Python hands over records as plain tuples in the order of the
+  fields, which numba takes several times as fast; kernels that Python calls unpack them first.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, uint64
+from numpy.typing import NDArray
 
 #: Weights of the pixels 1, 2, 3 to the right, and minus those to the left, in the first derivative of an image. Second
 #: derivatives are first derivatives twice: so those along a thin galaxy do not see its thickness.
@@ -22,6 +26,62 @@ BORDER = 6
 PAD = 6
 #: Half size [pixel] that defines which mixture components are rendered as analytic Gaussians.
 SPLIT_HALF_SIZE = 64.0
+
+
+class Mixture(NamedTuple):
+    """A profile as a mixture of K Gaussians; arrays of float64 (K,).
+
+    Attributes
+    ----------
+    amp, var : numpy.ndarray
+        Amplitudes, and variances [r_e^2].
+    damp, dvar : numpy.ndarray
+        Their derivatives with respect to the Sersic index.
+    """
+
+    amp: NDArray[np.float64]
+    var: NDArray[np.float64]
+    damp: NDArray[np.float64]
+    dvar: NDArray[np.float64]
+
+
+class Shapes(NamedTuple):
+    """Shape of a galaxy in n images, or in one (then without the first axis), and its derivatives.
+
+    Attributes
+    ----------
+    v : numpy.ndarray of float64, shape (n, 3)
+        Shape tensor [pixel^2] of a component of unit variance: V_xx, V_xy, V_yy.
+    dv : numpy.ndarray of float64, shape (n, 3, 3)
+        Its derivatives with respect to ln r_e, eps1, eps2.
+    nshape : int
+        Number of free shape parameters: 0, 1 (ln r_e) or 3.
+    exact : bool
+        Whether shape derivatives are rendered themselves, or the second moment density
+        (see `spectra_kernels.galaxy_spectra`).
+    """
+
+    v: NDArray[np.float64]
+    dv: NDArray[np.float64]
+    nshape: int
+    exact: bool
+
+
+class Places(NamedTuple):
+    """Where a source and its windows are in n images.
+
+    Attributes
+    ----------
+    px, py : numpy.ndarray of float64, shape (n,)
+        Position of the source.
+    window : numpy.ndarray of int32, shape (n, 4)
+        x0, y0, w, h.
+    """
+
+    px: NDArray[np.float64]
+    py: NDArray[np.float64]
+    window: NDArray[np.int32]
+
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 _TWO_PI = 2.0 * math.pi
@@ -103,7 +163,7 @@ def _filter7(source, start, step, taps, n, out, to):
 
 
 @njit(cache=True)
-def point_source(stamp, ph, pw, px, py, x0, y0, w, h, derivatives, scratch, planes):
+def point_source(stamp, ph, pw, px, py, window, derivatives, scratch, planes):
     """Point source in a window: the stamp shifted by Lanczos-3, with its position derivatives.
 
     Parameters
@@ -112,14 +172,15 @@ def point_source(stamp, ph, pw, px, py, x0, y0, w, h, derivatives, scratch, plan
         Padded stamp; the PSF centre is stamp pixel (ph // 2, pw // 2).
     px, py : float
         Position in the image.
-    x0, y0, w, h : int
-        Window.
+    window : int (4,)
+        x0, y0, w, h.
     derivatives : bool
         Also make d/dpx and d/dpy.
     scratch : float32 (>= 2 ny nx,)
     planes : float32 (>= 3 w h,)
         Out: model of unit flux, d/dpx, d/dpy (only if `derivatives`), each of h rows of w pixels.
     """
+    x0, y0, w, h = window[0], window[1], window[2], window[3]
     ix = _round_half_even(px)
     iy = _round_half_even(py)
     taps = np.empty((2, 7))
@@ -205,40 +266,20 @@ def _gaussian_row(amplitude, a, b, c, dy, x_first, px, n, out):
 
 
 @njit(cache=True)
-def add_gaussian_part(
-    amp,
-    var,
-    damp,
-    dvar,
-    w_gauss,
-    v,
-    dv,
-    nshape,
-    exact,
-    sigma2,
-    px,
-    py,
-    window,
-    border,
-    max_mahalanobis2,
-    planes,
-):
+def add_gaussian_part(mixture, w_gauss, shape, sigma2, place, border, max_mahalanobis2, planes):
     """Add the wide components, convolved with the companion Gaussian of the PSF, to the planes of a galaxy.
 
     Parameters
     ----------
-    amp, var, damp, dvar, w_gauss : float64 (K,)
-        Mixture, its derivatives with respect to n, and the share of each component to render here.
-    v : float64 (3,)
-        Shape tensor [pixel^2] of a component of unit variance.
-    dv, nshape, exact
-        As `spectra_kernels.galaxy_spectra`, for one image.
+    mixture : Mixture
+    w_gauss : float64 (K,)
+        Share of each component to render here.
+    shape : Shapes
+        Of one image.
     sigma2 : float
         Variance of the PSF's Gaussian [pixel^2].
-    px, py : float
-        Source position in the image.
-    window : int (4,)
-        x0, y0, w, h.
+    place : Places
+        Of one image: two floats and an array of 4 int.
     border : int
         Pixels by which the planes reach beyond the window on each side.
     max_mahalanobis2 : float
@@ -246,6 +287,9 @@ def add_gaussian_part(
     planes : float32 (nplanes, >= h + 2 border, >= w + 2 border)
         The planes of `spectra_kernels.galaxy_spectra`.
     """
+    amp, var, damp, dvar = mixture
+    v, dv, nshape, exact = shape
+    px, py, window = place
     nplanes = planes.shape[0]
     with_n = nplanes > 1 + (nshape if exact else 1)
     x0, y0 = window[0] - border, window[1] - border
@@ -320,8 +364,8 @@ def pixel_shape(cinv, tensor, derivatives, nshape, v, dv):
 
 
 @njit(cache=True)
-def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, rectangles):
-    """Natural patches of one source in many images (see `render.natural_patch`).
+def natural_patches(point, px, py, cinv, extent, sizes, flux, rectangles):
+    """Natural patches of one source in many images (see `render.render_patches`).
 
     Parameters
     ----------
@@ -332,13 +376,14 @@ def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, re
         d(x, y)/d(East, North) [pixel/arcsec].
     extent : float
         Nominal extent of the galaxy along its major axis [arcsec].
-    ph, pw, height, width : int64 (n,)
-        Sizes of stamps and images.
+    sizes : (int64 (n,), int64 (n,), int64 (n,), int64 (n,))
+        Heights and widths of the stamps, and of the images.
     flux : float64 (n,)
         Images in which the flux is 0 or not finite get no patch.
     rectangles : int32 (n, 4)
         Out: x0, y0, w, h; w = 0: none.
     """
+    ph, pw, height, width = sizes
     for i in range(px.size):
         rectangles[i, :] = 0
         x, y = px[i], py[i]
@@ -372,8 +417,8 @@ def natural_patches(point, px, py, cinv, extent, ph, pw, height, width, flux, re
 
 
 @njit(cache=True)
-def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux, values):
-    """Render a point source in its patches, times the flux, into a flat array.
+def point_source_patches(index, stamps, ph, pw, px, py, flux, patches):
+    """Render a point source in its patches, times the flux.
 
     Parameters
     ----------
@@ -385,14 +430,11 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
         Heights and widths of the stamps without padding.
     px, py : float64 (n,)
         Positions in the images.
-    rectangles : int32 (n, 4)
-        x0, y0, w, h of the patches in the images.
-    offset : int64 (n,)
-        Start of each patch in `values`.
     flux : float64 (n,)
-    values : float32
-        Out: the patches, one after the other.
+    patches : Patches
+        Its `values` are set.
     """
+    rectangles, values = patches.rectangles, patches.values
     width = 0
     height = 0
     for k in range(index.size):
@@ -403,10 +445,8 @@ def point_source_patches(index, stamps, ph, pw, px, py, rectangles, offset, flux
     for k in range(index.size):
         i = index[k]
         w, h = rectangles[i, 2], rectangles[i, 3]
-        point_source(
-            stamps[i], ph[i], pw[i], px[i], py[i], rectangles[i, 0], rectangles[i, 1], w, h, False, scratch, planes
-        )
+        point_source(stamps[i], ph[i], pw[i], px[i], py[i], rectangles[i], False, scratch, planes)
         f = np.float32(flux[i])
-        start = offset[i]
+        start = patches.offset[i]
         for j in range(w * h):
             values[start + j] = f * planes[j]

@@ -6,11 +6,47 @@ are long enough for the vector units of the processor, which row by row they wou
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, uint64
+from numpy.typing import NDArray
 
 from .render_kernels import lanczos_taps, round_half_even
+
+
+class Transforms(NamedTuple):
+    """Transforms ``amp 2^(rate q)``, q = nu^T V nu, of the components of a mixture; arrays of float32 (K,).
+
+    Attributes
+    ----------
+    rate, amp : numpy.ndarray
+    damp, drate : numpy.ndarray
+        Derivatives with respect to the Sersic index.
+    """
+
+    rate: NDArray[np.float32]
+    amp: NDArray[np.float32]
+    damp: NDArray[np.float32]
+    drate: NDArray[np.float32]
+
+
+class Frame(NamedTuple):
+    """What depends on the size of a frame only.
+
+    Attributes
+    ----------
+    size : int
+    waves : numpy.ndarray of float32, shape (2, size)
+        Cosine and sine of 2 pi j / size.
+    forms : numpy.ndarray of float32, shape (3, size * (size // 2 + 1))
+        kx^2, 2 kx ky, ky^2.
+    """
+
+    size: int
+    waves: NDArray[np.float32]
+    forms: NDArray[np.float32]
+
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 _LN2 = math.log(2.0)
@@ -134,11 +170,13 @@ def axis_factors(size, count, shift, taps, cosine, sine, re, im):
 
 
 @njit(cache=True)
-def _transforms(q, size, schur, rate, amp, damp, drate, with_n, g, slope, dindex):
+def _transforms(q, size, schur, transforms, with_n, planes):
     """Transforms of the three planes of `galaxy_spectra`, before the convolution with the PSF, at all frequencies.
 
     `schur` is the smallest value of q in a row, over ky^2 (in units of the frame's frequencies).
     """
+    rate, amp, damp, drate = transforms
+    g, slope, dindex = planes
     half = size // 2 + 1
     n = size * half
     g[:n] = np.float32(0.0)
@@ -169,15 +207,13 @@ def _transforms(q, size, schur, rate, amp, damp, drate, with_n, g, slope, dindex
 
 
 @njit(cache=True)
-def galaxy_spectra(
-    index, size, psf, px, py, window, v, dv, nshape, exact, with_n, rate, amp, damp, drate, share, waves, forms, out
-):  # fmt: skip
+def galaxy_spectra(index, psf, places, shapes, transforms, with_n, share, frame, out):
     """Spectra of one galaxy in many images, and of what its derivatives are made from.
 
     With the mixture's components ``a_k N(0, s_k V)``, the planes are
 
     * the galaxy, ``sum_k a_k N_k``;
-    * if shape parameters are free, either their derivatives (`exact`), or the galaxy's *second moment density*,
+    * if shape parameters are free, either their derivatives (`Shapes.exact`), or the galaxy's *second moment density*,
       ``sum_k a_k s_k / 2 N_k``: when the shape tensor V changes by dV, the galaxy changes by ``dV_xx d^2/dx^2 + 2 dV_xy
       d^2/dxdy + dV_yy d^2/dy^2`` of it (the heat equation), which on pixels is good to about 1 per cent;
     * `with_n`: the derivative with respect to the Sersic index;
@@ -191,29 +227,22 @@ def galaxy_spectra(
     psf : float32 (n, 2, size * (size // 2 + 1))
         Real and imaginary parts of the spectra of the PSF stamps centred on frame pixel (0, 0). If there is one only,
         it is that of all images.
-    px, py : float64 (n,)
-        Source position in the images.
-    window : int32 (n, 4)
-        x0, y0, w, h of each image's window, whose first pixel becomes frame pixel (0, 0).
-    v : float64 (n, 3)
-        Shape tensor V [pixel^2] of a component of unit variance: V_xx, V_xy, V_yy.
-    dv : float64 (n, 3, 3)
-        Its derivatives with respect to ln r_e, eps1, eps2.
-    nshape : int
-        Number of free shape parameters: 0, 1 (ln r_e) or 3.
-    exact, with_n : bool
-        Which planes to make, see above.
-    rate, amp, damp, drate : float32 (K,)
-        Mixture: component k has the transform ``amp 2^(rate q)``, q = nu^T V nu; derivatives with respect to the index.
+    places : Places
+        The first pixel of each window becomes frame pixel (0, 0).
+    shapes : Shapes
+    transforms : Transforms
+    with_n : bool
+        Make the derivative with respect to the Sersic index.
     share : float32 (n, K)
         What of each component goes through the frame (the rest is drawn as Gaussians); of length 0 if it is all.
-    waves : float32 (2, size)
-        Cosine and sine of 2 pi j / size.
-    forms : float32 (3, size * (size // 2 + 1))
-        kx^2, 2 kx ky, ky^2.
+    frame : Frame
     out : complex64 (m, nplanes, size, size // 2 + 1)
         Planes in the above order.
     """
+    px, py, window = places
+    v, dv, nshape, exact = shapes
+    rate, amp, damp, drate = transforms
+    size, waves, forms = frame
     half = size // 2 + 1
     n = size * half
     scratch = np.empty((9, n), np.float32)
@@ -241,7 +270,7 @@ def galaxy_spectra(
         if share.shape[0] > 0:
             some, dsome = amp * share[i], damp * share[i]
         schur = vyy - vxy * vxy / vxx if vxx > 0.0 else 0.0
-        _transforms(q, size, schur, rate, some, dsome, drate, with_n, g, slope, dindex)
+        _transforms(q, size, schur, (rate, some, dsome, drate), with_n, (g, slope, dindex))
         planes = flat[k]
         _interleave(re, im, g, n, planes[0].ravel())
         if exact:

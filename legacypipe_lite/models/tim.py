@@ -124,6 +124,6 @@ class Tim:
     primary_cards: dict = field(default_factory=dict)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self.image.shape

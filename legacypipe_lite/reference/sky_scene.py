@@ -97,9 +97,7 @@ class SkySceneFinder:
         for i in frozen:
             patch = None if sources[i] is None else renderer.patch(sources[i])
             if patch is not None:
-                x0, y0, values = patch
-                h, w = values.shape
-                image[y0 : y0 + h, x0 : x0 + w] += values
+                patch.add_to(image)
         versions = sorted({str(refs["ref_cat"][i]) for i in frozen})
         return (image, ",".join(versions)) if len(frozen) else (None, "")
 

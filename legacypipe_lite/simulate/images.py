@@ -124,13 +124,9 @@ def render_light(plan, psf, content):
         Nanomaggies per pixel.
     """
     exposure, wcs = plan.exposure, plan.wcs
-    light = np.zeros(plan.shape, np.float32)
     mjd_tai = utc_to_tai(exposure.mjd)
     renderer = TimRenderer(_Scene(wcs, psf, plan.shape, mjd_tai), OPTICAL_BANDS.index(exposure.band))
-    for patch in renderer.patches(_near(content.sources, wcs)):
-        if patch is not None:
-            x0, y0, values = patch
-            light[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] += values
+    light = renderer.draw(_near(content.sources, wcs))
     stars = content.bright_stars
     if len(stars):
         pixscale = plan.header_wcs.pixel_scale

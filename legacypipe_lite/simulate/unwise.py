@@ -129,10 +129,7 @@ def _render(wcs, psf_image, sources, band):
         flux = float(row[f"flux_w{band}"]) * 10 ** (VEGA_TO_AB[band] / 2.5)
         shape = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2", "sersic")}
         source = Source(str(row["type"]), float(row["ra"]), float(row["dec"]), [flux], **shape)
-        patch = renderers[flux > _LARGE_FROM * _NOISE[band]].patch(source)
-        if patch is not None:
-            x0, y0, values = patch
-            light[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] += values
+        renderers[flux > _LARGE_FROM * _NOISE[band]].draw([source], light)
     return light
 
 

@@ -44,6 +44,8 @@ def fit_options(options):
     return FitOptions(
         iterative=not options.no_iterative,
         iterative_nsigma=options.nsigma if options.iterative_nsigma is None else options.iterative_nsigma,
+        saddle_fraction=options.saddle_fraction,
+        saddle_min=options.saddle_min,
         segmentation=not options.no_segmentation,
         less_masking=options.less_masking,
         galaxy_forces_psf=not options.no_galaxy_forcepsf,

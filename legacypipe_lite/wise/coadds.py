@@ -1,11 +1,16 @@
 """Coadds of unWISE images and models on a brick's own grid of WISE pixels, and their pictures."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..wcs import PixelMap, target_wcs
 from .tiles import PIXEL_SCALE
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["WiseCoadd", "wise_target", "coadd_tiles", "wise_picture"]
 
@@ -21,7 +26,7 @@ class WiseCoadd(NamedTuple):
     invvar: np.ndarray
 
 
-def wise_target(target):
+def wise_target(target: ImageWcs) -> TanWcs:
     """The grid of WISE coadds: same centre as the brick, 2.75 arcsec per pixel.
 
     Parameters

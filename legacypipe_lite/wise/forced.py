@@ -4,13 +4,22 @@ Positions and shapes are those of the catalogue. The images of all tiles of a ba
 belongs to one tile only.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..models.patches import EVERYWHERE, add_patches
 from . import normal_kernels as kernels
 from .solve import solve_fluxes
 from .stamps import StampRenderer, stamp_radii
+
+if TYPE_CHECKING:
+    from .images import TileImage
+    from .psf import TilePsf
+    from .stamps import ForcedSources
 
 __all__ = ["BandPhotometry", "forced_photometry", "W4_FLUX_IVAR_FACTOR"]
 
@@ -57,7 +66,7 @@ class BandPhotometry:
     models: list
 
     @classmethod
-    def empty(cls, n):
+    def empty(cls, n: int) -> BandPhotometry:
         """Without any data."""
         return cls(
             *(np.zeros(n) for _ in range(4)),
@@ -69,7 +78,9 @@ class BandPhotometry:
         )
 
 
-def forced_photometry(sources, images, psfs, noise="data"):
+def forced_photometry(
+    sources: ForcedSources, images: list[TileImage], psfs: list[TilePsf], noise: str = "data"
+) -> BandPhotometry:
     """Measure the fluxes of all sources in one band.
 
     Parameters
@@ -111,10 +122,7 @@ def _solve(result, images, stamps):
     diagonal, right = np.zeros(n), np.zeros(n)
     pairs, products = [], []
     for image, drawn in zip(images, stamps):
-        found = kernels.normal_equations(
-            _by_row(drawn.rectangles), drawn.rectangles, drawn.offset, drawn.values, image.image, image.inverr,
-            diagonal, right,
-        )  # fmt: skip
+        found = kernels.normal_equations(_by_row(drawn.rectangles), drawn, image.image, image.inverr, diagonal, right)
         pairs.append(found[0])
         products.append(found[1])
     result.flux = solve_fluxes(diagonal, np.concatenate(pairs), np.concatenate(products), right)
@@ -150,10 +158,9 @@ def _set_statistics(result, images, stamps):
     result.models = []
     for image, drawn in zip(images, stamps):
         model = np.zeros(image.image.shape, np.float32)
-        kernels.fit_sums(
-            drawn.rectangles, drawn.offset, drawn.values, result.flux, image.image, image.inverr, model, chi2,
-            contamination, weight,
-        )  # fmt: skip
+        start, width = np.zeros(n, np.int64), np.full(n, model.shape[1])
+        add_patches(drawn, result.flux.astype(np.float32), start, width, EVERYWHERE, model.ravel())
+        kernels.fit_sums(drawn, result.flux, image.image, image.inverr, model, chi2, contamination, weight)
         result.models.append(model)
     result.rchisq = chi2
     result.fracflux = contamination / np.maximum(weight, 1)

@@ -9,13 +9,14 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True, inline="always")
-def _whiten(i, rectangles, offset, values, image, inverr, white):
+def _whiten(i, stamps, image, inverr, white):
     """Divide a stamp by the noise; returns sum (stamp / noise)^2 and sum stamp image / noise^2."""
+    rectangles, values = stamps.rectangles, stamps.values
     x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
     a = 0.0
     b = 0.0
     for y in range(h):
-        start = offset[i] + y * w
+        start = stamps.offset[i] + y * w
         for x in range(w):
             weight = inverr[y0 + y, x0 + x]
             u = values[start + x] * weight
@@ -36,8 +37,10 @@ def _overlap(rectangles, i, j):
 
 
 @njit(cache=True, inline="always")
-def _product(rectangles, offset, white, i, j, x0, x1, y0, y1):
-    """sum white_i white_j over a rectangle."""
+def _product(stamps, white, i, j, common):
+    """sum white_i white_j over a rectangle (x0, x1, y0, y1)."""
+    rectangles, offset = stamps.rectangles, stamps.offset
+    x0, x1, y0, y1 = common
     total = 0.0
     for y in range(y0, y1):
         a = offset[i] + (y - rectangles[i, 1]) * rectangles[i, 2] + (x0 - rectangles[i, 0])
@@ -50,17 +53,15 @@ def _product(rectangles, offset, white, i, j, x0, x1, y0, y1):
 
 
 @njit(cache=True, fastmath=_FAST)
-def normal_equations(order, rectangles, offset, values, image, inverr, diagonal, right):
+def normal_equations(order, stamps, image, inverr, diagonal, right):
     """Normal equations of the fluxes on one image.
 
     Parameters
     ----------
     order : int64 (m,)
         Sources with a stamp, sorted by y0.
-    rectangles : int32 (n, 4)
-    offset : int64 (n,)
-    values : float32
-        Stamps, see `stamps_kernels`.
+    stamps : Patches
+        At unit flux.
     image, inverr : float32 (h, w)
     diagonal, right : float64 (n,)
         Diagonal of the matrix, sum (stamp / noise)^2, and right-hand side, sum stamp image / noise^2, are added.
@@ -71,9 +72,10 @@ def normal_equations(order, rectangles, offset, values, image, inverr, diagonal,
     products : float64 (number of pairs,)
         Elements of the matrix for these pairs.
     """
-    white = np.empty_like(values)
+    rectangles = stamps.rectangles
+    white = np.empty_like(stamps.values)
     for i in order:
-        a, b = _whiten(i, rectangles, offset, values, image, inverr, white)
+        a, b = _whiten(i, stamps, image, inverr, white)
         diagonal[i] += a
         right[i] += b
     pairs = np.empty((0, 2), np.int32)
@@ -88,13 +90,13 @@ def normal_equations(order, rectangles, offset, values, image, inverr, diagonal,
                 j = order[second]
                 if rectangles[j, 1] >= top:
                     break
-                x0, x1, y0, y1 = _overlap(rectangles, i, j)
-                if x0 >= x1:
+                common = _overlap(rectangles, i, j)
+                if common[0] >= common[1]:
                     continue
                 if fill:
                     pairs[count, 0] = i
                     pairs[count, 1] = j
-                    products[count] = _product(rectangles, offset, white, i, j, x0, x1, y0, y1)
+                    products[count] = _product(stamps, white, i, j, common)
                 count += 1
         if not fill:
             pairs = np.empty((count, 2), np.int32)
@@ -102,37 +104,21 @@ def normal_equations(order, rectangles, offset, values, image, inverr, diagonal,
     return pairs, products
 
 
-@njit(cache=True, inline="always")
-def _add_model(rectangles, offset, values, flux, model):
-    """Add stamps times fluxes to an image (float32)."""
-    for i in range(offset.size):
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        f = np.float32(flux[i])
-        for y in range(h):
-            start = offset[i] + y * w
-            for x in range(w):
-                model[y0 + y, x0 + x] += f * values[start + x]
-
-
 @njit(cache=True)
-def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, contamination, weight):
-    """The model of one image, and sums over the image for the fit statistics of each source.
+def fit_sums(stamps, flux, image, inverr, model, chi2, contamination, weight):
+    """Sums over one image for the fit statistics of each source.
 
     With the unit-flux stamp p, the model M of all sources and the pixels G of the stamp with p != 0 that are not
     masked; sources with zero flux or without such pixels are skipped.
 
     Parameters
     ----------
-    rectangles : int32 (n, 4)
-        x0, y0, w, h of the stamps in the image.
-    offset : int64 (n,)
-        Start of each stamp in `values`.
-    values : float32
-        The stamps at unit flux, one after the other.
+    stamps : Patches
+        At unit flux.
     flux : float64 (n,)
     image, inverr : float32 (h, w)
     model : float32 (h, w)
-        Zero; out: sum of all sources.
+        Sum of all sources.
     chi2 : float64 (n,)
         sum_G |p| chi^2 is added.
     contamination : float64 (n,)
@@ -140,14 +126,14 @@ def fit_sums(rectangles, offset, values, flux, image, inverr, model, chi2, conta
     weight : float64 (n,)
         sum_G |p| / |flux| is added.
     """
-    _add_model(rectangles, offset, values, flux, model)
-    for i in range(offset.size):
+    rectangles, values = stamps.rectangles, stamps.values
+    for i in range(stamps.offset.size):
         if flux[i] == 0.0:
             continue
         x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
         total, squares, chi, other = 0.0, 0.0, 0.0, 0.0
         for y in range(h):
-            start = offset[i] + y * w
+            start = stamps.offset[i] + y * w
             for x in range(w):
                 p = np.float64(values[start + x])
                 e = np.float64(inverr[y0 + y, x0 + x])

@@ -82,7 +82,7 @@ class PsfModels:
         Band -> model, made symmetric. Bands with built-in profiles are not in it.
     """
 
-    def __init__(self, folder, problems):
+    def __init__(self, folder: str | Path | None, problems: list[str]) -> None:
         self.images = {}
         if folder is None:
             return
@@ -95,14 +95,14 @@ class PsfModels:
                 problems.append(str(error))
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """What the PSFs are made from, for the header."""
         if not self.images:
             return "built-in profiles"
         others = [f"W{band}" for band in _FILES if band not in self.images]
         return "unwise_psf" + (f"; built-in profiles: {','.join(others)}" if others else "")
 
-    def at(self, band, ra, dec):
+    def at(self, band: int, ra: float, dec: float) -> TilePsf:
         """PSF of a tile.
 
         Parameters
@@ -126,12 +126,12 @@ class PsfModels:
         return TilePsf(image, float(np.sqrt(np.sum(image * image, dtype=np.float64))))
 
 
-def psf_paths(folder):
+def psf_paths(folder: str | Path) -> dict[int, Path]:
     """Band -> path of its PSF model in a folder."""
     return {band: Path(folder) / name for band, name in _FILES.items()}
 
 
-def scan_angles(ra, dec):
+def scan_angles(ra: float, dec: float) -> tuple[float, float]:
     """Position angle of ecliptic North at a position, and how much the scans' angles spread over a tile there.
 
     Parameters
@@ -190,7 +190,7 @@ def _turned(image, angle, spread):
     polar = np.pad(polar, ((0, 0), (3, 3)), mode="wrap")
     out = np.empty_like(image)
     kernels.turned_image(
-        coefficients, _MARGIN, angles, weights, polar, radii[0], radii[1] - radii[0], angle_step, _CORE, out
+        coefficients, _MARGIN, angles, weights, polar, (radii[0], radii[1] - radii[0], angle_step), _CORE, out
     )
     return out
 

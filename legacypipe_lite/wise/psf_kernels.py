@@ -71,7 +71,7 @@ def polar_samples(coefficients, centre, radii, cosines, sines, weights, out):
 
 
 @njit(cache=True, fastmath=_FAST)
-def turned_image(coefficients, margin, angles, weights, polar, first_radius, radius_step, angle_step, core, out):
+def turned_image(coefficients, margin, angles, weights, polar, steps, core, out):
     """A point-symmetric image, turned and smeared: its core from polar samples, the rest from the image itself.
 
     Parameters
@@ -82,15 +82,14 @@ def turned_image(coefficients, margin, angles, weights, polar, first_radius, rad
         Radians.
     polar : float64 (nr, nt + 6)
         Spline coefficients of polar samples over half a turn, with 3 replicated columns on each side.
-    first_radius, radius_step : float
-        Of the rows of `polar`.
-    angle_step : float
-        Of the columns of `polar`.
+    steps : (float, float, float)
+        First radius and step of the rows of `polar`, step of its columns [pixel, radians].
     core : float
         Radius of the core.
     out : float64 (n, n)
         Out; n is odd.
     """
+    first_radius, radius_step, angle_step = steps
     n = out.shape[0]
     h = n // 2
     cosines = np.cos(angles)

@@ -1,6 +1,7 @@
 """Exact solution of the normal equations of forced photometry."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 
 __all__ = ["solve_fluxes"]
@@ -12,7 +13,9 @@ _RIDGE = 1e-9
 _MAX_DENSE = 400
 
 
-def solve_fluxes(diagonal, pairs, products, right):
+def solve_fluxes(
+    diagonal: NDArray[np.float64], pairs: NDArray[np.int32], products: NDArray[np.float64], right: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Fluxes that minimise chi-squared, without any constraint.
 
     Parameters

@@ -1,21 +1,31 @@
 """Sources rendered on an unWISE tile: unit-flux images, cut at a radius that depends on the brightness."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from ..models.ellipse import shape_tensor
-from ..models.frames import frequency_forms, profile_of, waves
+from ..models.frames import frame_of, profile_of
 from ..models.frames_kernels import pad_stamp
+from ..models.patches import Patches
 from ..models.render_kernels import PAD, pixel_shape
 from ..models.sources import SOURCE_TYPES, TYPES
 from ..models.spectra_kernels import galaxy_spectra
 from . import stamps_kernels as kernels
 from .tiles import PIXEL_SCALE
 
-__all__ = ["ForcedSources", "Stamps", "StampRenderer", "stamp_radii"]
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from ..wcs import ImageWcs
+
+__all__ = ["ForcedSources", "StampRenderer", "stamp_radii"]
 
 #: Which types, by number, are point sources.
 _POINT = np.array([SOURCE_TYPES[name].is_point for name in TYPES])
@@ -55,7 +65,7 @@ class ForcedSources:
     tensor: np.ndarray
 
     @classmethod
-    def from_sources(cls, sources):
+    def from_sources(cls, sources: Sequence[Source]) -> ForcedSources:
         """From a list of `models.Source`."""
         galaxies = [not source.kind.is_point for source in sources]
         shapes = [
@@ -71,37 +81,14 @@ class ForcedSources:
             tensor=np.array(shapes, np.float64).reshape(-1, 3),
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ra)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | NDArray) -> ForcedSources:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-@dataclass
-class Stamps:
-    """Unit-flux images of sources on one tile image, clipped to it.
-
-    Attributes
-    ----------
-    rectangles : numpy.ndarray of int32, shape (n, 4)
-        x0, y0, w, h; w = 0 for a source without a stamp.
-    offset : numpy.ndarray of int64, shape (n,)
-        Start of each stamp in `values`.
-    values : numpy.ndarray of float32
-    """
-
-    rectangles: np.ndarray
-    offset: np.ndarray
-    values: np.ndarray
-
-    def stamp(self, i):
-        """(x0, y0, image) of one source."""
-        x0, y0, w, h = (int(v) for v in self.rectangles[i])
-        return x0, y0, self.values[self.offset[i] : self.offset[i] + w * h].reshape(h, w)
-
-
-def stamp_radii(central_flux, band):
+def stamp_radii(central_flux: NDArray, band: int) -> NDArray[np.int64]:
     """Half size [pixel] of the stamp of a point source.
 
     Parameters
@@ -129,12 +116,19 @@ class StampRenderer:
         n odd, centred on the central pixel.
     """
 
-    def __init__(self, psf):
+    def __init__(self, psf: NDArray[np.float32]) -> None:
         self.psf = np.ascontiguousarray(psf, np.float32)
         self._cropped = {}
         self._spectra = {}
 
-    def render(self, sources, px, py, radius, wcs):
+    def render(
+        self,
+        sources: ForcedSources,
+        px: NDArray[np.float64],
+        py: NDArray[np.float64],
+        radius: NDArray[np.int64],
+        wcs: ImageWcs,
+    ) -> Patches:
         """Render all sources on a tile image.
 
         Parameters
@@ -149,7 +143,8 @@ class StampRenderer:
 
         Returns
         -------
-        Stamps
+        Patches
+            Unit-flux images of the sources, clipped to the tile image.
         """
         galaxy = ~_POINT[sources.kind]
         frame, centre = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int64)
@@ -163,15 +158,11 @@ class StampRenderer:
         upright = _extent(py, galaxy, radius, frame, centre, wcs.height)
         rectangles = np.stack([across[0], upright[0], across[1], upright[1]], axis=1)
         rectangles[(rectangles[:, 2:] <= 0).any(axis=1)] = 0
-        sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-        ends = np.cumsum(sizes)
-        stamps = Stamps(rectangles, ends - sizes, np.empty(int(ends[-1]) if len(ends) else 0, np.float32))
-        visible = sizes > 0
+        stamps = Patches.empty(rectangles)
+        visible = rectangles[:, 2] > 0
         for size in np.unique(radius[visible & ~galaxy]):
             members = np.flatnonzero(visible & ~galaxy & (radius == size))
-            kernels.point_stamps(
-                members, self._crop(int(size)), 2 * int(size) + 1, px, py, rectangles, stamps.offset, stamps.values
-            )
+            kernels.point_stamps(members, self._crop(int(size)), 2 * int(size) + 1, px, py, stamps)
         self._render_galaxies(sources, np.flatnonzero(visible & galaxy), frame, px, py, wcs, stamps)
         return stamps
 
@@ -199,12 +190,11 @@ class StampRenderer:
             batch = members[first : first + step]
             out = np.empty((len(batch), 1, size, size // 2 + 1), np.complex64)
             galaxy_spectra(
-                batch, size, spectrum, px, py, windows, shapes, _NO_DERIVATIVES, 0, True, False, profile.rates,
-                profile.amplitudes, profile.damplitudes, profile.drates, _NO_SHARE, waves(size), frequency_forms(size),
-                out,
+                batch, spectrum, (px, py, windows), (shapes, _NO_DERIVATIVES, 0, True), profile.transforms, False,
+                _NO_SHARE, frame_of(size), out,
             )  # fmt: skip
             frames = fft.irfft2(out, s=(size, size), axes=(2, 3), overwrite_x=True)
-            kernels.cut_stamps(batch, frames, centre, px, py, stamps.rectangles, stamps.offset, stamps.values)
+            kernels.cut_stamps(batch, frames, centre, px, py, stamps)
 
     def _crop(self, radius):
         """The PSF within a half size, padded for the kernels."""

@@ -1,7 +1,6 @@
 """Kernels: unit-flux images ("stamps") of point sources and galaxies on a tile.
 
-Stamps lie one after the other in a flat array: that of source i covers the rectangle (x0, y0, w, h) of the tile
-image, `rectangles[i]`, and starts at `offset[i]`; w = 0 where a source has none.
+Stamps are `models.patches.Patches`: of many sources in one image.
 """
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..models.render_kernels import point_source, round_half_even
 
 
 @njit(cache=True)
-def point_stamps(members, psf, size, px, py, rectangles, offset, values):
+def point_stamps(members, psf, size, px, py, stamps):
     """Point sources that share one cropped PSF.
 
     Parameters
@@ -22,31 +21,29 @@ def point_stamps(members, psf, size, px, py, rectangles, offset, values):
         Padded PSF.
     px, py : float64 (n,)
         Positions on the image.
-    rectangles : int32 (n, 4)
-        Parts of the rectangles of `size` x `size` pixels around the sources.
-    offset : int64 (n,)
-    values : float32
-        Out.
+    stamps : Patches
+        Parts of the rectangles of `size` x `size` pixels around the sources; `values` are set.
     """
+    rectangles, values = stamps.rectangles, stamps.values
     planes = np.empty(size * size, np.float32)
     scratch = np.empty(psf.size, np.float32)
     for i in members:
-        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
-        point_source(psf, size, size, px[i], py[i], x0, y0, w, h, False, scratch, planes)
-        start = offset[i]
-        for k in range(w * h):
+        point_source(psf, size, size, px[i], py[i], rectangles[i], False, scratch, planes)
+        start = stamps.offset[i]
+        for k in range(rectangles[i, 2] * rectangles[i, 3]):
             values[start + k] = planes[k]
 
 
 @njit(cache=True)
-def cut_stamps(members, frames, centre, px, py, rectangles, offset, values):
+def cut_stamps(members, frames, centre, px, py, stamps):
     """Copy the rectangles of galaxies out of their frames (m, 1, size, size)."""
+    rectangles, values = stamps.rectangles, stamps.values
     for k in range(members.size):
         i = members[k]
         w, h = rectangles[i, 2], rectangles[i, 3]
         dx = rectangles[i, 0] - round_half_even(px[i]) + centre
         dy = rectangles[i, 1] - round_half_even(py[i]) + centre
         for y in range(h):
-            start = offset[i] + y * w
+            start = stamps.offset[i] + y * w
             for x in range(w):
                 values[start + x] = frames[k, 0, y + dy, x + dx]

@@ -3,9 +3,13 @@
 Each function takes what all tasks share and the description of one task, and can run in a worker process.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..tables import open_fits
@@ -16,6 +20,10 @@ from .images import BANDS, find_mask_file, find_tile_files, read_tile_image
 from .lightcurves import LIGHT_CURVE_BANDS
 from .masks import add_tile_mask
 from .stamps import ForcedSources
+
+if TYPE_CHECKING:
+    from .psf import PsfModels, TilePsf
+    from .tiles import Tile
 
 __all__ = ["WiseJob", "BandResult", "make_psf", "measure_band", "map_masks"]
 
@@ -58,16 +66,16 @@ class WiseJob:
     noise: str = "data"
 
     @property
-    def n_epochs(self):
+    def n_epochs(self) -> int:
         """Length of the longest light curve; epochs of different tiles are joined by their place in the list."""
         return max((len(numbers) for numbers in self.epochs.values()), default=0)
 
-    def psf_tasks(self):
+    def psf_tasks(self) -> list[tuple[Tile, int]]:
         """Tasks of `make_psf`: (tile, band)."""
         bands = BANDS if self.folders else LIGHT_CURVE_BANDS
         return [(tile, band) for tile in self.tiles for band in bands]
 
-    def band_tasks(self):
+    def band_tasks(self) -> list[tuple[int, int | None]]:
         """Tasks of `measure_band`: (band, None) for the full depth, (band, slot in the light curve)."""
         full = [(band, None) for band in BANDS] if self.folders else []
         return full + [(band, slot) for band in LIGHT_CURVE_BANDS for slot in range(self.n_epochs)]
@@ -92,13 +100,13 @@ class BandResult:
     problems: list
 
 
-def make_psf(models, task):
+def make_psf(models: PsfModels, task: tuple[Tile, int]) -> TilePsf:
     """`TilePsf` of a (tile, band); `models` is a `PsfModels`."""
     tile, band = task
     return models.at(band, tile.ra, tile.dec)
 
 
-def measure_band(job, task):
+def measure_band(job: WiseJob, task: tuple[int, int | None]) -> BandResult:
     """Forced photometry in one band, of all epochs together or of one epoch.
 
     Parameters
@@ -141,7 +149,7 @@ def _read(job, tile, band, slot):
     return read_tile_image(files, tile, band, job.target, sky_folder=job.sky_folder)
 
 
-def map_masks(job, task):
+def map_masks(job: WiseJob, task: object) -> tuple[list[NDArray[np.uint8]], list[str]]:
     """WISE mask bits on the brick's pixels.
 
     Parameters

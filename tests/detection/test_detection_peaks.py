@@ -4,9 +4,9 @@ import detection_twins as twins
 import numpy as np
 import pytest
 
+from legacypipe_lite import detection
 from legacypipe_lite.detection import (
     DetectionMaps,
-    detect_sources,
     hot_mask,
     hot_pixels,
     merge_hot_saturated,
@@ -16,6 +16,11 @@ from legacypipe_lite.detection import (
 )
 
 SEDS = sed_list(["g", "r", "z"])
+RULES = {"nsigma": 6.0, "saddle_fraction": 0.1, "saddle_min": 2.0}
+
+
+def detect_sources(maps, seds, omit_xy=(), **options):
+    return detection.detect_sources(maps, seds, omit_xy, **{**RULES, **options})
 
 
 @pytest.fixture(scope="module")

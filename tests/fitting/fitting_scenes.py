@@ -11,6 +11,8 @@ from legacypipe_lite.wcs import TanWcs, target_wcs
 
 BANDS = ["g", "r"]
 CENTRE = (150.0, 31.5)
+#: Of the detection in residuals.
+THRESHOLDS = {"iterative_nsigma": 6.0, "saddle_fraction": 0.1, "saddle_min": 2.0}
 
 
 def gaussian_psf(sigma, size=31):
@@ -74,7 +76,7 @@ def context(tims, sources, *, size=90, blobmap=None, refmap=None, **options):
         sources=sources,
         refmap=np.zeros(shape, np.uint8) if refmap is None else refmap,
         blobmap=np.zeros(shape, np.int32) if blobmap is None else blobmap,
-        options=FitOptions(**options),
+        options=FitOptions(**{**THRESHOLDS, **options}),
     )
 
 

@@ -76,6 +76,13 @@ def test_empty_blob_has_no_sources():
     assert nothing.sources == [] and nothing.nimages == 0
 
 
+def test_saddles_in_the_residuals_are_as_deep_as_the_run_wants_them():
+    tims = make_tims([star(30, 30, [5.0, 5.0]), star(58, 60, [3.0, 4.0]), star(68, 60, [2.5, 3.5])])
+    assert len(_run(tims, _detected((30, 30))).sources) == 3
+    assert len(_run(tims, _detected((30, 30)), saddle_fraction=0.95).sources) == 2
+    assert len(_run(tims, _detected((30, 30)), saddle_min=1e3).sources) == 1
+
+
 def test_source_in_the_residuals_is_found():
     truth = [star(30, 30, [5.0, 5.0]), star(65, 60, [3.0, 4.0])]
     found = _run(make_tims(truth), _detected((30, 30)))

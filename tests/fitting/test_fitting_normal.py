@@ -30,10 +30,9 @@ def test_gram_of_a_galaxy_equals_plain_sums(position, background, nshape, exact,
     zero = np.zeros(1, np.int64)
     ncol = 2 + 2 * position + nshape + with_n + background
     gram, inside = np.empty((1, ncol, ncol)), np.empty(1)
-    kernels.gram_galaxy(
-        zero, planes, dv, nshape, exact, window, zero, zero, spans, data.ravel(), inverr.ravel(), np.array([0.7]),
-        position, background, gram, inside,
-    )  # fmt: skip
+    windows = window, zero, zero, spans, data.ravel(), inverr.ravel()
+    shapes = np.zeros((1, 3)), dv, nshape, exact
+    kernels.gram_galaxy(zero, planes, shapes, windows, np.array([0.7]), (position, background), gram, inside)
     part = np.s_[6 : 6 + h, 6 : 6 + w]
     g, moment = planes[0, :2].astype(float)
     columns = [data - 0.7 * g[part], g[part]]
@@ -57,15 +56,9 @@ def _assembled(columns_per_image, band, position, background, flux, nband, solve
     n, ncol = len(columns_per_image), len(columns_per_image[0])
     gram = np.array([_numpy_gram(c) for c in columns_per_image])
     npar = ncol - 2 - background
-    out = {
-        "flux": np.array(flux, float), "chi2": np.zeros(nband), "ivar": np.zeros(nband), "h": np.empty((npar, npar)),
-        "g": np.empty(npar), "response": np.empty((nband, npar)), "info": np.empty((npar, npar)),
-    }  # fmt: skip
+    out = kernels.NormalEquations.empty(np.array(flux, float), npar)
     cinv = np.tile(np.array([-3.0, 0.5, 0.2, 4.0]), (n, 1))
-    kernels.assemble(
-        np.arange(n), gram, ncol, np.array(band), cinv, position, background, out["flux"], out["chi2"], out["ivar"],
-        out["h"], out["g"], out["response"], out["info"], solve,
-    )  # fmt: skip
+    kernels.assemble(np.arange(n), gram, np.array(band), cinv, (position, background), tuple(out), solve)
     return out
 
 
@@ -88,20 +81,20 @@ def test_elimination_equals_the_full_least_squares_problem(background):
     for i, b in enumerate(band):
         rows = slice(i * npix, (i + 1) * npix)
         a[rows, b] = models[i]
-        a[rows, 2 : 2 + npar] = out["flux"][b] * slopes[i].T
+        a[rows, 2 : 2 + npar] = out.flux[b] * slopes[i].T
         if background:
             a[rows, 2 + npar + i] = 1
-    rhs = np.concatenate([d - out["flux"][b] * m for d, m, b in zip(data, models, band)])
+    rhs = np.concatenate([d - out.flux[b] * m for d, m, b in zip(data, models, band)])
     full = np.linalg.lstsq(a, rhs, rcond=None)[0]
-    step = np.linalg.solve(out["h"], out["g"])
+    step = np.linalg.solve(out.hessian, out.gradient)
     np.testing.assert_allclose(step, full[2 : 2 + npar], atol=1e-8)
     # and the fluxes follow
-    np.testing.assert_allclose(out["response"] @ step if not background else full[:2], full[:2], atol=1e-8)
+    np.testing.assert_allclose(out.response @ step if not background else full[:2], full[:2], atol=1e-8)
     only_flux = np.delete(a, np.s_[2 : 2 + npar], axis=1)
     first = np.concatenate([d - flux[b] * m for d, m, b in zip(data, models, band)])
     best = np.linalg.lstsq(only_flux, first, rcond=None)
-    np.testing.assert_allclose(out["flux"] - flux, best[0][:2], atol=1e-8)
-    assert out["chi2"].sum() == pytest.approx(np.sum((first - only_flux @ best[0]) ** 2))
+    np.testing.assert_allclose(out.flux - flux, best[0][:2], atol=1e-8)
+    assert out.chi2.sum() == pytest.approx(np.sum((first - only_flux @ best[0]) ** 2))
 
 
 def test_position_columns_are_turned_to_the_sky():
@@ -110,5 +103,5 @@ def test_position_columns_are_turned_to_the_sky():
     out = _assembled(columns, [0], True, False, [1.0], 1, solve=False)
     _, _, dx, dy = columns[0]
     east, north = -3.0 * dx + 0.2 * dy, 0.5 * dx + 4.0 * dy
-    np.testing.assert_allclose(out["info"], _numpy_gram([east, north]), rtol=1e-10)
-    assert out["flux"][0] == 1.0
+    np.testing.assert_allclose(out.information, _numpy_gram([east, north]), rtol=1e-10)
+    assert out.flux[0] == 1.0

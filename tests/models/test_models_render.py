@@ -12,7 +12,7 @@ from window_rendering import render_window, stencil
 from legacypipe_lite.models import Motion, PsfModel, Source, frames_kernels
 from legacypipe_lite.models import render_kernels as kernels
 from legacypipe_lite.models.ellipse import soft_from_hard
-from legacypipe_lite.models.frames import GOOD_SIZES, Profile, PsfSpectra, frequency_forms, waves
+from legacypipe_lite.models.frames import Profile, PsfSpectra, frame_of
 from legacypipe_lite.models.profiles import mixture
 from legacypipe_lite.models.render import TimRenderer
 from legacypipe_lite.models.spectra_kernels import galaxy_spectra
@@ -275,10 +275,8 @@ def test_gaussian_wings_equal_the_density():
     dv = np.array([[1.0, 0.5, -2.0], [0.3, 2.0, 4.0], [0.0, 1.0, 0.0]])
     planes, exact = np.zeros((2, 40, 50), np.float32), np.zeros((4, 40, 50), np.float32)
     window = np.array([8, 3, 38, 28])
-    kernels.add_gaussian_part(
-        amp, var, amp * 0, var * 0, np.array([1.0, 0.5]), np.array(v), dv, 3, False, 4.0, 22.3, 18.9, window, 6,
-        np.inf, planes,
-    )  # fmt: skip
+    mixture, weights, place = (amp, var, amp * 0, var * 0), np.array([1.0, 0.5]), (22.3, 18.9, window)
+    kernels.add_gaussian_part(mixture, weights, (np.array(v), dv, 3, False), 4.0, place, 6, np.inf, planes)
     y, x = np.mgrid[-3:37, 2:52]
     want = moment = 0.0
     for a, s, w in zip(amp, var, (1.0, 0.5)):
@@ -289,10 +287,7 @@ def test_gaussian_wings_equal_the_density():
         want, moment = want + density, moment + s / 2 * density
     np.testing.assert_allclose(planes[0], want, atol=1e-6 * want.max())
     np.testing.assert_allclose(planes[1], moment, atol=1e-6 * moment.max())
-    kernels.add_gaussian_part(
-        amp, var, amp * 0, var * 0, np.array([1.0, 0.5]), np.array(v), dv, 3, True, 4.0, 22.3, 18.9, window, 6, np.inf,
-        exact,
-    )  # fmt: skip
+    kernels.add_gaussian_part(mixture, weights, (np.array(v), dv, 3, True), 4.0, place, 6, np.inf, exact)
     np.testing.assert_allclose(exact[0], want, atol=1e-6 * want.max())
     # The heat equation; these Gaussians are wide.
     hxx, hxy, hyy = (stencil(stencil(moment, a), b) for a, b in ((1, 1), (0, 1), (0, 0)))
@@ -318,10 +313,10 @@ def test_spectra_of_a_galaxy_equal_plain_sums(source_type, n, v):
     psf[0, 0] = 1.0
     for exact, want in ((False, [galaxy, moment, index]), (True, [galaxy, *shapes, index])):
         out = np.empty((1, len(want), size, half), np.complex64)
+        places = np.array([4.0]), np.array([7.0]), np.array([[4, 7, 9, 9]], np.int32)
         galaxy_spectra(
-            np.zeros(1, int), size, psf, np.array([4.0]), np.array([7.0]), np.array([[4, 7, 9, 9]], np.int32),
-            np.array([v]), dv[np.newaxis], 3, exact, True, profile.rates, profile.amplitudes, profile.damplitudes,
-            profile.drates, np.empty((0, 0), np.float32), waves(size), frequency_forms(size), out,
+            np.zeros(1, int), psf, places, (np.array([v]), dv[np.newaxis], 3, exact), profile.transforms, True,
+            np.empty((0, 0), np.float32), frame_of(size), out,
         )  # fmt: skip
         for got, plane in zip(out[0], want):
             scale = 10 + np.abs(profile.damp).sum() + np.abs(plane).max()
@@ -339,10 +334,11 @@ def test_spectra_are_shifted():
     psf[0, 0] = 1.0
     one = np.ones(1, np.float32)
     out = np.empty((1, 1, size, 11), np.complex64)
+    shapes = np.zeros((1, 3)), np.zeros((0, 3, 3)), 0, True
+    places = np.array([31.25]), np.array([18.0]), np.array([[30, 20, 5, 5]], np.int32)
     galaxy_spectra(
-        np.zeros(1, int), size, psf, np.array([31.25]), np.array([18.0]), np.array([[30, 20, 5, 5]], np.int32),
-        np.zeros((1, 3)), np.zeros((0, 3, 3)), 0, True, False, 0 * one, one, one, one, np.empty((0, 0), np.float32),
-        waves(size), frequency_forms(size), out,
+        np.zeros(1, int), psf, places, shapes, (0 * one, one, one, one), False,
+        np.empty((0, 0), np.float32), frame_of(size), out,
     )  # fmt: skip
     np.testing.assert_allclose(np.fft.irfft2(out[0, 0]), image, atol=1e-6)
 
@@ -366,7 +362,7 @@ def test_stencils_are_derivatives():
 
 
 def test_good_sizes_are_even_and_smooth():
-    for size in GOOD_SIZES:
+    for size in frames_kernels.GOOD_SIZES:
         assert size % 2 == 0
         rest = int(size)
         for prime in (2, 3, 5):

@@ -38,6 +38,8 @@ def detect(state, nsatur=None, **rules):
     omit = detection.omitted_pixels(refs, [tim.mjd_tai for tim in state.tims], target)
     rows = np.asarray(refs["iscluster"] | refs["ismcloud"] | refs["freezeparams"])
     veto = mask_map(refs, target, rows) != 0
+    defaults = RunOptions(brick="x")
+    rules = {name: getattr(defaults, name) for name in ("nsigma", "saddle_fraction", "saddle_min")} | rules
     found = detection.detect_sources(maps, detection.sed_list(state.bands), omit, veto=veto, **rules)
     merged = detection.merge_hot_saturated(found.hot, maps.saturated)
     regular = refs[~refs["ignore_source"]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from wise_synthetic import MockTile
 
-from legacypipe_lite.models import Source
+from legacypipe_lite.models import Patches, Source
 from legacypipe_lite.wcs import target_wcs
 from legacypipe_lite.wise import normal_kernels as kernels
 from legacypipe_lite.wise import solve
@@ -104,7 +104,7 @@ def sources_at(*positions, mock=MOCK, kind="PSF", **shape):
 
 def stamp_on_image(sources, i, psf, mock=MOCK):
     px, py = mock.wcs.sky_to_pixel(sources.ra[i : i + 1], sources.dec[i : i + 1])
-    x0, y0, values = StampRenderer(psf.image).render(sources[i : i + 1], px, py, np.array([15]), mock.wcs).stamp(0)
+    x0, y0, values = StampRenderer(psf.image).render(sources[i : i + 1], px, py, np.array([15]), mock.wcs).patch(0)
     out = np.zeros((mock.height, mock.width))
     out[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] = values
     return out
@@ -219,17 +219,16 @@ def test_kernel_equals_twin():
     for i in range(1, n):
         w, h = rng.integers(3, 20, 2)
         rectangles[i] = rng.integers(0, 45 - w), rng.integers(0, 40 - h), w, h
-    sizes = rectangles[:, 2].astype(np.int64) * rectangles[:, 3]
-    offset = np.cumsum(sizes) - sizes
-    values = rng.normal(size=sizes.sum()).astype(np.float32)
+    stamps = Patches.empty(rectangles)
+    stamps.values[:] = rng.normal(size=stamps.values.size)
     image, inverr = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
     inverr = np.abs(inverr)
     diagonal, right = np.zeros(n), np.zeros(n)
     order = 1 + np.argsort(rectangles[1:, 1], kind="stable")
-    pairs, products = kernels.normal_equations(order, rectangles, offset, values, image, inverr, diagonal, right)
+    pairs, products = kernels.normal_equations(order, stamps, image, inverr, diagonal, right)
     full = np.zeros((n, *shape))
-    for i, (x0, y0, w, h) in enumerate(rectangles):
-        full[i, y0 : y0 + h, x0 : x0 + w] = values[offset[i] : offset[i] + w * h].reshape(h, w)
+    for i in range(1, n):
+        stamps.patch(i).cut(full[i])[:] = stamps.patch(i).values
     white = full * inverr
     matrix = np.einsum("iyx,jyx->ij", white, white)
     np.testing.assert_allclose(diagonal, np.diag(matrix), rtol=1e-5)

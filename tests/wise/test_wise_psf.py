@@ -139,7 +139,9 @@ def test_kernels_equal_scipy():
     np.testing.assert_allclose(out, expected, atol=1e-10)
 
     turned = np.empty((31, 31))
-    kernels.turned_image(coefficients, 6, np.array([0.4, 0.5]), weights, np.zeros((6, 16)), 0.0, 1.0, 0.3, 0.0, turned)
+    kernels.turned_image(
+        coefficients, 6, np.array([0.4, 0.5]), weights, np.zeros((6, 16)), (0.0, 1.0, 0.3), 0.0, turned
+    )
     rows, columns = np.mgrid[-15:16, -15:16].astype(float)
     total = 0
     for angle, weight in zip((0.4, 0.5), weights):

@@ -46,7 +46,7 @@ def source(kind, **shape):
 
 def on_image(stamps, i, shape=WCS.shape):
     out = np.zeros(shape)
-    x0, y0, values = stamps.stamp(i)
+    x0, y0, values = stamps.patch(i)
     out[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] = values
     return out
 
@@ -124,7 +124,7 @@ def test_frame_larger_than_the_psf():
     small = np.zeros((31, 31), np.float32)
     small[13:18, 13:18] = 0.04
     stamps = render(small, [source("REX", shape_r=30.0)], [30.0], [25.0], [15])
-    assert stamps.stamp(0)[2].shape == (50, 60)
+    assert stamps.patch(0)[2].shape == (50, 60)
     twin = galaxy_twin(small, "REX", 30.0, 25.0, 56, 30.0, 0, 0, None)
     np.testing.assert_allclose(on_image(stamps, 0), twin, atol=1e-6)
 
@@ -132,7 +132,7 @@ def test_frame_larger_than_the_psf():
 def test_radius_is_limited_by_the_psf():
     small = np.full((9, 9), 1 / 81, np.float32)
     stamps = render(small, [source("PSF")], [30.0], [25.0], [100])
-    assert stamps.stamp(0)[2].shape == (9, 9)
+    assert stamps.patch(0)[2].shape == (9, 9)
 
 
 def test_many_sources_at_once_equal_single_ones(psf):
@@ -147,7 +147,7 @@ def test_many_sources_at_once_equal_single_ones(psf):
     together = render(psf, sources, px, py, radius)
     for i in range(8):
         alone = render(psf, sources[i : i + 1], px[i : i + 1], py[i : i + 1], radius[i : i + 1])
-        np.testing.assert_array_equal(alone.stamp(0)[2], together.stamp(i)[2])
+        np.testing.assert_array_equal(alone.patch(0)[2], together.patch(i)[2])
 
 
 def test_sources_off_the_image(psf):
