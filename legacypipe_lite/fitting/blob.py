@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bits import REFMAP
+from ..bits import FIT_FLAGS, REFMAP
 from ..detection import detect_sources, detection_maps, sed_list, segmentation_map
 from ..models.sources import Source
 from .candidates import choose_model
+from .check import BAD_RCHISQ, bound_flux, check_sources
 from .cutouts import blob_wcs, cut_tims
 from .geometry_kernels import position_in_mask
 from .images import BlobImages
@@ -77,6 +78,7 @@ class _Blob:
     def __init__(self, context, task):
         self.context, self.task = context, task
         self.options = context.options
+        self.count = 0
         x0, y0, w, h = task.box
         part = slice(y0, y0 + h), slice(x0, x0 + w)
         self.mask = context.blobmap[part] == task.blob
@@ -98,6 +100,8 @@ class _Blob:
                 entries += self.detect_in_residuals(entries, MIN_RESIDUAL_SN)
             if self.options.joint:
                 entries = refine(self, entries)
+            if self.options.check:
+                check_sources(self, entries)
             self.images.data[:] = original
             if self.options.reoptimize:
                 self._first_round([e for e in entries if not e.removed])
@@ -110,12 +114,14 @@ class _Blob:
     def _entry(self, row, source):
         x, y = self.wcs.sky_to_pixel(source.ra, source.dec)
         ix, iy = self._clipped(x, y)
+        self.count += 1
         return _Entry(
             source,
             SourceResult(
-                row, source, x + self.task.box[0], y + self.task.box[1], started_in_blob=bool(self.mask[iy, ix])
+                row, source, x + self.task.box[0], y + self.task.box[1], started_in_blob=bool(self.mask[iy, ix]),
+                number=self.count - 1,
             ),
-        )
+        )  # fmt: skip
 
     def _clipped(self, x, y):
         """Nearest pixel of the blob's box."""
@@ -253,6 +259,8 @@ class _Blob:
             e.result.cpu += time.process_time() - began
             e.patches = None if e.removed else self.images.render(e.source)
             if e.patches is not None:
+                if self.options.check and not e.result.fit_background and bound_flux(self.images, e):
+                    e.patches = self.images.render(e.source)
                 self.images.add(e.patches, -1.0)
 
     def select(self, entry, segments, boxes=None):
@@ -267,6 +275,9 @@ class _Blob:
             marginal_ivars=self.options.marginal_ivars, reference_rule=self.options.reference_rule,
         )  # fmt: skip
         result.models, result.dchisq = choice.models, choice.dchisq
+        if self.options.check and not np.all(np.isfinite(choice.dchisq)):
+            result.dchisq = np.where(np.isfinite(choice.dchisq), choice.dchisq, 0.0)
+            result.fit_flags |= FIT_FLAGS["NOT_FINITE"]
         result.symm_width, result.symm_height = choice.width, choice.height
         result.symm_npix, result.symm_nimages = choice.npix, choice.nimages
         if choice.winner is not None:
@@ -332,9 +343,18 @@ class _Blob:
         for e in entries:
             e.result.source = e.source
             results.append(e.result)
-        measure(self.images, results, self.options.marginal_ivars)
+        patches = None
+        if self.options.reoptimize:
+            # What the joint fit found is not where the sources are now.
+            for r in results:
+                r.joint_ivar = None
+        else:
+            patches = [e.patches for e in entries]
+        measure(self.images, results, self.options.marginal_ivars, patches)
         kept = [r for r in results if r.force_keep or r.ivar.any()]
         for r in kept:
+            if np.any(r.rchisq > BAD_RCHISQ):
+                r.fit_flags |= FIT_FLAGS["BAD_RESIDUALS"]
             ix, iy = self._clipped(*self._pixel(r.source))
             r.finished_in_blob = bool(self.mask[iy, ix])
         return kept

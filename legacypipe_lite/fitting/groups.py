@@ -1,11 +1,20 @@
 """Which sources of a blob are fitted together: those whose models overlap, in groups of limited size."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import joint_kernels as kernels
 from . import windows_kernels
+
+if TYPE_CHECKING:
+    from ..models.patches import Patches
+    from ..models.sources import Source
+    from .images import BlobImages
 
 __all__ = ["Coupling", "joint_windows", "selection_boxes", "couplings", "coupled_groups", "COUPLED", "MOST_MEMBERS"]
 
@@ -15,8 +24,8 @@ COUPLED = 0.02
 MOST_MEMBERS = 60
 #: Windows reach so many FWHM of the PSF ...
 REACH_FWHM = 3.0
-#: ... and so many r_e from a source.
-REACH_RE = {"PSF": 0.0, "REX": 3.0, "EXP": 3.5, "DEV": 5.0, "SER": 5.0}
+#: ... and from a galaxy so many r_e, and so much of the nominal extent of its profile.
+REACH_RE, REACH_EXTENT = 2.0, 0.375
 #: The same where types are chosen again, with at least so large an r_e [arcsec].
 LEAST_REACH_RE, LEAST_SIZE = 5.0, 0.5
 _NO_SEGMENTS = np.zeros(1, np.int32)
@@ -39,7 +48,7 @@ class Coupling:
     cosine: float
 
 
-def selection_boxes(images, source):
+def selection_boxes(images: BlobImages, source: Source) -> NDArray[np.int32]:
     """The part of each image on which all types of a source are tried again: wide enough for the widest profile.
 
     Returns
@@ -50,7 +59,7 @@ def selection_boxes(images, source):
     return _squares(images, source, LEAST_REACH_RE * max(source.shape_r, LEAST_SIZE))
 
 
-def joint_windows(images, source):
+def joint_windows(images: BlobImages, source: Source) -> NDArray[np.int32]:
     """The pixels of each image on which a source takes part in a joint fit.
 
     Parameters
@@ -63,12 +72,10 @@ def joint_windows(images, source):
     numpy.ndarray of int32, shape (n, 4)
         x0, y0, w, h: the smallest rectangle with all good pixels near the source; w = 0: none, or no flux in the band.
     """
-    rectangles = _squares(images, source, REACH_RE[source.type] * source.shape_r)
+    rectangles = _squares(images, source, (REACH_RE + REACH_EXTENT * source.kind.extent) * source.shape_r)
     window = np.zeros((images.n, 4), np.int32)
-    windows_kernels.tighten(
-        rectangles, images.offset, images.width, images.inverr, images.blob_pixel, _NO_SEGMENTS, -1, window,
-        np.zeros(images.n, np.int64),
-    )  # fmt: skip
+    arrays = windows_kernels.ImageArrays(images.offset, images.width, images.data, images.inverr, images.blob_pixel)
+    windows_kernels.tighten(rectangles, tuple(arrays), _NO_SEGMENTS, -1, window, np.zeros(images.n, np.int64))
     return window
 
 
@@ -77,14 +84,13 @@ def _squares(images, source, extent):
     px, py, cinv = images.locate(source)
     scale = np.sqrt(np.abs(cinv[:, 0] * cinv[:, 3] - cinv[:, 1] * cinv[:, 2]))
     rectangles = np.empty((images.n, 4), np.int32)
-    kernels.windows_around(
-        px, py, REACH_FWHM * images.fwhm + extent * scale, images.height, images.width, rectangles
-    )
+    reach = REACH_FWHM * images.fwhm + extent * scale
+    kernels.windows_around(px, py, reach, (images.height, images.width), rectangles)
     rectangles[source.flux[images.band] == 0.0] = 0
     return rectangles
 
 
-def couplings(images, patches, windows):
+def couplings(images: BlobImages, patches: list[Patches], windows: list[NDArray[np.int32]]) -> list[Coupling]:
     """Pairs of sources whose windows and models overlap.
 
     Parameters
@@ -99,15 +105,15 @@ def couplings(images, patches, windows):
     -------
     list of Coupling
     """
-    place = images.offset, images.width, images.inverr, images.band
-    packed = [(p.rectangles, p.offset, p.values) for p in patches]
+    arrays = images.offset, images.width, images.inverr
+    packed = [tuple(p) for p in patches]
     bounds = _bounds(windows)
     norms = {}
 
     def norm(k):
         if k not in norms:
             sums = np.empty(images.nbands)
-            kernels.patch_products(packed[k], packed[k], windows[k], *place, sums)
+            kernels.patch_products(packed[k], packed[k], windows[k], arrays, images.band, sums)
             norms[k] = sums
         return norms[k]
 
@@ -118,7 +124,7 @@ def couplings(images, patches, windows):
         for j in i + 1 + np.flatnonzero(near):
             if not kernels.intersections(windows[i], windows[j], common):
                 continue
-            kernels.patch_products(packed[i], packed[j], common, *place, sums)
+            kernels.patch_products(packed[i], packed[j], common, arrays, images.band, sums)
             scale = norm(i) * norm(j)
             cosine = float(np.max(np.abs(sums[scale > 0]) / np.sqrt(scale[scale > 0]), initial=0.0))
             found.append(Coupling(i, int(j), cosine))
@@ -132,7 +138,7 @@ def _bounds(windows):
     return np.stack([low, np.where(w[..., 2:3] > 0, high, low - 1)], axis=1)
 
 
-def coupled_groups(pairs, count, most=MOST_MEMBERS):
+def coupled_groups(pairs: list[Coupling], count: int, most: int = MOST_MEMBERS) -> list[list[int]]:
     """Groups of sources that are coupled, directly or through others.
 
     The strongest couplings join first; those that would make a group larger than `most` do not join any more. So a

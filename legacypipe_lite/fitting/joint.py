@@ -10,29 +10,30 @@ linear model would be wrong; the others move linearly, which costs next to nothi
 are nearly all.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..models.ellipse import soft_from_hard
-from ..models.frames import fixed_profile, galaxy_chunks
+from ..models.frames import galaxy_chunks, profile_of
+from ..models.ivars import ParameterIvars
 from ..models.profiles import SERSIC_MAX, SERSIC_MIN
-from ..models.render import profile_of, shape_tensor_with_derivatives
+from ..models.render import shape_tensor_with_derivatives
 from . import joint_kernels as kernels
 from .images import FIT_TAILS
-from .optimizer import (
-    ELLIPTICITY_SIGMA,
-    LOG_RE_MAX,
-    LOG_RE_MAX_REX,
-    LOG_RE_MIN,
-    STEP_CAPS,
-    FittedModel,
-    start_model,
-)
+from .optimizer import ELLIPTICITY_SIGMA, LOG_RE_MIN, STEP_CAPS, FittedModel, largest_log_re, start_model
 from .step_kernels import allowed_steps, catalogue_diagonal, make_step
 
-__all__ = ["GroupFit", "fit_group", "joint_uncertainties"]
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from .images import BlobImages
+
+__all__ = ["GroupFit", "fit_group", "flux_correlations"]
 
 #: A fit ends where the next step is predicted to gain less than this in ln P, or less than this per member.
 LEAST_GAIN, LEAST_GAIN_PER_MEMBER = 0.05, 0.01
@@ -52,6 +53,8 @@ SCALES = {"position": 0.5, "log_re": 1.0, "ellipticity": 0.5, "sersic": 2.0}
 STALE = 0.1
 #: A parameter whose variance others reduce by more than this factor is determined by them.
 _DEGENERATE = 1e-10
+#: A parameter that is nearer to a bound than this fraction of its uncertainty has none that could be told.
+ON_BOUND = 1e-3
 
 
 @dataclass
@@ -69,8 +72,10 @@ class GroupFit:
     chi2_before, chi2 : float
         Of the pixels of all windows (and those between them).
     evaluations : int
-    uncertainties : list of (ivar, correlation, neighbour)
-        See `joint_uncertainties`.
+    ivars : list of ParameterIvars or None
+        Marginal ones: 1 / diagonal of the covariance matrix of all parameters of the group.
+    correlations : numpy.ndarray of float64, shape (bands, members, members), or None
+        Of the members' fluxes.
     """
 
     sources: list
@@ -79,19 +84,19 @@ class GroupFit:
     chi2_before: float
     chi2: float
     evaluations: int
-    uncertainties: object = None
+    ivars: list[ParameterIvars] | None = None
+    correlations: NDArray[np.float64] | None = None
 
 
 class _Member:
     """Parameters of one member: position offsets [arcsec], ln r_e, soft ellipticity, Sersic index; those that it has."""
 
     def __init__(self, images, source, window):
-        self.source, self.window, self.type = source, window, source.type
+        self.source, self.window = source, window
         self.index = np.flatnonzero(window[:, 2] > 0)
         self.position = not (source.fixed_position or source.sga_fit)
         self.npos = 2 if self.position else 0
-        self.nshape = {"PSF": 0, "REX": 1}.get(source.type, 3)
-        self.with_n = source.type == "SER"
+        self.nshape, self.with_n = source.kind.nshape, source.kind.has_index
         self.ncol = 1 + self.npos + self.nshape + int(self.with_n)
         self.exact = self.nshape < 3
         sizes = window[:, 2].astype(np.int64) * window[:, 3] * self.ncol
@@ -123,7 +128,7 @@ class _Member:
             add("position", -np.inf, np.inf)
         if self.nshape:
             now = max(source.shape_r, math.exp(LOG_RE_MIN))
-            most = min(LOG_RE_MAX_REX if self.type == "REX" else LOG_RE_MAX, math.log(max(GROWTH * now, SMALLEST_MOST)))
+            most = min(largest_log_re(source.kind), math.log(max(GROWTH * now, SMALLEST_MOST)))
             add("log_re", LOG_RE_MIN, max(most, math.log(now)))
         for _ in range(2 if self.nshape == 3 else 0):
             add("ellipticity", -np.inf, np.inf)
@@ -167,7 +172,7 @@ class _Member:
         """The source with the present parameters."""
         ra, dec = self.sky_position(self.p)
         log_re, eps1, eps2, sersic = self.shape(self.p)
-        return FittedModel(self.type, ra, dec, self.flux, log_re, eps1, eps2, sersic).to_source(self.source)
+        return FittedModel(self.source.type, ra, dec, self.flux, log_re, eps1, eps2, sersic).to_source(self.source)
 
     def distance(self):
         """How far it is from where it started [arcsec]."""
@@ -187,25 +192,20 @@ def render_columns(images, member, p):
         px, py, cinv = images.locate(member.source)
     if member.psf is None:
         member.psf = images.psf_at(member.index, px, py)
-    psf, place = member.psf, (images.offset, images.width, images.inverr)
-    if member.type == "PSF":
-        kernels.point_columns(
-            member.index, psf.padded, psf.ph, psf.pw, px, py, cinv, member.window, member.start, member.position,
-            *place, columns,
-        )  # fmt: skip
+    psf, arrays, windows = member.psf, (images.offset, images.width, images.inverr), (member.window, member.start)
+    if member.nshape == 0:
+        stamps = psf.padded, psf.ph, psf.pw
+        kernels.point_columns(member.index, stamps, (px, py, cinv), windows, member.position, arrays, columns)
         return columns
     log_re, eps1, eps2, sersic = member.shape(p)
     tensor, dtensor = shape_tensor_with_derivatives(log_re, eps1, eps2)
-    profile = profile_of(member.type, sersic) if member.with_n else fixed_profile(member.type)
     chunks = galaxy_chunks(
-        psf, member.index, px, py, images.shape_cinv(cinv), member.window, profile, tensor, dtensor, member.nshape,
-        member.with_n, exact=member.exact, border=True, reach=images.psf_reach, tails=FIT_TAILS,
+        psf, member.index, px, py, images.shape_cinv(cinv), member.window, profile_of(member.source.type, sersic),
+        tensor, dtensor, member.nshape, member.with_n, exact=member.exact, border=True, reach=images.psf_reach,
+        tails=FIT_TAILS,
     )  # fmt: skip
     for chunk in chunks:
-        kernels.galaxy_columns(
-            chunk.index, chunk.planes, chunk.dv, member.nshape, member.exact, cinv, member.window, member.start,
-            member.position, *place, columns,
-        )  # fmt: skip
+        kernels.galaxy_columns(chunk.index, chunk.planes, chunk.shapes, cinv, windows, member.position, arrays, columns)
     return columns
 
 
@@ -243,9 +243,8 @@ class _Group:
     def _cut_residuals(self):
         residual = np.empty(self.npixels, np.float32)
         images = self.images
-        kernels.cut_frames(
-            self.layout.frame, self.layout.offset, images.offset, images.width, images.data, images.inverr, residual
-        )
+        arrays = images.offset, images.width, images.inverr
+        kernels.cut_frames(self.layout.frame, self.layout.offset, arrays, images.data, residual)
         return residual
 
     def _make_blocks(self, moved):
@@ -254,9 +253,7 @@ class _Group:
             m.blocks_p = m.p.copy()
         for k, (i, j) in enumerate(self.pairs):
             if moved[i] or moved[j]:
-                kernels.products(
-                    i, self.members[i].columns, j, self.members[j].columns, self.layout, self.blocks[k]
-                )
+                kernels.products(i, self.members[i].columns, j, self.members[j].columns, self.layout, self.blocks[k])
 
     def set_free(self, free):
         """Choose the members that are fitted, and number their parameters."""
@@ -389,7 +386,15 @@ class _Trial:
     chi2: float = 0.0
 
 
-def fit_group(images, sources, windows, pairs, is_inside, gain_per_member=LEAST_GAIN_PER_MEMBER):
+def fit_group(
+    images: BlobImages,
+    sources: list[Source],
+    windows: list[NDArray[np.int32]],
+    pairs: list[tuple[int, int]],
+    is_inside: Callable[[float, float], bool],
+    gain_per_member: float = LEAST_GAIN_PER_MEMBER,
+    uncertainties: bool = True,
+) -> GroupFit:
     """Fit the members of a group together.
 
     Parameters
@@ -406,6 +411,8 @@ def fit_group(images, sources, windows, pairs, is_inside, gain_per_member=LEAST_
         ``is_inside(ra, dec) -> bool``: whether a position is in the blob.
     gain_per_member : float
         The fit ends where the next step is predicted to gain less than this in ln P, per member.
+    uncertainties : bool
+        Whether they are wanted.
 
     Returns
     -------
@@ -431,10 +438,13 @@ def fit_group(images, sources, windows, pairs, is_inside, gain_per_member=LEAST_
         for k in np.flatnonzero(free & np.array([_ran_away(m, is_inside) for m in group.members])):
             group.put_back(k)
             put_back[k] = True
-    change = np.array([np.max(np.abs(m.flux - m.start_flux) * e, initial=0.0) for m, e in zip(group.members, fixed_errors)])
-    fit = GroupFit([m.fitted() for m in group.members], change, put_back, chi2_before, group.chi2, evaluations)
-    fit.uncertainties = joint_uncertainties(group)
-    return fit
+    change = np.array(
+        [np.max(np.abs(m.flux - m.start_flux) * e, initial=0.0) for m, e in zip(group.members, fixed_errors)]
+    )
+    return GroupFit(
+        [m.fitted() for m in group.members], change, put_back, chi2_before, group.chi2, evaluations,
+        *(_uncertainties(group) if uncertainties else (None, None)),
+    )  # fmt: skip
 
 
 def _flux_information(group, k):
@@ -538,51 +548,58 @@ def solve_in_boxes(matrix, gradient, damping, lower, upper):
     return step / scale, gain
 
 
-def joint_uncertainties(group):
-    """Marginal inverse variances of all members, and with which neighbour their fluxes are correlated.
-
-    Returns
-    -------
-    list of (ivar, covariance of fluxes)
-        Member by member: float64 (2 + nbands + 4,), see `FittedModel.ivar`; and dict of member to float64 (nbands,):
-        correlations of the fluxes with those of the others.
-    """
+def _uncertainties(group):
+    """Marginal inverse variances of all members, and correlations of their fluxes; see `GroupFit`."""
     nbands = group.images.nbands
     group.set_free(np.array([m.nfree > 0 and m.size > 0 for m in group.members]))
-    matrix, _ = group.normal_equations()
-    lower, upper = group.boxes()
+    covariance = _covariance(*group.normal_equations()[:1], *group.boxes())
+    ivars, flux_rows = [], np.full((len(group.members), nbands), -1)
+    for k, m in enumerate(group.members):
+        ivar = ParameterIvars.zeros(nbands)
+        if group.free[k]:
+            first, nflux = group.place[k], m.nfree - len(m.p)
+            flux_rows[k, m.free_flux] = np.arange(first, first + nflux)
+            ivar.flux[m.free_flux] = _inverse(np.diag(covariance)[first : first + nflux])
+            own = slice(first + nflux, first + m.nfree)
+            variances = np.empty(len(m.p))
+            catalogue_diagonal(covariance[own, own].copy(), m.p, m.npos, m.nshape, False, variances)
+            values = _inverse(variances)
+            ivar.position[: m.npos] = values[: m.npos]
+            ivar.ellipse[: m.nshape] = values[m.npos : m.npos + m.nshape]
+            if m.with_n:
+                ivar.shape("sersic")[...] = values[-1]
+        ivars.append(ivar)
+    return ivars, flux_correlations(covariance, flux_rows)
+
+
+def _covariance(matrix, lower, upper):
+    """Inverse of a normal matrix; parameters that nothing determines, or that are on a bound, have variance 0."""
     diagonal = np.diag(matrix)
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    # A parameter on a bound has no uncertainty that could be told.
-    index = np.flatnonzero((diagonal > 0) & (lower * scale < -1e-3) & (upper * scale > 1e-3))
+    index = np.flatnonzero((diagonal > 0) & (lower * scale < -ON_BOUND) & (upper * scale > ON_BOUND))
     part = matrix[np.ix_(index, index)] / scale[index] / scale[index, np.newaxis]
     inverse = np.zeros_like(part)
     good = kernels.factorise(part, _DEGENERATE)
     kernels.invert_factored(part, good, inverse)
     covariance = np.zeros_like(matrix)
     covariance[np.ix_(index, index)] = inverse / scale[index] / scale[index, np.newaxis]
-    ivars, flux_rows = [], np.full((len(group.members), nbands), -1)
-    for k, m in enumerate(group.members):
-        ivar = np.zeros(2 + nbands + 4)
-        if group.free[k]:
-            first, nflux = group.place[k], m.nfree - len(m.p)
-            flux_rows[k, m.free_flux] = np.arange(first, first + nflux)
-            variance = np.diag(covariance)[first : first + nflux]
-            ivar[2 : 2 + nbands][m.free_flux] = _inverse(variance)
-            own = slice(first + nflux, first + m.nfree)
-            variances = np.empty(len(m.p))
-            catalogue_diagonal(covariance[own, own].copy(), m.p, m.npos, m.nshape, False, variances)
-            values = _inverse(variances)
-            ivar[: m.npos] = values[: m.npos]
-            ivar[2 + nbands : 2 + nbands + m.nshape] = values[m.npos : m.npos + m.nshape]
-            if m.with_n:
-                ivar[-1] = values[-1]
-        ivars.append(ivar)
-    return ivars, flux_correlations(covariance, flux_rows)
+    return covariance
 
 
-def flux_correlations(covariance, rows):
-    """Correlations of the members' fluxes, band by band; float64 (bands, members, members), 0 where there are none."""
+def flux_correlations(covariance: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Correlations of the fluxes of the members of a group.
+
+    Parameters
+    ----------
+    covariance : numpy.ndarray, shape (n, n)
+    rows : numpy.ndarray of int, shape (members, bands)
+        Parameter number of each flux; -1: not free.
+
+    Returns
+    -------
+    numpy.ndarray, shape (bands, members, members)
+        0 where there is none.
+    """
     members, nbands = rows.shape
     out = np.zeros((nbands, members, members))
     for b in range(nbands):

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, uint64
 
 from ..models.render_kernels import BORDER, point_source
-from .normal_kernels import _first_derivative, _negative_slope, _second_derivative, _shape_column
+from .normal_kernels import _first_derivative, _negative_slope, _scaled, _second_derivative, _shape_column
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 #: Most columns of a member: model, East, North, ln r_e, eps1, eps2, Sersic index.
@@ -50,7 +50,7 @@ class Layout(NamedTuple):
 
 
 @njit(cache=True)
-def windows_around(px, py, reach, height, width, rectangles):
+def windows_around(px, py, reach, sizes, rectangles):
     """Squares of half size `reach` around a position in each image, clipped to it.
 
     Parameters
@@ -59,11 +59,12 @@ def windows_around(px, py, reach, height, width, rectangles):
         Pixel positions; NaN: no square.
     reach : float64 (n,)
         Pixels.
-    height, width : int64 (n,)
-        Of the images.
+    sizes : (int64 (n,), int64 (n,))
+        Heights and widths of the images.
     rectangles : int32 (n, 4)
         Out: x0, y0, w, h; w = 0: none.
     """
+    height, width = sizes
     for i in range(px.size):
         rectangles[i, :] = 0
         if not (abs(px[i]) < 1e6 and abs(py[i]) < 1e6):
@@ -86,24 +87,24 @@ def _overlap_sum(a, a_start, b, b_start, inverr, pixel, n):
 
 
 @njit(cache=True)
-def patch_products(first, second, limit, offset, width, inverr, band, sums):
+def patch_products(first, second, limit, images, band, sums):
     """Noise-weighted products of two rendered sources per band, within two sets of windows.
 
     Parameters
     ----------
-    first, second : (int32 (n, 4), int64 (n,), float32)
-        Rectangles, starts and values of the sources' patches (`models.render.Patches`).
+    first, second : models.patches.Patches
+        The sources in all images.
     limit : int32 (n, 4)
         Only pixels in this rectangle count.
-    offset, width : int64 (n,)
-        Start of each image in the flat ones, and its width.
-    inverr : float32
+    images : (int64 (n,), int64 (n,), float32)
+        Start of each image in the flat ones, its width, and the inverse errors.
     band : int64 (n,)
     sums : float64 (nbands,)
         Out.
     """
     ra, sa, va = first
     rb, sb, vb = second
+    offset, width, inverr = images
     sums[:] = 0.0
     for i in range(band.size):
         if ra[i, 2] == 0 or rb[i, 2] == 0 or limit[i, 2] == 0:
@@ -139,12 +140,6 @@ def intersections(first, second, out):
 
 
 @njit(cache=True, fastmath=_FAST)
-def _times(a, start, inverr, pixel, factor, n, out, to):
-    for k in range(n):
-        out[to + k] = a[start + k] * inverr[pixel + k] * factor
-
-
-@njit(cache=True, fastmath=_FAST)
 def _to_sky(columns, x, y, xe, xn, ye, yn, n):
     """Turn d/dpx, d/dpy at `x` and `y` into d/dEast, d/dNorth."""
     for k in range(n):
@@ -154,61 +149,62 @@ def _to_sky(columns, x, y, xe, xn, ye, yn, n):
 
 
 @njit(cache=True)
-def point_columns(index, stamps, ph, pw, px, py, cinv, window, start, position, offset, width, inverr, columns):
+def point_columns(index, psf, places, windows, position, images, columns):
     """Columns of a point source.
 
     Parameters
     ----------
     index : int64 (m,)
         Images with a window.
-    stamps, ph, pw
+    psf : (float32 (n, ny, nx), int64 (n,), int64 (n,))
         Padded stamps and their sizes (`models.frames.PsfSpectra`).
-    px, py : float64 (n,); cinv : float64 (n, 4)
-        Pixel position and d(x, y)/d(East, North) [pixel/arcsec].
-    window : int32 (n, 4); start : int64 (n,)
-        See `Layout`.
+    places : (float64 (n,), float64 (n,), float64 (n, 4))
+        Pixel positions x and y, and d(x, y)/d(East, North) [pixel/arcsec].
+    windows : (int32 (n, 4), int64 (n,))
+        `Layout.window` and `Layout.start` of this member.
     position : bool
         Whether the position is free.
-    offset, width : int64 (n,); inverr : float32
-        The images' inverse errors.
+    images : (int64 (n,), int64 (n,), float32)
+        Start of each image in the flat ones, its width, and the inverse errors.
     columns : float32
         Out.
     """
+    stamps, ph, pw = psf
+    px, py, cinv = places
+    window, start = windows
+    offset, width, inverr = images
     most = 0
     for k in range(index.size):
         most = max(most, window[index[k], 2] * window[index[k], 3])
     scratch = np.empty(2 * stamps.shape[1] * stamps.shape[2], np.float32)
     planes = np.empty(3 * most, np.float32)
-    one = np.float32(1.0)
     for k in range(index.size):
         i = index[k]
         x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
-        point_source(stamps[i], ph[i], pw[i], px[i], py[i], x0, y0, w, h, position, scratch, planes)
+        point_source(stamps[i], ph[i], pw[i], px[i], py[i], window[i], position, scratch, planes)
         size = uint64(w * h)
         for c in range(3 if position else 1):
             for y in range(h):
                 pixel = uint64(offset[i] + (y0 + y) * width[i] + x0)
-                _times(
-                    planes, uint64(c) * size + uint64(y * w), inverr, pixel, one, uint64(w), columns,
-                    uint64(start[i]) + uint64(c) * size + uint64(y * w),
-                )  # fmt: skip
+                at = uint64(c) * size + uint64(y * w)
+                _scaled(planes, at, inverr, pixel, uint64(w), columns, uint64(start[i]) + at)
         if position:
             xe, xn, ye, yn = cinv[i].astype(np.float32)
             _to_sky(columns, uint64(start[i]) + size, uint64(start[i]) + size + size, xe, xn, ye, yn, size)
 
 
 @njit(cache=True)
-def galaxy_columns(
-    chunk, planes, dv, nshape, exact, cinv, window, start, position, offset, width, inverr, columns
-):  # fmt: skip
+def galaxy_columns(chunk, planes, shapes, cinv, windows, position, images, columns):
     """Columns of a galaxy in the images of a chunk; parameters as `point_columns` and `normal_kernels.gram_galaxy`."""
+    _, dv, nshape, exact = shapes
+    window, start = windows
+    offset, width, inverr = images
     with_n = planes.shape[1] > 1 + (nshape if exact else min(nshape, 1))
     flat = planes.ravel()
     stride, plane = uint64(planes.shape[3]), uint64(planes.shape[2] * planes.shape[3])
     rows = np.empty((4, planes.shape[3]), np.float32)
     slope, xx, xy, yy = rows[0], rows[1], rows[2], rows[3]
     one, three, six = uint64(1), uint64(3), uint64(6)
-    unity = np.float32(1.0)
     for k in range(chunk.size):
         i = chunk[k]
         x0, y0, w, h = window[i, 0], window[i, 1], window[i, 2], window[i, 3]
@@ -217,7 +213,7 @@ def galaxy_columns(
             pixel = uint64(offset[i] + (y0 + y) * width[i] + x0)
             at = uint64(k * planes.shape[1]) * plane + uint64(y + BORDER) * stride + uint64(BORDER)
             to = uint64(start[i]) + uint64(y * w)
-            _times(flat, at, inverr, pixel, unity, n, columns, to)
+            _scaled(flat, at, inverr, pixel, n, columns, to)
             to += size
             if position:
                 _negative_slope(flat, at, one, inverr, pixel, n, columns, to)
@@ -226,7 +222,7 @@ def galaxy_columns(
             at += plane
             if exact:
                 for _ in range(nshape):
-                    _times(flat, at, inverr, pixel, unity, n, columns, to)
+                    _scaled(flat, at, inverr, pixel, n, columns, to)
                     at += plane
                     to += size
             elif nshape > 0:
@@ -236,19 +232,20 @@ def galaxy_columns(
                 _first_derivative(slope, three, one, n, xy)
                 at += plane
                 for d in range(nshape):
-                    dxx, dxy, dyy = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
-                    _shape_column(dxx, dxy, dyy, xx, xy, yy, inverr, pixel, n, columns, to)
+                    change = np.float32(dv[i, d, 0]), np.float32(2.0 * dv[i, d, 1]), np.float32(dv[i, d, 2])
+                    _shape_column(change, (xx, xy, yy), inverr, pixel, n, columns, to)
                     to += size
             if with_n:
-                _times(flat, at, inverr, pixel, unity, n, columns, to)
+                _scaled(flat, at, inverr, pixel, n, columns, to)
         if position:
             xe, xn, ye, yn = cinv[i].astype(np.float32)
             _to_sky(columns, uint64(start[i]) + size, uint64(start[i]) + size + size, xe, xn, ye, yn, size)
 
 
 @njit(cache=True)
-def cut_frames(frame, frame_offset, offset, width, data, inverr, residual):
-    """Weighted residuals of the frames, cut out of the images' data."""
+def cut_frames(frame, frame_offset, images, data, residual):
+    """Weighted residuals of the frames, cut out of the images' data; parameters as `Layout` and `point_columns`."""
+    offset, width, inverr = images
     for i in range(frame.shape[0]):
         x0, y0, w, h = frame[i, 0], frame[i, 1], frame[i, 2], frame[i, 3]
         for y in range(h):

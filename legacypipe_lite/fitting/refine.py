@@ -13,6 +13,7 @@ import logging
 
 import numpy as np
 
+from ..bits import FIT_FLAGS
 from ..models.sources import TYPES
 from .groups import coupled_groups, couplings, joint_windows, selection_boxes
 from .joint import fit_group
@@ -32,7 +33,8 @@ WIDE = 3.0
 #: Joint fits end where the next step would gain less than this per member in ln P: in those that others follow, and in
 #: the last ones.
 FIRST_GAIN, LAST_GAIN = 0.05, 0.01
-#: Residual detections must exceed this fraction of the models' signal to noise: after a joint fit, less is left of them.
+#: Residual detections must exceed this fraction of the models' signal to noise (less than in the first detection: joint
+#: fits leave less of the sources).
 MIN_RESIDUAL_SN = 0.05
 
 
@@ -72,6 +74,8 @@ class _Refinement:
         self.blob, self.images, self.entries = blob, blob.images, list(entries)
         # Entries since whose last joint fit nothing happened.
         self.settled = set()
+        bands = blob.context.bands
+        self.reference_band = bands.index("r") if "r" in bands else 0
 
     def run(self):
         moved = self._fit_groups(FIRST_GAIN)
@@ -117,12 +121,26 @@ class _Refinement:
             "blob %s: %d sources together: chi-squared %.1f -> %.1f in %d evaluations",
             self.blob.task.name, len(group), fit.chi2_before, fit.chi2, fit.evaluations,
         )  # fmt: skip
-        for entry, source in zip(group, fit.sources):
+        for k, (entry, source) in enumerate(zip(group, fit.sources)):
             self._replace(entry, source)
             self.settled.add(id(entry))
+            entry.result.joint_ivar = fit.ivars[k]
+            entry.result.fit_flags |= FIT_FLAGS["JOINT"] | (FIT_FLAGS["PUT_BACK"] if fit.put_back[k] else 0)
+            self._set_correlation(entry.result, fit, k, group)
         # One that ran away is not what it was taken for.
         changes = np.where(fit.put_back, np.inf, fit.changed)
         return [(e, change) for e, change in zip(group, changes) if change > MOVED]
+
+    def _set_correlation(self, result, fit, k, group):
+        """The neighbour whose flux is most correlated with that of member `k`, and by how much."""
+        band = self.reference_band
+        if not fit.ivars[k].flux[band] > 0:
+            band = int(np.argmax(fit.ivars[k].flux))
+        row = fit.correlations[band, k].copy()
+        row[k] = 0.0
+        most = int(np.argmax(np.abs(row)))
+        result.correlation = float(row[most])
+        result.neighbor = group[most].result.number if row[most] else -1
 
     def _replace(self, entry, source):
         """Give an entry another source, and its images' residuals what follows from it."""
@@ -144,3 +162,5 @@ class _Refinement:
             entry.patches = self.images.render(entry.source)
             self.images.add(entry.patches, -1.0)
         self.settled.discard(id(entry))
+        entry.result.fit_flags |= FIT_FLAGS["RESELECTED"]
+        entry.result.joint_ivar = None

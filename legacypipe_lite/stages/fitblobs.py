@@ -54,6 +54,7 @@ def fit_options(options):
         marginal_ivars=options.ivars == "marginal",
         reference_rule=options.like_reference,
         joint=not (options.like_reference or options.no_joint),
+        check=not options.like_reference,
     )
 
 
