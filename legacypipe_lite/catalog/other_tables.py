@@ -217,7 +217,7 @@ INTERMEDIATE = (
         shape_e1_ivar_joint f4 - the same of shape_e1
         shape_e2_ivar_joint f4 - the same of shape_e2
         sersic_ivar_joint f4 - the same of sersic
-        blend_corr f4 - correlation of its flux (r, else the deepest band) with that of the neighbor it is most blended with
+        blend_corr f4 - correlation of its flux (r, else the deepest band) with that of the most correlated neighbor
         blend_objid i4 - objid of that neighbor; -1: none
         regular bool - fitted; false for duplicates, clusters and other reference objects that are not
         bx

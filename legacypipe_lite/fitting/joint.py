@@ -89,7 +89,7 @@ class GroupFit:
 
 
 class _Member:
-    """Parameters of one member: position offsets [arcsec], ln r_e, soft ellipticity, Sersic index; those that it has."""
+    """One member, with its parameters: position offsets [arcsec], ln r_e, soft ellipticity, index; those it has."""
 
     def __init__(self, images, source, window):
         self.source, self.window = source, window
@@ -421,7 +421,7 @@ def fit_group(
     group = _Group(images, sources, windows, pairs)
     chi2_before, evaluations = group.chi2, 0
     free, put_back = group.free.copy(), np.zeros(len(sources), bool)
-    fixed_errors = np.array([np.sqrt(_flux_information(group, k)) for k in range(len(sources))])
+    own_information = np.array([np.sqrt(_flux_information(group, k)) for k in range(len(sources))])
     for _ in range(3):
         if not free.any():
             break
@@ -439,7 +439,7 @@ def fit_group(
             group.put_back(k)
             put_back[k] = True
     change = np.array(
-        [np.max(np.abs(m.flux - m.start_flux) * e, initial=0.0) for m, e in zip(group.members, fixed_errors)]
+        [np.max(np.abs(m.flux - m.start_flux) * e, initial=0.0) for m, e in zip(group.members, own_information)]
     )
     return GroupFit(
         [m.fitted() for m in group.members], change, put_back, chi2_before, group.chi2, evaluations,
