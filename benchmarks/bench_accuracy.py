@@ -110,7 +110,7 @@ def score(survey_dirs, arguments, threads, keep=None):
     dict of str to legacypipe_lite.validation.Scene
         All fields together, for each meaning of "isolated".
     """
-    from legacypipe_lite.pipeline import run_brick
+    from legacypipe_lite.run import run_brick
     from legacypipe_lite.validation import MatchSettings, read_scene, stack
 
     scenes = {name: [] for name in ISOLATION}

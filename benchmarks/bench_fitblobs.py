@@ -67,7 +67,7 @@ def measure(field, extra, repeats, profile):
     """
     from numba.core.event import install_recorder
 
-    from legacypipe_lite.pipeline import BrickRun
+    from legacypipe_lite.run import BrickRun
 
     with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         run = BrickRun(field.options(outdir, [*extra, "--no-write"]))

@@ -40,7 +40,7 @@ def draw(outdir, path, number, seed):
 
 def run(field, outdir, arguments=()):
     """Run a field; returns the products of the run."""
-    from legacypipe_lite.pipeline import run_brick
+    from legacypipe_lite.run import run_brick
     from legacypipe_lite.validation.products import BrickProducts
 
     with field.in_environment():

@@ -102,7 +102,7 @@ def measure(field, threads):
         images, coverage, sources, megapixels (of all images), fitblobs (number of processes -> (CPU, wall) seconds),
         other_stages (CPU seconds), other_programs (their share of the machine during fitblobs, or None).
     """
-    from legacypipe_lite.pipeline import BrickRun
+    from legacypipe_lite.run import BrickRun
 
     with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         run = BrickRun(field.options(outdir, ["--no-write"]))
@@ -151,7 +151,7 @@ def measure_repeated(field, repeats):
     list of (int, int, float)
         Images, sources, CPU seconds.
     """
-    from legacypipe_lite.pipeline import BrickRun
+    from legacypipe_lite.run import BrickRun
 
     with errors_only(), field.in_environment(), tempfile.TemporaryDirectory() as outdir:
         run = BrickRun(field.options(outdir, ["--no-write"]))

@@ -55,7 +55,7 @@ def tiny_survey(folder):
 
 def commands(run):
     """What is timed: description -> arguments of Python."""
-    imports = "from legacypipe_lite.pipeline import load_stage; from legacypipe_lite.options import STAGE_ORDER; "
+    imports = "from legacypipe_lite.stages import load_stage; from legacypipe_lite.options import STAGE_ORDER; "
     result = {
         "python alone": ["-c", "pass"],
         "import legacypipe_lite": ["-c", "import legacypipe_lite"],

@@ -112,13 +112,13 @@ def run_stage(folder, truth, args):
         map=lambda function, tasks, shared=None, label="": run_tasks(
             function, tasks, threads=args.threads, shared=shared
         ),
-        header=lambda state: [],
+        header=lambda state, cards=(): [],
         report=Report(),
     )
     stage = load_stage("wise_forced")
     with measure() as usage:
         made = stage.run(state, options, tools)
-    return made["wise_table"], table, usage.cpu, usage.wall
+    return made.items["wise_table"], table, usage.cpu, usage.wall
 
 
 def pulls(truth, measured, table, band):

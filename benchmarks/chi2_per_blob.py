@@ -31,7 +31,7 @@ from legacypipe_lite.fitting.images import BlobImages
 from legacypipe_lite.fitting.optimizer import ELLIPTICITY_SIGMA
 from legacypipe_lite.models import Motion, Source
 from legacypipe_lite.models.ellipse import soft_from_hard
-from legacypipe_lite.pipeline import BrickRun
+from legacypipe_lite.run import BrickRun
 
 
 def read_sources(path, bands):

@@ -66,6 +66,13 @@ class StateError(LegacypipeError):
 
 
 class NothingToDo(LegacypipeError):  # noqa: N818 - not an error: a normal, early end
-    """The run ends early without anything being wrong (no CCDs, no sources)."""
+    """The run ends early without anything being wrong (no CCDs, no sources).
+
+    Attributes
+    ----------
+    run : run.BrickRun or None
+        What there is of the run, if it had begun.
+    """
 
     exit_status = 0
+    run = None

@@ -4,12 +4,15 @@ Numba recompiles a cached function when its own source file changes, but not whe
 file, does. So the state of the kernel files that a room's kernels may use (its own, and those of `arrays`, `wcs` and
 `models`) is remembered next to the room's cache; when it differs, the room's cached kernels are removed and compiled
 anew.
+
+This is done when the first file of kernels is imported: importing the package alone reads and writes nothing.
 """
 
 import hashlib
+import sys
 from pathlib import Path
 
-__all__ = ["refresh"]
+__all__ = ["refresh", "refresh_before_first_kernel"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _STAMP = "kernels.stamp"
@@ -43,3 +46,21 @@ def refresh():
             stamp.write_text(current)
         except OSError:
             continue
+
+
+class _FirstKernel:
+    """Finder of modules that finds none, but refreshes the caches when it is first asked for a file of kernels."""
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        """Called by the import system for every module that is not loaded yet."""
+        if name.startswith(f"{__package__}.") and name.endswith("_kernels"):
+            refresh()
+            if cls in sys.meta_path:  # another thread may have been as fast
+                sys.meta_path.remove(cls)
+
+
+def refresh_before_first_kernel():
+    """Call `refresh` when the first file of kernels is imported, before numba looks at its cache."""
+    if _FirstKernel not in sys.meta_path:
+        sys.meta_path.insert(0, _FirstKernel)

@@ -1,17 +1,17 @@
 """Every option of a brick run, declared once: the Python API and the command line are built from this.
 
-Each field of `RunOptions` carries its flag, help text, group and the stages whose result it changes. A stage
-pickle's fingerprint is made of the options that its stage and the stages before it depend on.
+Each field of `RunOptions` carries its flag, help text and group. Which stages' results depend on an option is declared
+by the stages (`stages.base.Stage.options`).
 """
 
-import math
 import os
 from dataclasses import dataclass
 
 from .errors import UsageError
-from .option_declaration import OptionInfo, declared_options, option
+from .option_declaration import OptionInfo, declared_options, known_by_flags, option
+from .refused_flags import REFUSED
 
-__all__ = ["RunOptions", "OptionInfo", "option_infos", "STAGE_ORDER"]
+__all__ = ["RunOptions", "OptionInfo", "changed_options", "option_infos", "STAGE_ORDER"]
 
 #: Stages in the order of a default run.
 STAGE_ORDER = (
@@ -38,50 +38,20 @@ _FIT = "Fitting"
 _COADD = "Coadds and products"
 _WISE = "WISE"
 _DEBUG = "Selected blobs and debugging"
-_RARE = "Not supported"
-_NO_GALEX = "GALEX photometry is not part of this package"
-_NO_GPU = "there is no GPU code path; use --threads"
-_NO_COADD_FIT = "fitting on coadds is not implemented"
-_NO_PLOTS = "there are no debug plots; look at the JPEGs and coadds"
 
 
-_PICTURES = ("mask_junk", "image_coadds", "coadds")
-#: Options that change files, but no results, of stages.
-_OF_PRODUCTS = {
-    "rgb_stretch": _PICTURES,
-    "coadd_bw": _PICTURES,
-    "skip_metrics": ("fitblobs",),
-}
-#: Smallest values of options.
-_SMALLEST = {
-    "width": 1,
-    "height": 1,
-    "threads": 1,
-    "release": 0,
-    "inject_seed": 0,
-    "sky_box_size": 2,
-    "saddle_fraction": 0,
-    "saddle_min": 0,
-    "blob_dilate": 0,
-    "nsatur": 1,
-    "max_blobsize": 0,
-    "checkpoint_period": 0,
-    "lc_epochs": 1,
-    "nblobs": 1,
-    "blob": 0,
-}
-#: Numbers that must be above 0.
-_POSITIVE = ("pixscale", "max_memory_gb", "nsigma", "iterative_nsigma", "rgb_stretch")
-
-
+@known_by_flags(REFUSED)
 @dataclass
 class RunOptions:
-    """Options of a brick run. Field names are the long flags with ``_`` for ``-``."""
+    """Options of a brick run.
+
+    Field names are the long flags with ``_`` for ``-``. What a flag ``--no-...`` switches off has a field with the name
+    of the thing, `wise`, which is True by default; the flag's name serves, too: ``RunOptions(no_wise=True)``. Flags of
+    the reference pipeline that are not supported (`refused_flags.REFUSED`) raise `UsageError`.
+    """
 
     # --- what to run
-    brick: str | None = option(
-        None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT, stages="tims"
-    )
+    brick: str | None = option(None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT)
     radec: tuple | None = option(
         None,
         "--radec",
@@ -89,11 +59,10 @@ class RunOptions:
         _WHAT,
         nargs=2,
         metavar=("RA", "DEC"),
-        stages="tims",
     )
-    width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", stages="tims")
-    height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", stages="tims")
-    pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", stages="tims")
+    width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", least=1)
+    height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", least=1)
+    pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", positive=True)
     zoom: tuple | None = option(
         None,
         "--zoom",
@@ -102,20 +71,12 @@ class RunOptions:
         nargs=4,
         convert=int,
         metavar=("X0", "X1", "Y0", "Y1"),
-        stages="tims",
     )
-    bands: tuple = option(
-        ("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands", stages="tims"
-    )
-    threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int")
+    bands: tuple = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
+    threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
-        None,
-        "--release",
-        "release number of the catalogue (default: by --run, else 9999)",
-        _WHAT,
-        "int",
-        stages="writecat",
+        None, "--release", "release number of the catalogue (default: by --run, else 9999)", _WHAT, "int", least=0
     )
     data_model: str = option(
         "dr10",
@@ -123,7 +84,6 @@ class RunOptions:
         "columns and array lengths of which published release",
         _WHAT,
         choices=("dr9", "dr10", "dr11"),
-        stages="writecat",
     )
     skip: bool = option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
     skip_coadd: bool = option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
@@ -137,11 +97,7 @@ class RunOptions:
 
     # --- inputs
     survey_dir: str | None = option(
-        None,
-        "--survey-dir",
-        "survey directory (default: $LEGACY_SURVEY_DIR, else the current directory)",
-        _INPUT,
-        stages="tims",
+        None, "--survey-dir", "survey directory (default: $LEGACY_SURVEY_DIR, else the current directory)", _INPUT
     )
     data_dir: str | None = option(
         None,
@@ -149,14 +105,9 @@ class RunOptions:
         "folder of survey-wide tables: star clusters, unWISE tiles and PSFs, amplifier corrections, static masks"
         " (default: $LEGACYPIPE_DATA_DIR)",
         _INPUT,
-        stages=("tims", "refs", "wise_forced"),
     )
     run: str | None = option(
-        None,
-        ("-r", "--run"),
-        "survey configuration: south (decam) or north (90prime-mosaic)",
-        _INPUT,
-        stages="tims",
+        None, ("-r", "--run"), "survey configuration: south (decam) or north (90prime-mosaic)", _INPUT
     )
     camera_module: tuple = option(
         (),
@@ -164,29 +115,17 @@ class RunOptions:
         "import this Python module, which registers own camera classes (repeatable)",
         _INPUT,
         "append",
-        stages="tims",
     )
-    min_mjd: float | None = option(
-        None, "--min-mjd", "use only exposures from this MJD on", _INPUT, "float", stages="tims"
-    )
-    max_mjd: float | None = option(
-        None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float", stages="tims"
-    )
+    min_mjd: float | None = option(None, "--min-mjd", "use only exposures from this MJD on", _INPUT, "float")
+    max_mjd: float | None = option(None, "--max-mjd", "use only exposures up to this MJD", _INPUT, "float")
     cache_dir: str | None = option(None, "--cache-dir", "look for inputs here first, same relative paths", _INPUT)
-    prime_cache: bool = option(
-        False,
-        "--prime-cache",
-        "copy inputs into the cache directory",
-        _INPUT,
-        "flag",
-        refused="copy the files with your own tools; --cache-dir reads them",
-    )
     max_memory_gb: float | None = option(
         None,
         "--max-memory-gb",
         "refuse to start when the images would need more memory than this",
         _INPUT,
         "float",
+        positive=True,
     )
     read_serial: bool = option(False, "--read-serial", "read images in the main process", _INPUT, "flag")
 
@@ -196,9 +135,8 @@ class RunOptions:
         "add the sources of this table (columns as in the catalogue) to the images, and mark them in tractor-i",
         _INPUT,
         metavar="TABLE",
-        stages="tims",
     )
-    inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", stages="tims")
+    inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", least=0)
 
     # --- stages and pickles
     stage: tuple = option(
@@ -212,7 +150,7 @@ class RunOptions:
         "append",
     )
     force_all: bool = option(False, ("-F", "--force-all"), "ignore all pickles", _STAGES, "flag")
-    no_write: bool = option(False, ("-n", "--no-write"), "write no pickles", _STAGES, "flag")
+    write: bool = option(True, ("-n", "--no-write"), "write no pickles", _STAGES, "off")
     write_stage: tuple = option(
         (), ("-w", "--write-stage"), "write the pickles of these stages only (repeatable)", _STAGES, "append"
     )
@@ -224,78 +162,39 @@ class RunOptions:
     )
 
     # --- images and calibrations
-    skip_calibs: bool = option(
-        False, "--skip-calibs", "do not make missing calibrations", _CALIB, "flag", stages="tims"
-    )
+    skip_calibs: bool = option(False, "--skip-calibs", "do not make missing calibrations", _CALIB, "flag")
     old_calibs_ok: bool = option(
-        False,
-        "--old-calibs-ok",
-        "accept files whose versions do not match the CCD table",
-        _CALIB,
-        "flag",
-        stages="tims",
+        False, "--old-calibs-ok", "accept files whose versions do not match the CCD table", _CALIB, "flag"
     )
-    no_splinesky: bool = option(
-        False, "--no-splinesky", "make constant instead of spline sky models", _CALIB, "flag", stages="tims"
-    )
+    splinesky: bool = option(True, "--no-splinesky", "make constant instead of spline sky models", _CALIB, "off")
     sky_box_size: int | None = option(
         None,
         "--sky-box-size",
         "box size in pixels when a sky model is made (default: 1024, halved for small images)",
         _CALIB,
         "int",
-        stages="tims",
+        least=2,
     )
-    blob_mask_dir: str | None = option(
-        None, "--blob-mask-dir", "mask blobs found here when making sky models", _CALIB, stages="tims"
-    )
-    sky_no_subtract_large_galaxies: bool = option(
-        False,
+    blob_mask_dir: str | None = option(None, "--blob-mask-dir", "mask blobs found here when making sky models", _CALIB)
+    sky_subtract_large_galaxies: bool = option(
+        True,
         "--sky-no-subtract-large-galaxies",
         "do not subtract frozen galaxies when making sky models",
         _CALIB,
-        "flag",
-        stages="tims",
+        "off",
     )
-    no_subsky: bool = option(
-        False,
-        "--no-subsky",
-        "do not subtract the sky",
-        _CALIB,
-        "flag",
-        refused="needs fitting on coadds, " + _NO_COADD_FIT,
+    gpsf: bool = option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag")
+    hybrid_psf: bool = option(
+        True, "--no-hybrid-psf", "render wide galaxy components with the pixelized PSF, too", _CALIB, "off"
     )
-    gpsf: bool = option(False, "--gpsf", "Gaussian PSFs from the header FWHM", _CALIB, "flag", stages="tims")
-    no_hybrid_psf: bool = option(
-        False,
-        "--no-hybrid-psf",
-        "render wide galaxy components with the pixelized PSF, too",
-        _CALIB,
-        "flag",
-        stages=("tims",),
-    )
-    no_normalize_psf: bool = option(
-        False, "--no-normalize-psf", "do not divide PSF stamps by their sum", _CALIB, "flag", stages="tims"
-    )
-    apodize: bool = option(
-        False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag", stages="tims"
-    )
-    no_outliers: bool = option(False, "--no-outliers", "no outlier masking", _CALIB, "flag", stages="mask_junk")
+    normalize_psf: bool = option(True, "--no-normalize-psf", "do not divide PSF stamps by their sum", _CALIB, "off")
+    apodize: bool = option(False, "--apodize", "taper the inverse variance at image edges", _CALIB, "flag")
+    outliers: bool = option(True, "--no-outliers", "no outlier masking", _CALIB, "off")
     cache_outliers: bool = option(
-        False,
-        "--cache-outliers",
-        "apply the outlier masks of an earlier run",
-        _CALIB,
-        "flag",
-        stages="mask_junk",
+        False, "--cache-outliers", "apply the outlier masks of an earlier run", _CALIB, "flag"
     )
     remake_outlier_jpegs: bool = option(
-        False,
-        "--remake-outlier-jpegs",
-        "as --cache-outliers, and remake the JPEGs",
-        _CALIB,
-        "flag",
-        stages="mask_junk",
+        False, "--remake-outlier-jpegs", "as --cache-outliers, and remake the JPEGs", _CALIB, "flag"
     )
     outlier_leave_one_out: bool = option(
         False,
@@ -303,7 +202,6 @@ class RunOptions:
         "corrected statistics with five or more exposures: an image is compared with the others only",
         _CALIB,
         "flag",
-        stages="mask_junk",
     )
 
     smooth_weights: bool = option(
@@ -313,140 +211,71 @@ class RunOptions:
         " minus one photon per pixel",
         _CALIB,
         "flag",
-        stages="tims",
     )
-    no_residual_sky: bool = option(
-        False,
+    residual_sky: bool = option(
+        True,
         "--no-residual-sky",
         "do not subtract the sky level that is left outside of the sources: where sky models are right, it is the light"
         " of unseen sources, and all fluxes would come out low by what they miss of it",
         _CALIB,
-        "flag",
-        stages="srcs",
+        "off",
     )
 
     # --- reference catalogues
-    no_gaia: bool = option(False, "--no-gaia", "use no Gaia stars", _REFS, "flag", stages=("tims", "refs", "writecat"))
-    no_tycho: bool = option(False, "--no-tycho", "use no Tycho-2 stars", _REFS, "flag", stages=("tims", "refs"))
-    no_large_galaxies: bool = option(
-        False, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "flag", stages=("tims", "refs")
-    )
+    gaia: bool = option(True, "--no-gaia", "use no Gaia stars", _REFS, "off")
+    tycho: bool = option(True, "--no-tycho", "use no Tycho-2 stars", _REFS, "off")
+    large_galaxies: bool = option(True, "--no-large-galaxies", "use no large-galaxy catalogue", _REFS, "off")
 
     # --- detection
-    nsigma: float = option(
-        6.0, "--nsigma", "detection threshold", _DETECT, "float", stages=("image_coadds", "srcs", "fitblobs")
-    )
+    nsigma: float = option(6.0, "--nsigma", "detection threshold", _DETECT, "float", positive=True)
     saddle_fraction: float = option(
         0.1,
         "--saddle-fraction",
         "required depth of the saddle between peaks, fraction of the peak",
         _DETECT,
         "float",
-        stages=("srcs", "fitblobs"),
+        least=0,
+        most=1,
     )
     saddle_min: float = option(
-        2.0,
-        "--saddle-min",
-        "required depth of the saddle between peaks, sigmas",
-        _DETECT,
-        "float",
-        stages=("srcs", "fitblobs"),
+        2.0, "--saddle-min", "required depth of the saddle between peaks, sigmas", _DETECT, "float", least=0
     )
-    blob_dilate: int = option(
-        8,
-        "--blob-dilate",
-        "grow detected pixels by this many pixels",
-        _DETECT,
-        "int",
-        stages=("image_coadds", "srcs"),
-    )
+    blob_dilate: int = option(8, "--blob-dilate", "grow detected pixels by this many pixels", _DETECT, "int", least=0)
     nsatur: int | None = option(
-        None,
-        "--nsatur",
-        "a pixel is saturated if at least this many exposures are",
-        _DETECT,
-        "int",
-        stages=("image_coadds", "srcs"),
+        None, "--nsatur", "a pixel is saturated if at least this many exposures are", _DETECT, "int", least=1
     )
-    no_iterative: bool = option(
-        False, "--no-iterative", "no second detection on the residuals", _DETECT, "flag", stages="fitblobs"
-    )
+    iterative: bool = option(True, "--no-iterative", "no second detection on the residuals", _DETECT, "off")
     iterative_nsigma: float | None = option(
         None,
         "--iterative-nsigma",
         "threshold of the second detection (default: --nsigma)",
         _DETECT,
         "float",
-        stages="fitblobs",
+        positive=True,
     )
     blob_mask: bool = option(
-        False,
-        "--blob-mask",
-        "write the detection-only blob mask before the early coadds",
-        _DETECT,
-        "flag",
-        stages="image_coadds",
+        False, "--blob-mask", "write the detection-only blob mask before the early coadds", _DETECT, "flag"
     )
 
     # --- fitting
     max_blobsize: int | None = option(
-        None, "--max-blobsize", "do not fit blobs with more pixels than this", _FIT, "int", stages="fitblobs"
+        None, "--max-blobsize", "do not fit blobs with more pixels than this", _FIT, "int", least=0
     )
-    sub_blobs: bool = option(
-        False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag", stages="fitblobs"
-    )
+    sub_blobs: bool = option(False, "--sub-blobs", "split large blobs into overlapping pieces", _FIT, "flag")
     checkpoint: str | None = option(None, "--checkpoint", "keep finished blobs in this file", _FIT)
-    checkpoint_period: float = option(600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float")
-    bail_out: bool = option(
-        False,
-        "--bail-out",
-        "fit nothing more: write what the checkpoint holds",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+    checkpoint_period: float = option(
+        600.0, "--checkpoint-period", "seconds between checkpoints", _FIT, "float", least=0
     )
-    no_segmentation: bool = option(
-        False, "--no-segmentation", "fit each source on its whole box", _FIT, "flag", stages="fitblobs"
-    )
+    bail_out: bool = option(False, "--bail-out", "fit nothing more: write what the checkpoint holds", _FIT, "flag")
+    segmentation: bool = option(True, "--no-segmentation", "fit each source on its whole box", _FIT, "off")
     less_masking: bool = option(
-        False,
-        "--less-masking",
-        "do not fit background levels near medium-bright stars",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+        False, "--less-masking", "do not fit background levels near medium-bright stars", _FIT, "flag"
     )
-    no_galaxy_forcepsf: bool = option(
-        False,
-        "--no-galaxy-forcepsf",
-        "sources inside large galaxies may be galaxies",
-        _FIT,
-        "flag",
-        stages="fitblobs",
-    )
-    bright_masking: bool = option(
-        False,
-        "--bright-masking",
-        "mask other bright regions while fitting a source",
-        _FIT,
-        "flag",
-        refused="not implemented; the segmentation map (default) separates sources",
-    )
-    galaxy_masking: bool = option(
-        False,
-        "--galaxy-masking",
-        "mask other large galaxies while fitting one",
-        _FIT,
-        "flag",
-        refused="not implemented; the segmentation map (default) separates sources",
+    galaxy_forcepsf: bool = option(
+        True, "--no-galaxy-forcepsf", "sources inside large galaxies may be galaxies", _FIT, "off"
     )
     reoptimize: bool = option(
-        False,
-        "--reoptimize",
-        "fit all sources of a blob once more after the second detection",
-        _FIT,
-        "flag",
-        stages="fitblobs",
+        False, "--reoptimize", "fit all sources of a blob once more after the second detection", _FIT, "flag"
     )
     shape_jacobian: str = option(
         "local",
@@ -454,7 +283,6 @@ class RunOptions:
         "pixel scale for galaxy shapes: the true local one, or that of the image header (as the reference does)",
         _FIT,
         choices=("local", "header"),
-        stages=("tims", "fitblobs", "coadds"),
     )
     like_reference: bool = option(
         False,
@@ -474,7 +302,6 @@ class RunOptions:
         " other parameters (statistically right for galaxies)",
         _FIT,
         choices=("diagonal", "marginal"),
-        stages="fitblobs",
     )
     ceres: bool = option(
         False,
@@ -486,73 +313,40 @@ class RunOptions:
     )
 
     # --- coadds and products
-    no_lanczos: bool = option(
-        False,
-        "--no-lanczos",
-        "nearest-neighbour instead of Lanczos coadds",
-        _COADD,
-        "flag",
-        stages=("image_coadds", "coadds"),
-    )
+    lanczos: bool = option(True, "--no-lanczos", "nearest-neighbour instead of Lanczos coadds", _COADD, "off")
     local_pixel_area: bool = option(
         False,
         "--local-pixel-area",
         "scale coadds by the true local pixel area instead of the header's nominal scale",
         _COADD,
         "flag",
-        stages=("image_coadds", "coadds"),
     )
     coadd_bw: bool = option(False, "--coadd-bw", "grey JPEGs when there is only one band", _COADD, "flag")
-    rgb_stretch: float = option(1.0, "--rgb-stretch", "brightness of the JPEGs", _COADD, "float")
+    rgb_stretch: float = option(1.0, "--rgb-stretch", "brightness of the JPEGs", _COADD, "float", positive=True)
     blob_image: bool = option(
         False, "--blob-image", "early coadds after detection, with a JPEG of blob outlines", _COADD, "flag"
     )
     minimal_coadds: bool = option(
-        False,
-        "--minimal-coadds",
-        "early coadds: only image, invvar, nexp and JPEG",
-        _COADD,
-        "flag",
-        stages="image_coadds",
+        False, "--minimal-coadds", "early coadds: only image, invvar, nexp and JPEG", _COADD, "flag"
     )
-    save_coadd_psf: bool = option(
-        False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag", stages="coadds"
-    )
+    save_coadd_psf: bool = option(False, "--save-coadd-psf", "write the mean PSF of each band", _COADD, "flag")
     skip_metrics: bool = option(False, "--skip-metrics", "no blobs and all-models files", _COADD, "flag")
-    forced_bands: tuple = option(
-        (),
-        "--forced-bands",
-        "bands measured by forced photometry only",
-        _COADD,
-        "bands",
-        refused="per-exposure forced photometry is not implemented yet",
-    )
 
     # --- WISE
-    no_wise: bool = option(False, "--no-wise", "no WISE photometry", _WISE, "flag", stages="wise_forced")
+    wise: bool = option(True, "--no-wise", "no WISE photometry", _WISE, "off")
     unwise_dir: str | None = option(
-        None,
-        "--unwise-dir",
-        "unWISE coadds, several directories separated by ':' (default: $UNWISE_COADDS_DIR)",
-        _WISE,
-        stages="wise_forced",
+        None, "--unwise-dir", "unWISE coadds, several directories separated by ':' (default: $UNWISE_COADDS_DIR)", _WISE
     )
     unwise_tr_dir: str | None = option(
-        None,
-        "--unwise-tr-dir",
-        "time-resolved unWISE coadds (default: $UNWISE_COADDS_TIMERESOLVED_DIR)",
-        _WISE,
-        stages="wise_forced",
+        None, "--unwise-tr-dir", "time-resolved unWISE coadds (default: $UNWISE_COADDS_TIMERESOLVED_DIR)", _WISE
     )
-    no_unwise_coadds: bool = option(
-        False, "--no-unwise-coadds", "no WISE coadds and apertures", _WISE, "flag", stages="wise_forced"
-    )
-    no_wise_ceres: bool = option(
-        False,
+    unwise_coadds: bool = option(True, "--no-unwise-coadds", "no WISE coadds and apertures", _WISE, "off")
+    wise_ceres: bool = option(
+        True,
         "--no-wise-ceres",
         "accepted for compatibility",
         _WISE,
-        "flag",
+        "off",
         ignored="WISE fluxes are solved exactly; --no-wise-ceres changes nothing",
     )
 
@@ -563,7 +357,6 @@ class RunOptions:
         " catalogues; fluxes come out low by some hundredths of their error), or a model of it",
         _WISE,
         choices=("data", "model"),
-        stages="wise_forced",
     )
     lc_epochs: int | None = option(
         None,
@@ -571,24 +364,17 @@ class RunOptions:
         "length of the WISE light curves in the catalogue (default: that of the data model, 17 for dr10)",
         _WISE,
         "int",
-        stages="writecat",
+        least=1,
     )
     wise_gaia_only: bool = option(
-        False,
-        "--wise-gaia-only",
-        "WISE photometry only of objects of the reference catalogues",
-        _WISE,
-        "flag",
-        stages=("wise_forced", "writecat"),
+        False, "--wise-gaia-only", "WISE photometry only of objects of the reference catalogues", _WISE, "flag"
     )
-    save_unwise_psf: bool = option(
-        False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag", stages="wise_forced"
-    )
+    save_unwise_psf: bool = option(False, "--save-unwise-psf", "write the mean WISE PSF of each band", _WISE, "flag")
 
     # --- selected blobs, debugging
-    nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", stages="fitblobs")
-    blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", stages="fitblobs")
-    blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG, stages="fitblobs")
+    nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", least=1)
+    blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", least=0)
+    blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG)
     blobxy: tuple = option(
         (),
         "--blobxy",
@@ -598,7 +384,6 @@ class RunOptions:
         nargs=2,
         convert=int,
         metavar=("X", "Y"),
-        stages="fitblobs",
     )
     blobradec: tuple = option(
         (),
@@ -609,72 +394,9 @@ class RunOptions:
         nargs=2,
         convert=float,
         metavar=("RA", "DEC"),
-        stages="fitblobs",
     )
     verbose: int = option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
     debug: bool = option(False, "--debug", "show tracebacks", _DEBUG, "flag")
-
-    # --- known, but not supported
-    fit_on_coadds: bool = option(False, "--fit-on-coadds", "fit on coadds", _RARE, "flag", refused=_NO_COADD_FIT)
-    coadd_tiers: int | None = option(
-        None, "--coadd-tiers", "coadds in groups of seeing", _RARE, "int", refused=_NO_COADD_FIT
-    )
-    no_ivar_reweighting: bool = option(
-        False,
-        "--no-ivar-reweighting",
-        "plain weights when fitting on coadds",
-        _RARE,
-        "flag",
-        refused=_NO_COADD_FIT,
-    )
-    ubercal_sky: bool = option(False, "--ubercal-sky", "sky from overlaps", _RARE, "flag", refused=_NO_COADD_FIT)
-    subsky_radii: tuple | None = option(
-        None,
-        "--subsky-radii",
-        "sky annulus",
-        _RARE,
-        nargs=3,
-        convert=float,
-        metavar=("R0", "R1", "R2"),
-        refused=_NO_COADD_FIT,
-    )
-    galex: bool = option(False, "--galex", "GALEX photometry", _RARE, "flag", refused=_NO_GALEX)
-    galex_dir: str | None = option(None, "--galex-dir", "GALEX images", _RARE, refused=_NO_GALEX)
-    no_galex_ceres: bool = option(False, "--no-galex-ceres", "GALEX solver", _RARE, "flag", refused=_NO_GALEX)
-    save_galex_psf: bool = option(False, "--save-galex-psf", "write GALEX PSFs", _RARE, "flag", refused=_NO_GALEX)
-    wise_checkpoint: str | None = option(
-        None,
-        "--wise-checkpoint",
-        "WISE checkpoint file",
-        _RARE,
-        refused="the WISE stage is short; the stage pickle serves",
-    )
-    wise_checkpoint_period: float | None = option(
-        None,
-        "--wise-checkpoint-period",
-        "seconds",
-        _RARE,
-        "float",
-        refused="the WISE stage is short; the stage pickle serves",
-    )
-    ngpu: int | None = option(None, "--ngpu", "number of GPUs", _RARE, "int", refused=_NO_GPU)
-    gpu_ids: str | None = option(None, "--gpu-ids", "GPU numbers", _RARE, refused=_NO_GPU)
-    threads_per_gpu: int | None = option(None, "--threads-per-gpu", "threads per GPU", _RARE, "int", refused=_NO_GPU)
-    plots: bool = option(False, ("-p", "--plots"), "debug plots", _RARE, "flag", refused=_NO_PLOTS)
-    plots2: bool = option(False, "--plots2", "more debug plots", _RARE, "flag", refused=_NO_PLOTS)
-    plot_base: str | None = option(None, "--plot-base", "plot file names", _RARE, refused=_NO_PLOTS)
-    plot_number: int | None = option(None, "--plot-number", "first plot number", _RARE, "int", refused=_NO_PLOTS)
-    ps: str | None = option(
-        None, "--ps", "resource log", _RARE, refused="the summary gives time and peak memory per stage"
-    )
-    ps_t0: int | None = option(
-        None,
-        "--ps-t0",
-        "start time of the resource log",
-        _RARE,
-        "int",
-        refused="the summary gives time and peak memory per stage",
-    )
 
     def validated(self):
         """Check values and combinations; returns self.
@@ -685,32 +407,35 @@ class RunOptions:
             Naming the flag.
         """
         for info in option_infos():
-            value = getattr(self, info.name)
-            if info.refused is not None and value != info.default:
-                raise UsageError(f"{info.flags[-1]} is not supported: {info.refused}")
-            if info.choices is not None and value not in info.choices:
-                raise UsageError(f"{info.flags[-1]}: {value!r} is not one of {', '.join(info.choices)}")
+            info.check(getattr(self, info.name))
         if (self.brick is None) == (self.radec is None):
             raise UsageError(
                 "give either --brick NAME or --radec RA DEC" + ("" if self.brick is None else ", not both")
             )
-        self._check_numbers()
         if not self.bands:
             raise UsageError("--bands is empty")
         if len(set(self.bands)) != len(self.bands):
             raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
-        if self.zoom is not None:
-            if len(self.zoom) != 4:
-                raise UsageError(f"--zoom {self.zoom}: expected X0 X1 Y0 Y1")
-            x0, x1, y0, y1 = self.zoom
-            if not (x0 < x1 and y0 < y1):
-                raise UsageError(f"--zoom {x0} {x1} {y0} {y1} is empty: need X0 < X1 and Y0 < Y1")
-            if x0 < 0 or y0 < 0 or x1 > self.width or y1 > self.height:
-                raise UsageError(
-                    f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
-                )
+        self._check_zoom()
         if self.blobid is not None and not all(part.strip().lstrip("-").isdigit() for part in self.blobid.split(",")):
             raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
+        self._check_stage_names()
+        return self
+
+    def _check_zoom(self):
+        if self.zoom is None:
+            return
+        if len(self.zoom) != 4:
+            raise UsageError(f"--zoom {self.zoom}: expected X0 X1 Y0 Y1")
+        x0, x1, y0, y1 = self.zoom
+        if not (x0 < x1 and y0 < y1):
+            raise UsageError(f"--zoom {x0} {x1} {y0} {y1} is empty: need X0 < X1 and Y0 < Y1")
+        if x0 < 0 or y0 < 0 or x1 > self.width or y1 > self.height:
+            raise UsageError(
+                f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
+            )
+
+    def _check_stage_names(self):
         for flag, names in (
             ("--stage", self.stage),
             ("--force", self.force),
@@ -721,27 +446,6 @@ class RunOptions:
             for name in names:
                 if name not in STAGE_ORDER:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
-        return self
-
-    def of_products(self, stage):
-        """The options that change files, but no results, of a stage, as a dict."""
-        return {name: getattr(self, name) for name, stages in _OF_PRODUCTS.items() if stage in stages}
-
-    def _check_numbers(self):
-        """Raise UsageError for numbers that make no sense."""
-        for info in option_infos():
-            value = getattr(self, info.name)
-            if value is None or info.kind not in ("int", "float"):
-                continue
-            flag = info.flags[-1]
-            if not math.isfinite(value):
-                raise UsageError(f"{flag} must be a finite number, got {value}")
-            if info.name in _SMALLEST and value < _SMALLEST[info.name]:
-                raise UsageError(f"{flag} must be at least {_SMALLEST[info.name]}, got {value}")
-            if info.name in _POSITIVE and value <= 0:
-                raise UsageError(f"{flag} must be positive, got {value}")
-        if self.saddle_fraction > 1:
-            raise UsageError(f"--saddle-fraction must be between 0 and 1, got {self.saddle_fraction}")
 
     def resolved_survey_dir(self):
         """Survey directory: the option, $LEGACY_SURVEY_DIR, or None (the caller warns and uses the current one)."""
@@ -751,11 +455,17 @@ class RunOptions:
         """Folder of survey-wide tables, or None."""
         return self.data_dir or os.environ.get("LEGACYPIPE_DATA_DIR")
 
-    def for_stage(self, stage):
-        """The options that stage depends on, as a dict (for fingerprints)."""
-        return {i.name: getattr(self, i.name) for i in option_infos() if stage in i.stages}
-
 
 def option_infos():
     """List of `OptionInfo`, one per field of `RunOptions`, in order of declaration."""
     return declared_options(RunOptions)
+
+
+def changed_options(options):
+    """The options that differ from their defaults, by the names of their flags (``no_wise``); dict."""
+    changed = {}
+    for info in option_infos():
+        value = getattr(options, info.name)
+        if value != info.default:
+            changed[info.flag_name] = info.of_flag(value)
+    return changed

@@ -1,14 +1,14 @@
 """The log of a brick run: what it was asked for, what it did, what it took, and what it warned of."""
 
-import dataclasses
 import logging
 import os
 import platform
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from .survey.environment import STAGE_VARIABLES
-from .survey.header import package_version, software_versions
+from .options import changed_options
+from .stages import load_stage
+from .versions import package_version, software_versions
 
 __all__ = ["collected_warnings", "run_log"]
 
@@ -45,7 +45,7 @@ def run_log(run, command, warnings, started):
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
         After its stages ran.
     command : str
     warnings : list of str
@@ -69,8 +69,8 @@ def run_log(run, command, warnings, started):
             "python": platform.python_version(),
             **software_versions(),
         },
-        "environment": _environment(),
-        "options": _plain(_changed(run.options)),
+        "environment": _environment(run.order),
+        "options": _plain(changed_options(run.options)),
         "threads": run.options.threads,
         "stages": [
             {
@@ -89,17 +89,10 @@ def run_log(run, command, warnings, started):
     }
 
 
-def _environment():
+def _environment(order):
     """Environment variables that are set, of those that the stages read."""
-    names = [name for variables in STAGE_VARIABLES.values() for name in variables]
+    names = [variable for stage in order for variable in load_stage(stage).variables]
     return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def _changed(options):
-    """Options that differ from their defaults."""
-    defaults = type(options)()
-    names = [field.name for field in dataclasses.fields(options)]
-    return {name: getattr(options, name) for name in names if getattr(options, name) != getattr(defaults, name)}
 
 
 def _plain(value):

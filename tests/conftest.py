@@ -33,3 +33,25 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("compiled"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def synthetic_runs(tmp_path_factory):
+    """Output trees "syn" (four adjacent bricks) and "wrap" (two at RA 0) with images by formulas."""
+    from synthetic_bricks import SYNTHETIC, WRAP, BrickWriter, write_catalog
+
+    root = tmp_path_factory.mktemp("access")
+    writer = BrickWriter(root / "content")
+    for run, names in (("syn", SYNTHETIC), ("wrap", WRAP)):
+        for number, name in enumerate(names):
+            writer.write(root / run, number, name)
+            write_catalog(root / run, name)
+    return root
+
+
+@pytest.fixture(scope="session")
+def catalogue(synthetic_runs):
+    """The two runs of `synthetic_runs`, as a server has them."""
+    from legacypipe_lite.access import Catalogue, open_run
+
+    return Catalogue([open_run(synthetic_runs / "syn"), open_run(synthetic_runs / "wrap")])

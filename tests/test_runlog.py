@@ -6,11 +6,11 @@ import logging
 import numpy as np
 import pytest
 
-from legacypipe_lite import pipeline
+from legacypipe_lite import stages
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.pipeline import BrickRun
+from legacypipe_lite.run import BrickRun
 from legacypipe_lite.runlog import collected_warnings
-from legacypipe_lite.stages.base import Stage
+from legacypipe_lite.stages.base import Stage, StageResult
 
 STAGES = {}
 
@@ -26,22 +26,20 @@ def small_pipeline(monkeypatch, tmp_path):
     def first(state, options, tools):
         tools.report.drop_ccd(logging.getLogger("legacypipe_lite.test"), "image N4", "it is damaged")
         tools.report.counts["things"] = {"a": np.int64(3)}
-        return {}
+        return StageResult()
 
     def last(state, options, tools):
         for _ in range(2):
             logging.getLogger("legacypipe_lite.test").warning("mind the %s", "gap")
         logging.getLogger("legacypipe_lite.test").info("nothing")
         tools.products.write_json("run-log", {})  # a product with a checksum that the run writes again
-        return {}
+        return StageResult()
 
     make_stage("tims", first)
-    make_stage("wise_forced", lambda state, options, tools: {})
+    make_stage("wise_forced", lambda state, options, tools: StageResult())
     make_stage("writecat", last)
-    monkeypatch.setattr(pipeline, "stage_order", lambda options: ["tims", "wise_forced", "writecat"])
-    monkeypatch.setattr(pipeline, "load_stage", STAGES.__getitem__)
-    monkeypatch.setattr(pipeline, "stage_identity", lambda *arguments: {})
-    monkeypatch.setattr(pipeline, "stage_files", lambda *arguments: [])
+    monkeypatch.setattr(stages, "stage_order", lambda options: ["tims", "wise_forced", "writecat"])
+    monkeypatch.setattr(stages, "load_stage", STAGES.__getitem__)
     (tmp_path / "survey").mkdir()
     return RunOptions(
         brick="1102p240", survey_dir=str(tmp_path / "survey"), outdir=str(tmp_path / "out"), no_gaia=True, no_wise=True,

@@ -377,7 +377,7 @@ class CcdImage:
         """
         r = raw.region
         psf = psf.subimage(r.x0, r.y0)
-        if self.options.no_hybrid_psf:
+        if not self.options.hybrid_psf:
             psf = replace(psf, gaussian_sigma=0.0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)

@@ -20,8 +20,8 @@ from ..calibration import (
 )
 from ..errors import CalibrationError, InputError, OutputError
 from ..models import CcdInfo, PsfModel
-from ..survey.header import package_version
 from ..units import utc_to_tai
+from ..versions import package_version
 from ..wcs import ImageWcs
 from .extent import Region
 
@@ -87,7 +87,7 @@ def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     CalibrationError
     """
     options = ccd.options
-    normalize = not options.no_normalize_psf
+    normalize = options.normalize_psf
     paths = ccd.survey.calibration_files("psf", ccd.image_filename, ccd.ccdname)
     try:
         return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize)
@@ -162,7 +162,7 @@ def _make_sky(ccd, wcs, psf, scene, template):
         image = image - np.float32(ccd.flux_scale()) * found.light
     options = ccd.options
     box = box_size(ccd.height, ccd.width, options.sky_box_size)
-    fitted = fit_sky(image, raw.invvar, found, box, spline=not options.no_splinesky, jump=ccd.has_sky_jump())
+    fitted = fit_sky(image, raw.invvar, found, box, spline=options.splinesky, jump=ccd.has_sky_jump())
     identity = _identity(ccd, raw.primary_header, raw.header)
     row = sky_row(fitted, (region.x0, region.y0), found, ccd.zeropoint(), template, identity)
     return fitted.sky.shifted(-region.x0, -region.y0), row

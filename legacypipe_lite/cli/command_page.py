@@ -9,6 +9,7 @@ import re
 import sys
 
 from ..options import STAGE_ORDER, RunOptions, option_infos
+from ..refused_flags import REFUSED
 from ..stages import load_stage
 from .main import SUBCOMMANDS
 from .runbrick import value_names
@@ -26,7 +27,8 @@ runbrick (--brick NAME | --radec RA DEC) [options]
 ```
 
 From Python every option is a field of `legacypipe_lite.RunOptions`, named like its long flag with `_` for `-`:
-`runbrick --brick 1102p240 --no-wise` is `run_brick(RunOptions(brick="1102p240", no_wise=True))`.
+`runbrick --brick 1102p240 --no-wise` is `run_brick(RunOptions(brick="1102p240", no_wise=True))`. What a flag switches
+off has a field of its own name, too: `wise=False` means the same.
 """
 
 _ENVIRONMENT = """\
@@ -82,8 +84,7 @@ def command_page():
 def _groups():
     groups = {}
     for info in option_infos():
-        if info.refused is None:
-            groups.setdefault(info.group, []).append(info)
+        groups.setdefault(info.group, []).append(info)
     for title, infos in groups.items():
         lines = [f"## {title}\n", "| flag | default | meaning |", "|---|---|---|"]
         lines += [f"| {_flags(info)} | {_default(info)} | {_meaning(info)} |" for info in infos]
@@ -96,7 +97,7 @@ def _flags(info):
 
 
 def _default(info):
-    if info.default in (None, False, ()):
+    if info.kind == "off" or info.default in (None, False, ()):
         return ""
     shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
     return f"`{shown}`"
@@ -114,7 +115,7 @@ def _refused():
         "| flag | why |",
         "|---|---|",
     ]
-    lines += [f"| `{info.flags[-1]}` | {info.refused} |" for info in option_infos() if info.refused is not None]
+    lines += [f"| `{flag.flags[-1]}` | {flag.why} |" for flag in REFUSED]
     return "\n".join(lines) + "\n"
 
 

@@ -38,6 +38,13 @@ SUBCOMMANDS = {
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
+    "serve": Subcommand("serve", "show brick runs on a map in the browser; cutouts by URL"),
+    "cutout": Subcommand("cutout", "cut out an image around a position"),
+    "many-cutouts": Subcommand("many_cutouts", "cut out images for the rows of a table"),
+    "crop": Subcommand("crop", "crop native pixels of all products of a brick"),
+    "mosaic": Subcommand("mosaic", "put several bricks on one grid"),
+    "brick-of": Subcommand("brick_of", "print the brick at a position"),
+    "find-sweep": Subcommand("find_sweep", "print the sweep file that holds a position"),
 }
 
 
@@ -76,7 +83,7 @@ def main(argv=None):
 def _overview(argv):
     """Show the subcommands; exit status 0 if they were asked for."""
     if argv == ["--version"]:
-        from ..survey.header import package_version
+        from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         return 0

@@ -8,6 +8,7 @@ import sys
 
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
+from ..refused_flags import REFUSED
 from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["main", "make_parser", "parse_options"]
@@ -69,13 +70,12 @@ def main(argv=None):
         parser.print_help()
         return 255
     arguments = parser.parse_args(_protect_negative(argv))
-    options = parse_options(arguments)
     if arguments.list_stages:
-        return _list_stages(options)
+        return _list_stages(arguments)
     for variable in _ONE_THREAD:
         # Libraries read this when they are loaded; processes are what this program parallelises over.
         os.environ.setdefault(variable, "1")
-    return _run(options, "runbrick " + shlex.join(argv))
+    return _run(arguments, "runbrick " + shlex.join(argv))
 
 
 def make_parser():
@@ -94,6 +94,8 @@ def make_parser():
         if info.group not in groups:
             groups[info.group] = parser.add_argument_group(info.group)
         _add_argument(groups[info.group], info)
+    for flag in REFUSED:
+        _add_refused(parser, flag)
     about = parser.add_argument_group("About this program")
     about.add_argument("-h", "--help", action="help", help="show this text and exit")
     about.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
@@ -107,7 +109,7 @@ class _ShowVersion(argparse.Action):
     """Prints the version, which is looked up only then."""
 
     def __call__(self, parser, *arguments):
-        from ..survey.header import package_version
+        from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         parser.exit()
@@ -115,8 +117,8 @@ class _ShowVersion(argparse.Action):
 
 def _add_argument(group, info):
     keywords = {"dest": info.name, "default": info.default, "help": _help(info)}
-    if info.kind == "flag":
-        keywords["action"] = "store_true"
+    if info.kind in ("flag", "off"):
+        keywords["action"] = "store_true" if info.kind == "flag" else "store_false"
     elif info.kind == "count":
         keywords["action"] = "count"
     else:
@@ -133,6 +135,15 @@ def _add_argument(group, info):
     group.add_argument(*info.flags, **keywords)
 
 
+def _add_refused(parser, flag):
+    """Let a flag that is not supported be understood, so that its use can be explained; help does not show it."""
+    if flag.convert is None:
+        keywords = {"action": "store_const", "const": True}
+    else:
+        keywords = {"type": flag.convert, "nargs": flag.nargs}
+    parser.add_argument(*flag.flags, dest=flag.name, help=argparse.SUPPRESS, **keywords)
+
+
 def value_names(info):
     """What the values of an option are called in help texts.
 
@@ -145,7 +156,7 @@ def value_names(info):
     tuple of str
         Empty for a flag.
     """
-    if info.kind in ("flag", "count"):
+    if info.kind in ("flag", "off", "count"):
         return ()
     if info.choices:
         return ("{" + ",".join(info.choices) + "}",)
@@ -157,10 +168,8 @@ def value_names(info):
 
 
 def _help(info):
-    if info.refused is not None:
-        return argparse.SUPPRESS
     text = info.help
-    if info.default not in (None, False, (), 0) and "default" not in text:
+    if info.kind != "off" and info.default not in (None, False, (), 0) and "default" not in text:
         shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         text += f" (default: {shown})".replace("%", "%%")
     return text
@@ -192,6 +201,11 @@ def parse_options(arguments):
     -------
     RunOptions
         Not validated yet.
+
+    Raises
+    ------
+    UsageError
+        If a flag is used that is not supported.
     """
     values = {}
     for info in option_infos():
@@ -201,36 +215,34 @@ def parse_options(arguments):
         elif isinstance(value, list):
             value = tuple(v.strip() if isinstance(v, str) else v for v in value)
         values[info.name] = value
-    return RunOptions(**values)
+    refused = {flag.name: getattr(arguments, flag.name) for flag in REFUSED}
+    return RunOptions(**values, **refused)
 
 
-def _run(options, command):
+def _run(arguments, command):
     from .progress import make_display
 
     def work():
+        options = parse_options(arguments)
         _log_ignored(options)
         _run_brick(options, command, display)
 
     with make_display() as display:
-        return run_guarded(work, "runbrick", display.handler, verbose=options.verbose, debug=options.debug)
+        return run_guarded(work, "runbrick", display.handler, verbose=arguments.verbose, debug=arguments.debug)
 
 
 def _run_brick(options, command, display):
     """Run the brick and show what came out of it."""
-    from ..pipeline import BrickRun, look_for_earlier_results
     from ..resources import give_back_freed_memory
+    from ..run import run_brick
     from .summary import summary_lines
 
     give_back_freed_memory()
-
-    run = None
     try:
-        look_for_earlier_results(options.validated())
-        run = BrickRun(options, progress=display.progress, command=command)
-        run.frugal = True
-        run.run()
+        run = run_brick(options, progress=display.progress, command=command, frugal=True)
     except NothingToDo as end:
         logger.info("nothing to do: %s", end)
+        run = end.run
     if run is not None:
         display.show(summary_lines(run))
 
@@ -241,10 +253,10 @@ def _log_ignored(options):
             logger.warning("%s: %s", info.flags[-1], info.ignored)
 
 
-def _list_stages(options):
+def _list_stages(arguments):
     from ..stages import load_stage, stage_order
 
-    for name in stage_order(options):
+    for name in stage_order(arguments):
         stage = load_stage(name)
         print(f"{name}: {stage.text}")
         print(f"    reads: {', '.join(stage.reads) or '-'}")

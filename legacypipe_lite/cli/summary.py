@@ -14,7 +14,7 @@ def summary_lines(run):
 
     Parameters
     ----------
-    run : pipeline.BrickRun
+    run : run.BrickRun
 
     Returns
     -------

@@ -21,14 +21,13 @@ from .headers import (
     type_cards,
 )
 from .maskbits import maskbits_map
-from .nea import noise_equivalent_areas
 from .nearby import SourceExtents
 from .patched import Changes, masked_places, patch_values, patched_image
 from .pictures import picture_sources
 from .rgb import rgb, with_outlines
 from .samples import pixel_of, sample_coadd
 from .sparse import ChangedImage, MaskedImage, SparseImage
-from .tim_models import Footprints, TimModels, tim_models
+from .tim_models import Footprints, TimModels, noise_equivalent_areas, tim_models
 
 __all__ = [
     "BandAccumulator",

@@ -63,7 +63,7 @@ class RefCatalogs:
         survey : survey.SurveyDirectory
             Finds the Tycho-2 and large-galaxy catalogues and the data directory.
         options : RunOptions
-            ``no_gaia``, ``no_tycho``, ``no_large_galaxies`` switch catalogues off.
+            `gaia`, `tycho`, `large_galaxies`: which catalogues are used.
         report : report.Report, optional
             Takes the warnings about absent optional catalogues, each once.
 
@@ -84,12 +84,12 @@ class RefCatalogs:
                 report.warn_once(logger, text)
 
         return cls(
-            gaia_dir=None if options.no_gaia else _gaia_dir(),
+            gaia_dir=_gaia_dir() if options.gaia else None,
             gaia_prefix=os.environ.get("GAIA_CAT_PREFIX", "chunk"),
             gaia_scheme=os.environ.get("GAIA_CAT_SCHEME", "ring"),
             gaia_version=os.environ.get("GAIA_CAT_VER", "1"),
-            tycho2_file=None if options.no_tycho else _tycho2_file(survey, warn),
-            large_galaxies_file=None if options.no_large_galaxies else _large_galaxies_file(survey, warn),
+            tycho2_file=_tycho2_file(survey, warn) if options.tycho else None,
+            large_galaxies_file=_large_galaxies_file(survey, warn) if options.large_galaxies else None,
             clusters_file=_clusters_file(survey, warn),
         )
 

@@ -39,7 +39,7 @@ class SkySceneFinder:
     def __init__(self, survey, options, report=None):
         self.bricks_file = survey.bricks_file()
         self.blob_mask_dir = options.blob_mask_dir
-        self.subtract_galaxies = not options.sky_no_subtract_large_galaxies
+        self.subtract_galaxies = options.sky_subtract_large_galaxies
         self.shape_jacobian = options.shape_jacobian
         self.catalogs, self.problem = None, None
         try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..survey.header import package_version
+from ..versions import package_version
 
 __all__ = ["calibration_path", "psf_row", "sky_row", "stack_rows"]
 

@@ -3,9 +3,9 @@
 from importlib import import_module
 
 from ..options import STAGE_ORDER
-from .base import Stage, Tools
+from .base import Stage, StageResult, Tools
 
-__all__ = ["Stage", "Tools", "load_stage", "stage_order"]
+__all__ = ["Stage", "StageResult", "Tools", "load_stage", "stage_order"]
 
 
 def stage_order(options):

@@ -10,8 +10,8 @@ from .. import catalog, coadds
 from ..bits import FITBITS, maskbits_for_bands
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..models.render import TimRenderer
-from ..survey.header import bit_cards, merge_cards
-from .base import Stage, version_card
+from ..survey.header import bit_cards
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -52,8 +52,7 @@ class _Measurements:
 def run_coadds(state, options, tools):
     """Stack the images and the models band by band, measure on the stacks, and write them."""
     target, bands, table = state["target"], state["bands"], state["fit_table"]
-    version = version_card("VER_COAD")
-    products = CoaddProducts(state, options, tools, merge_cards(tools.header(state), [version]))
+    products = CoaddProducts(state, options, tools, tools.header(state))
     products.write_ccds()
     catalogue = _catalogue(state, options)
     dates = coadds.DateMaps(state["tims"], target.shape)
@@ -64,12 +63,12 @@ def run_coadds(state, options, tools):
             _write_coadd_psf(band, state, tools, products)
     products.write_depth_table()
     products.write_pictures(_PICTURES)
-    bits = maskbits_for_bands(options.bands)
-    return {
+    made = {
         "coadd_table": _coadd_table(measured, dates, table, target),
         "maskbits": maskbits_of_state(state, options, products, state["refmap"]),
-        "header_coadds": [version, *bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")],
     }
+    bits = maskbits_for_bands(options.bands)
+    return StageResult(made, [*bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")])
 
 
 def _catalogue(state, options):
@@ -107,7 +106,7 @@ def _coadd_band(catalogue, band, dates, options, tools):
         dates,
         detail="models",
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     members = [i for i, tim in enumerate(catalogue.tims) if tim.band == band]
@@ -225,4 +224,7 @@ STAGE = Stage(
     makes=("coadd_table", "maskbits"),
     run=run_coadds,
     replaces=("image_coadds",),
+    options=("shape_jacobian", "lanczos", "local_pixel_area", "save_coadd_psf"),
+    product_options=("rgb_stretch", "coadd_bw"),
+    keyword="VER_COAD",
 )

@@ -4,7 +4,7 @@ import logging
 
 from ..reference import halo_image, has_halo_model
 from ..threads import map_in_threads
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -21,7 +21,7 @@ def run_halos(state, options, tools):
     for band in dict.fromkeys(tim.band for tim in state["tims"] if tim.ccd.camera == _CAMERA):
         if not has_halo_model(_CAMERA, band):
             tools.report.warn_once(logger, f"no halo model for DECam band {band}: star halos are not subtracted there")
-    return {"header_halos": [version_card("VER_HALO")]}
+    return StageResult()
 
 
 def apply_halos(state, made):
@@ -55,4 +55,5 @@ STAGE = Stage(
     makes=(),
     run=run_halos,
     apply=apply_halos,
+    keyword="VER_HALO",
 )

@@ -10,7 +10,7 @@ from ..bits import maskbits_for_bands
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..reference import mask_map
 from ..survey.header import bit_cards, merge_cards
-from .base import Stage
+from .base import Stage, StageResult
 from .srcs import brick_maps
 
 __all__ = ["STAGE"]
@@ -35,7 +35,7 @@ def run_image_coadds(state, options, tools):
     products.write_pictures(["image"])
     if "blobmap" in state:
         _write_blobs(state, options, tools, products)
-    return {}
+    return StageResult()
 
 
 def _stack_band(band, state, options, products):
@@ -45,7 +45,7 @@ def _stack_band(band, state, options, products):
         band,
         state["target"],
         local_area=options.local_pixel_area,
-        lanczos=not options.no_lanczos,
+        lanczos=options.lanczos,
         threads=options.threads,
     )
     products.add_band(coadd, _MINIMAL_PRODUCTS if options.minimal_coadds else _PRODUCTS, ["image"])
@@ -85,4 +85,7 @@ STAGE = Stage(
     makes=(),
     run=run_image_coadds,
     uses=("blobmap", "saturated_maps", "co_sky"),
+    options=("nsigma", "blob_dilate", "nsatur", "blob_mask", "lanczos", "local_pixel_area", "minimal_coadds"),
+    product_options=("rgb_stretch", "coadd_bw"),
+    products_only=True,
 )

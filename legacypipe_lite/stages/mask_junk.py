@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..survey.products import mapper_for
 from ..tables import open_fits
 from ..threads import map_in_threads
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE", "read_outlier_masks"]
 
@@ -27,10 +27,10 @@ def run_mask_junk(state, options, tools):
     made = {
         "outlier_masks": [None] * len(tims),
         "outlier_patches": [None] * len(tims),
-        "header_mask_junk": [version_card("VER_OUTL"), ("OUTLIER", not options.no_outliers, "Were outliers masked?")],
     }
-    if options.no_outliers:
-        return made
+    cards = [("OUTLIER", options.outliers, "Were outliers masked?")]
+    if not options.outliers:
+        return StageResult(made, cards)
     cached = None
     if options.cache_outliers or options.remake_outlier_jpegs:
         cached = _cached_masks(state, tools)
@@ -51,11 +51,11 @@ def run_mask_junk(state, options, tools):
     n_masked = sum(len(mask) for mask in made["outlier_masks"] if mask is not None)
     logger.info("%d outlier pixels masked", n_masked)
     tools.report.counts["outlier pixels"] = n_masked
-    _write_masks(tims, bands, made, {**state, **made}, tools)
+    _write_masks(tims, bands, made, tools.header(state, cards), tools)
     if with_pictures:
         jobs = [(_write_picture, (name, images, bands, options)) for name, images in pictures.items()]
         tools.products.write_all(jobs, mapper_for(tools, target.width * target.height))
-    return made
+    return StageResult(made, cards)
 
 
 def apply_mask_junk(state, made):
@@ -155,7 +155,7 @@ def _cached_masks(state, tools):
     return None
 
 
-def _write_masks(tims, bands, made, state, tools):
+def _write_masks(tims, bands, made, header, tools):
     """Write the masks of all images, also the empty ones, band by band."""
     hdus = []
     for band in bands:
@@ -164,7 +164,7 @@ def _write_masks(tims, bands, made, state, tools):
                 mask = outliers.no_outliers(tim) if mask is None else mask
                 hdus.append((mask, _extname(tim), coadds.outlier_mask_cards(tim)))
     mapper = mapper_for(tools, sum(tim.image.size for tim in tims))
-    tools.products.write_images(_PRODUCT, hdus, primary_cards=tools.header(state), mapper=mapper)
+    tools.products.write_images(_PRODUCT, hdus, primary_cards=header, mapper=mapper)
 
 
 def _extname(tim):
@@ -178,4 +178,7 @@ STAGE = Stage(
     makes=("outlier_masks", "outlier_patches"),
     run=run_mask_junk,
     apply=apply_mask_junk,
+    options=("outliers", "cache_outliers", "remake_outlier_jpegs", "outlier_leave_one_out"),
+    product_options=("rgb_stretch", "coadd_bw"),
+    keyword="VER_OUTL",
 )

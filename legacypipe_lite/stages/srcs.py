@@ -12,7 +12,7 @@ from ..models import Source
 from ..reference import file_columns, mask_map
 from ..tables import stack_columns
 from ..threads import map_in_threads
-from .base import Stage
+from .base import Stage, StageResult
 
 __all__ = ["STAGE", "EDGE_TAPER", "brick_maps"]
 
@@ -72,12 +72,12 @@ def run_srcs(state, options, tools):
     blobmap, blob_sources, blob_slices = detection.segment_blobs(hot, detections["ibx"], detections["iby"])
     saturated = dict(zip(bands, maps.saturated))
     del maps, found.hot, hot  # The stacks that follow need the room.
-    measured = [] if options.no_residual_sky else bands
+    measured = bands if options.residual_sky else []
     co_sky = sky_levels(tims, measured, target, blobmap, threads=options.threads)
     logger.info("%d sources detected, %d from catalogues, %d blobs", len(found), sum(~special), len(blob_slices))
     tools.report.counts.update({"sources detected": len(found), "blobs": len(blob_slices)})
     _write_sources(detections, sources, blobmap, blob_slices, refs, bands, tools, state)
-    return {
+    made = {
         "detections": detections,
         "sources": sources,
         "special_refs": refs[special],
@@ -88,6 +88,7 @@ def run_srcs(state, options, tools):
         "saturated_maps": saturated,
         "co_sky": co_sky,
     }
+    return StageResult(made)
 
 
 def apply_srcs(state, made):
@@ -169,4 +170,6 @@ STAGE = Stage(
     ),
     run=run_srcs,
     apply=apply_srcs,
+    options=("residual_sky", "nsigma", "saddle_fraction", "saddle_min", "blob_dilate", "nsatur"),
+    keyword="VER_SRCS",
 )

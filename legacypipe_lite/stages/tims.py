@@ -15,7 +15,7 @@ from ..reference import SkySceneFinder
 from ..survey import Brick, find_brick, parse_radec, read_ccds
 from ..survey.ccds import good_ccds, touching
 from ..wcs import TanWcs, target_wcs
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -76,12 +76,12 @@ def run_tims(state, options, tools):
         "dropped_ccds": dropped,
         "ccd_files": ccd_files,
         "injected": None if injection is None else injection.table(tims, target),
-        "header_tims": _header_cards(ccd_files, tims, bands, options.bands),
     }
+    cards = _header_cards(ccd_files, tims, bands, options.bands)
     if injection is not None:
         tools.report.counts["injected sources"] = int(np.sum(made["injected"]["in_zoom"]))
-        tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made))
-    return made
+        tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made, cards))
+    return StageResult(made, cards)
 
 
 def _injection(options):
@@ -250,7 +250,32 @@ def _header_cards(ccd_files, tims, bands, all_bands):
     cards.append(("BANDS", ",".join(bands), "Bands touching this brick"))
     cards.append(("NBANDS", len(bands), "Number of bands in this catalog"))
     cards += [(f"BAND{i}", band, "Band name in this catalog") for i, band in enumerate(bands)]
-    return [*cards, version_card("VER_TIMS")]
+    return [*cards, STAGE.version_card()]
+
+
+# --- what they depend on
+
+
+def _tables(survey):
+    return [survey.bricks_file(), *survey.ccd_files()]
+
+
+def _input_files(state, survey, options, report):
+    """Images of the CCDs with their masks, weights and calibrations, images that were dropped, injected sources."""
+    for row in state["ccds"]:
+        image, ccdname = str(row["image_filename"]).strip(), str(row["ccdname"]).strip()
+        yield survey.image_file(image)
+        ccd = camera_class(str(row["camera"]))(row, survey, options)
+        for sibling in ("dq_filename", "weight_filename"):
+            # A user's own class need not have these.
+            if hasattr(ccd, sibling):
+                yield survey.image_file(getattr(ccd, sibling)())
+        for kind in ("psf", "sky"):
+            yield from survey.calibration_files(kind, image, ccdname)
+    for name, _ in state["dropped_ccds"]:
+        yield survey.image_file(name.split()[0])
+    if options.inject is not None:
+        yield options.inject
 
 
 STAGE = Stage(
@@ -259,4 +284,41 @@ STAGE = Stage(
     reads=(),
     makes=("brick", "target", "bands", "tims", "ccds", "dropped_ccds", "ccd_files", "injected"),
     run=run_tims,
+    kept=("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files"),
+    options=(
+        "brick",
+        "radec",
+        "width",
+        "height",
+        "pixscale",
+        "zoom",
+        "bands",
+        "survey_dir",
+        "data_dir",
+        "run",
+        "camera_module",
+        "min_mjd",
+        "max_mjd",
+        "inject",
+        "inject_seed",
+        "skip_calibs",
+        "old_calibs_ok",
+        "splinesky",
+        "sky_box_size",
+        "blob_mask_dir",
+        "sky_subtract_large_galaxies",
+        "gpsf",
+        "hybrid_psf",
+        "normalize_psf",
+        "apodize",
+        "smooth_weights",
+        "gaia",
+        "tycho",
+        "large_galaxies",
+        "shape_jacobian",
+    ),
+    variables=("SKY_TEMPLATE_DIR",),
+    tables=_tables,
+    input_files=_input_files,
+    keyword="VER_TIMS",
 )

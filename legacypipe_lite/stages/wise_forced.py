@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import catalog, coadds, wise
-from ..survey.header import merge_cards
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -25,8 +24,8 @@ class _Measured:
 
 def run_wise_forced(state, options, tools):
     """Measure the sources in W1 to W4; zeros where there are no unWISE images; nothing with ``--no-wise``."""
-    if options.no_wise:
-        return {"wise_table": None, "wise_masks": None, "header_wise_forced": []}
+    if not options.wise:
+        return StageResult({"wise_table": None, "wise_masks": None}, skipped=True)
     folders = wise.WiseFolders.from_options(options)
     table, target = state["fit_table"], state["target"]
     problems = []
@@ -38,7 +37,6 @@ def run_wise_forced(state, options, tools):
     job.psfs = {(tile.coadd_id, band): psf for (tile, band), psf in zip(tasks, psfs)}
     measured, masks, skipped = _measure(job, tools, problems)
     cards = [
-        version_card("VER_WISE"),
         ("W_CERES", False, "WISE forced phot: Ceres? No: exact solution"),
         ("WISE_GAIA_ONLY", bool(options.wise_gaia_only), "WISE forced phot: only Gaia + SGA"),
         ("WISEPSF", models.kind if models else "none", "WISE PSF models"),
@@ -47,18 +45,17 @@ def run_wise_forced(state, options, tools):
     _tell(folders, job, problems, tools)
     apertures = {}
     if job.make_coadds:
-        cards_so_far = merge_cards(tools.header(state), cards)
-        _write_coadds(measured.coadds, wise.wise_target(target), cards_so_far, tools)
+        _write_coadds(measured.coadds, wise.wise_target(target), tools.header(state, cards), tools)
         apertures = _apertures(measured.coadds, wise.wise_target(target), table)
     if options.save_unwise_psf:
-        _write_psfs(job, merge_cards(tools.header(state), cards), tools)
-    return {
+        _write_psfs(job, tools.header(state, cards), tools)
+    made = {
         "wise_table": wise.wise_table(
             len(table), rows, measured.photometry, measured.epochs, apertures, _mask_values(masks, table)
         ),
         "wise_masks": masks,
-        "header_wise_forced": cards,
     }
+    return StageResult(made, cards)
 
 
 def _job(state, rows, folders, options, tools, problems):
@@ -73,7 +70,7 @@ def _job(state, rows, folders, options, tools, problems):
         epoch_folder=folders.epochs,
         sky_folder=folders.sky,
         epochs=wise.epochs_of_tiles(tiles, atlas, problems),
-        make_coadds=bool(folders.full) and not options.no_unwise_coadds,
+        make_coadds=bool(folders.full) and options.unwise_coadds,
         noise=options.wise_noise,
     )
 
@@ -170,10 +167,33 @@ def _mask_values(masks, table):
     return values
 
 
+def _input_files(state, survey, options, report):
+    return wise.input_files(state["target"], options, survey)
+
+
+def _check(options):
+    """The folders that are named must be there."""
+    wise.WiseFolders.from_options(options).check()
+
+
 STAGE = Stage(
     name="wise_forced",
     text="photometry of all sources on unWISE images, light curves, WISE masks and coadds",
     reads=("target", "fit_table", "fit_sources", "maskbits"),
     makes=("wise_table", "wise_masks"),
     run=run_wise_forced,
+    options=(
+        "data_dir",
+        "wise",
+        "unwise_dir",
+        "unwise_tr_dir",
+        "unwise_coadds",
+        "wise_noise",
+        "wise_gaia_only",
+        "save_unwise_psf",
+    ),
+    variables=("UNWISE_COADDS_DIR", "UNWISE_COADDS_TIMERESOLVED_DIR", "UNWISE_MODEL_SKY_DIR", "WISE_PSF_DIR"),
+    input_files=_input_files,
+    check=_check,
+    keyword="VER_WISE",
 )

@@ -9,7 +9,7 @@ from .. import catalog, coadds, wise
 from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix
 from ..catalog.matching import match
 from ..survey.header import bit_cards, dq_bit_cards, merge_cards
-from .base import Stage, version_card
+from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
 
@@ -22,8 +22,8 @@ def run_writecat(state, options, tools):
     """Write maskbits, tractor-i, tractor and the checksums."""
     bands, target = list(state["bands"]), state["target"]
     release = tools.survey.default_release if options.release is None else options.release
-    own = [version_card("VER_WCAT"), *bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
-    header = merge_cards(tools.header(state), own)
+    cards = [*bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
+    header = tools.header(state, cards)
     maskbits = _write_maskbits(state, options, header, tools)
 
     table = catalog.intermediate_table(
@@ -51,12 +51,12 @@ def run_writecat(state, options, tools):
         options.bands,
         release,
         data_model=options.data_model,
-        gaia=not options.no_gaia,
+        gaia=options.gaia,
         wise=_wise_columns(state, options),
     )
     tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
     tools.products.write_checksums()
-    return {"tractor": tractor, "header_writecat": own}
+    return StageResult({"tractor": tractor}, cards)
 
 
 def _injected_ids(table, injected):
@@ -76,7 +76,7 @@ def _write_maskbits(state, options, header, tools):
     values = {bit.name: bit.value for bit in MASKBITS_FIXED}
     for name, mask in zip(("WISEM1", "WISEM2"), masks):
         maskbits[mask != 0] |= values[name]
-    if options.wise_gaia_only and not options.no_wise:
+    if options.wise_gaia_only and options.wise:
         brick = state["brick"]
         maskbits[brick.unique_pixels(state["target"]) | brick.custom] |= values["WISE_GAIA"]
     cards = [*header, *coadds.target_wcs_cards(state["target"]), ("IMTYPE", "maskbits", "LegacySurveys image type")]
@@ -132,6 +132,12 @@ def _reddening(table, tools):
     return catalog.reddening(table["ra"], table["dec"], folder)
 
 
+def _check(options):
+    """The dust maps must be there if they are named."""
+    if os.environ.get("DUST_DIR"):
+        catalog.dust_map_files(os.environ["DUST_DIR"])
+
+
 STAGE = Stage(
     name="writecat",
     text="write the catalogues, the mask bits and the checksums",
@@ -151,4 +157,9 @@ STAGE = Stage(
     ),
     makes=("tractor",),
     run=run_writecat,
+    kept=("tractor",),
+    options=("release", "data_model", "gaia", "lc_epochs", "wise_gaia_only"),
+    variables=("DUST_DIR",),
+    check=_check,
+    keyword="VER_WCAT",
 )

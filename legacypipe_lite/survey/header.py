@@ -1,26 +1,20 @@
 """The version header: cards that say what was run on what, in every product of a brick.
 
-It grows stage by stage: cards of the run, of the brick, then those that each stage leaves in its state item
-``header_<stage>``. A card is a tuple (keyword, value, comment).
+It grows stage by stage: cards of the run, of the brick, then those that each stage leaves. A card is a tuple (keyword,
+value, comment).
 """
 
 import os
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+
+from ..versions import package_version, software_versions
 
 __all__ = [
     "run_cards",
     "brick_cards",
-    "stage_version_cards",
     "merge_cards",
     "bit_cards",
     "dq_bit_cards",
-    "package_version",
-    "software_versions",
 ]
-
-#: Packages whose versions are noted, besides our own.
-_PACKAGES = ("astropy", "astropy-healpix", "fitsio", "numba", "numpy", "photutils", "scipy", "sep")
 
 #: Reference data: name in the header -> environment variable.
 _REFERENCE_DATA = {
@@ -29,27 +23,6 @@ _REFERENCE_DATA = {
     "GAIA_CAT": "GAIA_CAT_DIR",
     "SKY_TEMPLATE": "SKY_TEMPLATE_DIR",
 }
-
-_VERSION_KEYWORDS = {
-    "tims": "VER_TIMS",
-    "refs": "VER_REFS",
-    "mask_junk": "VER_OUTL",
-    "halos": "VER_HALO",
-    "srcs": "VER_SRCS",
-    "fitblobs": "VER_FITB",
-    "coadds": "VER_COAD",
-    "wise_forced": "VER_WISE",
-    "writecat": "VER_WCAT",
-}
-
-
-@lru_cache(maxsize=1)
-def package_version():
-    """Version of this package, or "unknown" in a source tree that is not installed."""
-    try:
-        return version("legacypipe-lite")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
@@ -92,16 +65,6 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         cards += [(f"DEPNAM{i:02d}", name, ""), (f"DEPVER{i:02d}", value, "")]
     cards.append(("CMDLINE", command, "runbrick command-line"))
     return cards
-
-
-def software_versions():
-    """Versions of the packages that results depend on, besides our own; dict."""
-    return dict(_software_versions())
-
-
-@lru_cache
-def _software_versions():
-    return {name: version(name) for name in _PACKAGES}
 
 
 def _dependencies():
@@ -151,12 +114,6 @@ def _sexagesimal(value, sign=False):
     units, minutes = divmod(minutes, 60)
     prefix = ("-" if value < 0 else "+") if sign else ""
     return f"{prefix}{units:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
-
-
-def stage_version_cards(stage):
-    """The card by which a stage says that it ran, as a list (empty for stages without one)."""
-    keyword = _VERSION_KEYWORDS.get(stage)
-    return [] if keyword is None else [(keyword, package_version(), "")]
 
 
 def merge_cards(*lists):

@@ -32,7 +32,7 @@ class WiseFolders:
     @classmethod
     def from_options(cls, options):
         """From the flags, else from the environment."""
-        if options.no_wise:
+        if not options.wise:
             return cls()
         named = options.unwise_dir or os.environ.get("UNWISE_COADDS_DIR") or ""
         full = tuple(folder for folder in named.split(":") if folder)

@@ -172,7 +172,7 @@ def test_accuracy(monkeypatch, tmp_path):
     assert all([row["sources"] for row in table] == [row["sources"] for row in tables[0]] for table in tables)
     assert better["n"] > clear["n"] > 5 and abs(better["median"]) < 1 and 0.5 < better["width"] < 2
     assert (tmp_path / "accuracy-pulls.png").read_bytes().startswith(b"\x89PNG")
-    monkeypatch.setattr("legacypipe_lite.pipeline.run_brick", None)  # what was kept is not run again
+    monkeypatch.setattr("legacypipe_lite.run.run_brick", None)  # what was kept is not run again
     assert bench_accuracy.main([*command, "--settings", "options", "--save", str(path)]) == 0
     assert stored(path) == tables[2:4]
     with pytest.raises(SystemExit):

@@ -9,9 +9,9 @@ from rich.console import Console
 from legacypipe_lite.cli import progress as progress_module
 from legacypipe_lite.cli.progress import PlainDisplay, RichDisplay, make_display
 from legacypipe_lite.cli.summary import summary_lines
-from legacypipe_lite.pipeline import StageRecord
 from legacypipe_lite.report import Report
 from legacypipe_lite.resources import Usage
+from legacypipe_lite.results import StageRecord
 from legacypipe_lite.survey import OutputTree
 
 

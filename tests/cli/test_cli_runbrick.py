@@ -8,10 +8,11 @@ import textwrap
 
 import pytest
 
-from legacypipe_lite import pipeline
+from legacypipe_lite import run as run_module
 from legacypipe_lite.cli.runbrick import main, make_parser, parse_options
 from legacypipe_lite.errors import NothingToDo, WorkerError
 from legacypipe_lite.options import STAGE_ORDER, RunOptions, option_infos
+from legacypipe_lite.refused_flags import REFUSED
 
 
 def parse(*argv):
@@ -26,7 +27,8 @@ class FakeRun:
     error = None
     last = None
 
-    def __init__(self, options, progress=None, command=None):
+    def __init__(self, options, progress=None, command=None, frugal=False):
+        options.validated()
         FakeRun.last = self
         self.options, self.progress, self.command = options, progress, command
 
@@ -40,7 +42,7 @@ class FakeRun:
 def fake(monkeypatch):
     from legacypipe_lite.cli import summary
 
-    monkeypatch.setattr(pipeline, "BrickRun", FakeRun)
+    monkeypatch.setattr(run_module, "BrickRun", FakeRun)
     monkeypatch.setattr(summary, "summary_lines", lambda run: ["the summary", "  of the run"])
     monkeypatch.setattr(FakeRun, "error", None)
     return FakeRun
@@ -88,8 +90,15 @@ def test_help_is_complete(capsys):
     assert end.value.code == 0
     text = capsys.readouterr().out
     for info in option_infos():
-        assert (info.flags[-1] in text) == (info.refused is None), info.name
-    assert "--galex" not in text and "exit status" in text
+        assert info.flags[-1] in text, info.name
+    assert not any(f"{flag.flags[-1]} " in text for flag in REFUSED) and "exit status" in text
+
+
+@pytest.mark.parametrize("flag", REFUSED, ids=lambda flag: flag.name)
+def test_refused_flags_say_why(fake, flag, capsys):
+    values = [] if flag.convert is None else ["1"] * (flag.nargs or 1)
+    assert main(["--brick", "1102p240", flag.flags[-1], *values]) == 1
+    assert capsys.readouterr().err == f"runbrick: {flag.flags[-1]} is not supported: {flag.why}\n"
 
 
 def test_version(capsys):

@@ -1,6 +1,6 @@
 """Blobs: joining across saturated columns, segmentation, sizes, pieces of large blobs."""
 
-import detection_twins as twins
+import blobs_twins
 import numpy as np
 import pytest
 
@@ -40,7 +40,7 @@ def test_joining_equals_its_twin():
     saturated[:, :, :100] = False
     before = hot.copy()
     joined = merge_hot_saturated(hot, saturated)
-    np.testing.assert_array_equal(joined, twins.join_columns(hot, saturated.any(axis=0)))
+    np.testing.assert_array_equal(joined, blobs_twins.join_columns(hot, saturated.any(axis=0)))
     np.testing.assert_array_equal(hot, before)
     assert joined.sum() > hot.sum()
 

@@ -1,6 +1,6 @@
 """Binary morphology against SciPy's."""
 
-import detection_twins as twins
+import morphology_twins
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -18,7 +18,7 @@ def mask(request):
 
 def test_label_and_boxes(mask):
     labels, count = kernels.label(mask)
-    expected, expected_count = twins.label(mask)
+    expected, expected_count = morphology_twins.label(mask)
     assert count == expected_count
     np.testing.assert_array_equal(labels, expected)
     boxes = kernels.label_boxes(labels, count)
@@ -27,14 +27,14 @@ def test_label_and_boxes(mask):
 
 
 def test_fill_holes(mask):
-    np.testing.assert_array_equal(kernels.fill_holes(mask), twins.fill_holes(mask))
+    np.testing.assert_array_equal(kernels.fill_holes(mask), morphology_twins.fill_holes(mask))
 
 
 def test_max5(mask):
     image = np.random.default_rng(4).normal(size=mask.shape).astype(np.float32)
     out = np.empty_like(image)
     kernels.max5(image, out)
-    np.testing.assert_array_equal(out, twins.max5(image))
+    np.testing.assert_array_equal(out, morphology_twins.max5(image))
 
 
 def test_diagonally_closed_ring_is_closed_and_edges_are_open():

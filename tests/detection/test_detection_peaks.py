@@ -1,7 +1,10 @@
 """Source detection: kernels against their twins, and the numbers of the frozen synthetic field."""
 
-import detection_twins as twins
+import blobs_twins
+import detection_fields
+import morphology_twins
 import numpy as np
+import peaks_twins
 import pytest
 
 from legacypipe_lite import detection
@@ -25,7 +28,7 @@ def detect_sources(maps, seds, omit_xy=(), **options):
 
 @pytest.fixture(scope="module")
 def field():
-    return twins.synthetic_field()
+    return detection_fields.synthetic_field()
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +136,8 @@ def test_hot_patches_of_omitted_sources_count(field, found):
     maps, omit, veto = field
     own = np.zeros(maps.shape, bool)
     for sed in SEDS:
-        sn, _ = twins.signal_to_noise(maps.detmap, maps.detiv, sed.weights)
-        labels, _ = twins.label(twins.fill_holes(twins.dilate(sn > 6, 8)))
+        sn, _ = peaks_twins.signal_to_noise(maps.detmap, maps.detiv, sed.weights)
+        labels, _ = morphology_twins.label(morphology_twins.fill_holes(morphology_twins.dilate(sn > 6, 8)))
         rows = np.array(found.sed) == sed.name
         own |= np.isin(labels, np.setdiff1d(labels[found.y[rows], found.x[rows]], [0]))
     assert own.sum() == 63232
@@ -150,11 +153,11 @@ def test_no_sources_are_found_near_omitted_ones_or_under_the_veto(field, found):
 
 @pytest.mark.parametrize("options", [{}, {"nsigma": 4.5, "saddle_fraction": 0.3, "saddle_min": 0.7, "blob_dilate": 2}])
 def test_detection_equals_its_twin(options):
-    maps, _, veto = twins.synthetic_field(h=150, w=170, n=60)
+    maps, _, veto = detection_fields.synthetic_field(h=150, w=170, n=60)
     omit = [(30, 40), (80, 100), (-3, 20), (171, 149), (60, 152)]
     veto = np.roll(veto, (-20, -200), (0, 1))
     found = detect_sources(maps, SEDS, omit, veto=veto, **options)
-    rows, counts, hot = twins.detect(maps, SEDS, omit, veto, **options)
+    rows, counts, hot = peaks_twins.detect(maps, SEDS, omit, veto, **options)
     assert [(r[0], r[1], r[2]) for r in rows] == list(zip(found.x, found.y, found.sed))
     np.testing.assert_allclose([r[3] for r in rows], found.peaksn, rtol=1e-6)
     np.testing.assert_allclose([r[4] for r in rows], found.apsn, rtol=1e-5, atol=1e-6)
@@ -199,7 +202,7 @@ def test_disc_of_radius_four_has_45_pixels_and_is_clipped():
     assert mask.sum() == 45
     mask[:] = False
     peaks_kernels.paint_discs(mask, np.array([-2, 25]), np.array([5, 5]), 4.0)
-    np.testing.assert_array_equal(mask, twins.discs(mask.shape, [(-2, 5)], 4))
+    np.testing.assert_array_equal(mask, peaks_twins.discs(mask.shape, [(-2, 5)], 4))
     assert mask.any()
 
 
@@ -316,9 +319,9 @@ def test_hot_mask_equals_its_twin(field):
     maps, _, _ = field
     expected = np.zeros(maps.shape, bool)
     for sed in SEDS:
-        sn, _ = twins.signal_to_noise(maps.detmap, maps.detiv, sed.weights)
-        expected |= twins.fill_holes(twins.dilate(sn > 7, 5))
+        sn, _ = peaks_twins.signal_to_noise(maps.detmap, maps.detiv, sed.weights)
+        expected |= morphology_twins.fill_holes(morphology_twins.dilate(sn > 7, 5))
     np.testing.assert_array_equal(hot_pixels(maps, SEDS, 7.0, 5), expected)
-    joined = twins.join_columns(expected, maps.saturated.any(axis=0))
+    joined = blobs_twins.join_columns(expected, maps.saturated.any(axis=0))
     np.testing.assert_array_equal(hot_mask(maps, SEDS, 7.0, 5), joined)
     assert joined.sum() > expected.sum()

@@ -1,8 +1,8 @@
 """Segmentation of a blob among its sources."""
 
-import detection_twins as twins
 import numpy as np
 import pytest
+import segmentation_twins
 from scipy import ndimage
 
 from legacypipe_lite.detection import kingdoms, segmentation_map, watershed
@@ -26,9 +26,9 @@ def test_watershed_equals_its_twin(blob):
     sn, mask, xs, ys, source, radius = blob
     out = watershed(sn, mask, xs, ys, source, radius)
     assert out.dtype == np.int32
-    np.testing.assert_array_equal(out, twins.watershed(sn, mask, xs, ys, source, radius))
+    np.testing.assert_array_equal(out, segmentation_twins.watershed(sn, mask, xs, ys, source, radius))
     unlimited = watershed(sn, mask, xs, ys)
-    twin = twins.watershed(sn, mask, xs, ys, range(9), np.full(9, np.inf))
+    twin = segmentation_twins.watershed(sn, mask, xs, ys, range(9), np.full(9, np.inf))
     np.testing.assert_array_equal(unlimited, twin)
 
 
@@ -42,7 +42,7 @@ def test_of_two_seeds_at_a_pixel_the_last_owns_it_and_the_first_floods():
 def test_kingdoms_equal_their_twin(blob):
     sn, mask, xs, ys, source, _ = blob
     out = watershed(sn, mask, xs, ys, source)
-    expected = twins.kingdoms(out, xs, ys, source)
+    expected = segmentation_twins.kingdoms(out, xs, ys, source)
     assert kingdoms(out, xs, ys, source) is out
     np.testing.assert_array_equal(out, expected)
 
@@ -92,7 +92,7 @@ def test_cluster_sources_have_a_kingdom_only():
     out = segmentation_map(sn, mask, [10, 45], [30, 30], brightness=[5, 1], source=[4, 7], cluster=cluster)
     flood = watershed(np.where(cluster, 0, sn), mask, [10], [30], [4])
     np.testing.assert_array_equal(out, kingdoms(flood, [10, 45], [30, 30], [4, 7]))
-    assert np.sum(out == 7) == np.sum(twins.kingdoms(np.full(sn.shape, -1), [45], [30], [7]) == 7)
+    assert np.sum(out == 7) == np.sum(segmentation_twins.kingdoms(np.full(sn.shape, -1), [45], [30], [7]) == 7)
 
 
 def test_no_sources():

@@ -13,8 +13,9 @@ from legacypipe_lite.catalog.other_tables import CCDS, DEPTH, INTERMEDIATE, REFE
 from legacypipe_lite.cli.command_page import command_page, subcommand_arguments
 from legacypipe_lite.cli.main import SUBCOMMANDS
 from legacypipe_lite.cli.runbrick import make_parser
+from legacypipe_lite.options import STAGE_ORDER
+from legacypipe_lite.stages import load_stage
 from legacypipe_lite.survey import OutputTree
-from legacypipe_lite.survey.environment import STAGE_VARIABLES
 from legacypipe_lite.survey.products import PRODUCTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,8 +63,25 @@ def test_flags_exist(page):
 
 def test_environment_variables_are_explained():
     page = command_page()
-    for variables in STAGE_VARIABLES.values():
-        assert all(f"`{variable}`" in page for variable in variables)
+    for name in STAGE_ORDER:
+        assert all(f"`{variable}`" in page for variable in load_stage(name).variables)
+
+
+def test_table_of_stages_is_up_to_date():
+    """The table of the architecture page tells what the stages declare: what they make, in order, and what they are."""
+    text = (DOCS / "architecture.md").read_text()
+    rows = {}
+    for line in text[text.index("| stage | makes | type |") :].split("\n\n")[0].splitlines()[2:]:
+        _, name, items, what, _ = re.split(r" *(?<!\\)\| *", line)
+        rows.setdefault(name or list(rows)[-1], []).append((re.findall(r"`(\w+)`", items), what))
+    stages = {name: load_stage(name) for name in STAGE_ORDER}
+    assert {name: [item for items, _ in lines for item in items] for name, lines in rows.items()} == {
+        name: list(stage.makes) for name, stage in stages.items()
+    }
+    for name, stage in stages.items():
+        what = " ".join(what for _, what in rows[name])
+        assert (stage.apply is not None) == bool(re.search(r"\bappl(ies|ied):", what)), name
+        assert stage.products_only == ("products only" in what), name
 
 
 def test_pages_are_listed():

@@ -13,7 +13,7 @@ from legacypipe_lite.errors import InputError, UsageError
 from legacypipe_lite.models import Source
 from legacypipe_lite.models.injection import Injection, photons_per_nanomaggy, read_injection
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.pipeline import BrickRun
+from legacypipe_lite.run import BrickRun
 from legacypipe_lite.simulate.injection_table import draw_injection
 from legacypipe_lite.validation import evaluate, read_scene
 from legacypipe_lite.wcs import target_wcs

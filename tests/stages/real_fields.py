@@ -1,7 +1,7 @@
 """The shared real and simulated fields, and runs of them."""
 
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.pipeline import BrickRun
+from legacypipe_lite.run import BrickRun
 
 FIELDS = {
     "testcase3": {"brick": "2447p120", "zoom": (1020, 1070, 2775, 2815)},

@@ -24,7 +24,7 @@ def run_stage(case, testdata, tmp_path, monkeypatch, **options):
     catalog = add_reference_fit(run.state, case, testdata)
     run.products.checksums.clear()
     made = STAGE.run(run.state, run.options, run._tools())
-    assert set(STAGE.makes) <= set(made)
+    assert set(STAGE.makes) == set(made.items)
     return run, made, catalog
 
 
@@ -58,14 +58,14 @@ def test_real_field(case, testdata, tmp_path, monkeypatch):
                 assert np.percentile(difference, 97) < 1.7e-3 * (1 + (case == "simA")), product
     published = fitsio.read(str(reference_file(case, testdata, "*-maskbits.fits.fz")), ext=1) & ~WISE_BITS
     # One star of the simulation sits on a pixel centre: 2 pixels at the rim of its disc are decided by rounding.
-    assert np.count_nonzero(made["maskbits"] != published) == (2 if case == "simA" else 0)
-    assert made["maskbits"].dtype == np.int32
+    assert np.count_nonzero(made.items["maskbits"] != published) == (2 if case == "simA" else 0)
+    assert made.items["maskbits"].dtype == np.int32
     ours, published = (
         fitsio.read(str(path))
         for path in (run.products.path("depth-table"), reference_file(case, testdata, "*-depth.fits"))
     )
     assert all(np.array_equal(ours[name], published[name]) for name in published.dtype.names)
-    check_table(spread_areas(made["coadd_table"], run.state["bands"]), catalog, case)
+    check_table(spread_areas(made.items["coadd_table"], run.state["bands"]), catalog, case)
 
 
 def spread_areas(table, bands):
@@ -122,7 +122,7 @@ def test_order_of_products_and_header(testdata, tmp_path, monkeypatch):
     order = fitsio.read_header(str(run.products.path("image", "g")), ext=1).keys()
     assert order.index("VER_COAD") < order.index("CTYPE1") < order.index("FILTERX") < order.index("IMTYPE")
     assert not any(key.startswith("MB_") for key in order)
-    cards = {key: value for key, value, _ in made["header_coadds"]}
+    cards = {key: value for key, value, _ in STAGE.header_cards(made.cards)}
     assert cards["MB_SATUR_Z"] == 16 and cards["MBIT_12"] == "GALAXY" and cards["FB_ITERATIVE"] == 8192
     assert cards["FBIT_0"] == "FORCED_POINTSOURCE" and "VER_COAD" in cards
 
@@ -149,7 +149,7 @@ def test_threads_change_nothing(testdata, tmp_path, monkeypatch):
     first, second = (run.products.checksums for run, _, _ in runs)
     differing = [name for name in first if first[name] != second[name]]
     assert [name for name in differing if not name.endswith((".fits", ".fz", ".gz"))] == []
-    tables = [made["coadd_table"] for _, made, _ in runs]
+    tables = [made.items["coadd_table"] for _, made, _ in runs]
     assert all(np.array_equal(tables[0][name], tables[1][name]) for name in tables[0].colnames)
     for band in "grz":
         for product in PRODUCTS:
@@ -164,7 +164,7 @@ def test_special_rows_are_measured_but_not_drawn(testdata, tmp_path, monkeypatch
     add_reference_fit(run.state, "testcase9", testdata)
     run.state["fit_table"]["regular"][:] = False
     made = STAGE.run(run.state, run.options, run._tools())
-    table = made["coadd_table"]
+    table = made.items["coadd_table"]
     assert not table["nea"].any() and not table["blob_nea"].any()
     for band in "grz":
         model = fitsio.read(str(run.products.path("model", band)), ext=1)
@@ -187,7 +187,7 @@ def test_areas_do_not_depend_on_images_beside_the_target(testdata, tmp_path, mon
             stray = type(tims[0])(**{**vars(tims[0]), "wcs": away})
             run.state["tims"] = [stray, *tims]
             run.state["ccds"] = run.state["ccds"][[0, *range(len(tims))]]
-        tables.append(STAGE.run(run.state, run.options, run._tools())["coadd_table"])
+        tables.append(STAGE.run(run.state, run.options, run._tools()).items["coadd_table"])
     for name in tables[0].colnames:
         assert np.array_equal(tables[0][name], tables[1][name]), name
 
@@ -200,7 +200,7 @@ def test_masks_of_the_fit_reach_the_mask_bits(testdata, tmp_path, monkeypatch):
     for name in ("bailout_mask", "sub_blob_mask"):
         run.state[name] = np.zeros((100, 100), bool)
     run.state["bailout_mask"][3, 4] = run.state["sub_blob_mask"][5, 6] = True
-    maskbits = STAGE.run(run.state, run.options, run._tools())["maskbits"]
+    maskbits = STAGE.run(run.state, run.options, run._tools()).items["maskbits"]
     assert maskbits[3, 4] & 0x400 and maskbits[5, 6] & 0x10000
     assert np.count_nonzero(maskbits & 0x10400) == 2
 

@@ -68,7 +68,7 @@ def run(tmp_path):
     def call(state, **options):
         products = OutputTree(tmp_path, "3600m300")
         tools = Tools(None, products, map=None, header=lambda state: [("BRICK", "3600m300", "")])
-        made = STAGE.run(state, RunOptions(brick="3600m300", bands=("g", "r"), **options), tools)
+        made = STAGE.run(state, RunOptions(brick="3600m300", bands=("g", "r"), **options), tools).items
         assert set(STAGE.makes) == set(made)
         return made, fitsio.read(products.path("sources"))
 

@@ -34,8 +34,8 @@ def run(options, threads=1):
     """What the stage makes, and the report."""
     tools = tools_for(options, threads)
     made = STAGE.run({}, options, tools)
-    assert set(STAGE.makes) | {"header_tims"} == set(made)
-    return made, tools.report
+    assert set(STAGE.makes) == set(made.items)
+    return {**made.items, "cards": made.cards}, tools.report
 
 
 def set_environment(monkeypatch, folder):
@@ -121,13 +121,13 @@ def test_made_sky(real_results):
 
 @pytest.mark.realdata
 def test_header(real_results):
-    cards = real_results["mzlsbass2"][0]["header_tims"]
+    cards = real_results["mzlsbass2"][0]["cards"]
     values = {keyword: value for keyword, value, _ in cards}
     assert list(values)[:3] == ["CCDFN_1", "BRICK_G", "CAMS_G"] and list(values)[-1] == "VER_TIMS"
     assert values["CCDFN_1"] == "survey-ccds-1.fits.gz"
     assert (values["BRICK_Z"], values["CAMS_Z"], values["CAMS_R"]) == (True, "mosaic", "90prime")
     assert (values["BANDS"], values["NBANDS"], values["BAND0"], values["BAND2"]) == ("g,r,z", 3, "g", "z")
-    values = {keyword: value for keyword, value, _ in real_results["testcase12"][0]["header_tims"]}
+    values = {keyword: value for keyword, value, _ in real_results["testcase12"][0]["cards"]}
     assert (values["BRICK_G"], values["CAMS_G"], values["BANDS"], values["NBANDS"]) == (False, "", "r", 1)
     assert "BAND1" not in values
 
@@ -204,7 +204,7 @@ def test_order_of_bands(survey):
     survey.add_ccd(band="z", expnum=400002)
     made, _ = run(survey.write().options(bands=("z", "i", "g")))
     assert made["bands"] == ["z", "g"]
-    assert [c[0] for c in made["header_tims"]][1:7] == ["BRICK_Z", "CAMS_Z", "BRICK_I", "CAMS_I", "BRICK_G", "CAMS_G"]
+    assert [c[0] for c in made["cards"]][1:7] == ["BRICK_Z", "CAMS_Z", "BRICK_I", "CAMS_I", "BRICK_G", "CAMS_G"]
 
 
 def test_custom_brick(survey):
@@ -314,7 +314,7 @@ def test_several_tables(survey):
     survey.write("survey-ccds-decam-2.fits.gz", rows=[second], without=("ccdraoff",))
     made, _ = run(survey.options())
     assert [t.ccd.ccdname for t in made["tims"]] == ["N4", "S10"]
-    assert [c[:2] for c in made["header_tims"][:2]] == [
+    assert [c[:2] for c in made["cards"][:2]] == [
         ("CCDFN_1", "survey-ccds-decam-1.fits.gz"),
         ("CCDFN_2", "survey-ccds-decam-2.fits.gz"),
     ]
@@ -382,7 +382,7 @@ def test_read_serial(survey):
     options = survey.write().options(read_serial=True)
     tools = tools_for(options)
     tools.map = None  # must not be used
-    assert len(STAGE.run({}, options, tools)["tims"]) == 1
+    assert len(STAGE.run({}, options, tools).items["tims"]) == 1
 
 
 def test_crashed_worker_costs_its_ccd_only(survey):
@@ -397,7 +397,7 @@ def test_crashed_worker_costs_its_ccd_only(survey):
         return results
 
     tools.map = crashing
-    made = STAGE.run({}, options, tools)
+    made = STAGE.run({}, options, tools).items
     assert [t.ccd.expnum for t in made["tims"]] == [400002] and "failed twice" in made["dropped_ccds"][0][1]
 
 

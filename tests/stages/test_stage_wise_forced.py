@@ -16,8 +16,8 @@ from real_fields import FIELDS, brick_run
 from legacypipe_lite.errors import InputError, UsageError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.parallel import run_tasks
-from legacypipe_lite.pipeline import BrickRun
 from legacypipe_lite.report import Report
+from legacypipe_lite.run import BrickRun
 from legacypipe_lite.stages import load_stage
 from legacypipe_lite.survey import OutputTree, SurveyDirectory
 from legacypipe_lite.wise.folders import WiseFolders
@@ -103,10 +103,11 @@ def wise_stage(field, outdir, catalogue=False, **changes):
         report=report,
     )
     state = {name: value for name, value in field.state.items() if name not in ("wise_table", "wise_masks")}
-    state.update(load_stage("wise_forced").run(state, options, tools))
+    made = load_stage("wise_forced").run(state, options, tools)
+    state.update(made.items, cards=made.cards)
     if catalogue:
-        tools.header = lambda state: state["header_wise_forced"]
-        state.update(load_stage("writecat").run(state, options, tools))
+        tools.header = lambda state, cards: [*made.cards, *cards]
+        state.update(load_stage("writecat").run(state, options, tools).items)
     return state, products, report
 
 
@@ -123,7 +124,7 @@ def reference(testdata):
 
 
 def cards(state):
-    return {card[0]: card[1] for card in state["header_wise_forced"]}
+    return {card[0]: card[1] for card in state["cards"]}
 
 
 # --- a real field with everything
@@ -390,7 +391,7 @@ def test_background_models(field, tmp_path, patch, testdata):
 
 def test_no_wise(field, tmp_path):
     state, products, _ = wise_stage(field, tmp_path, catalogue=True, no_wise=True)
-    assert state["wise_table"] is None and state["wise_masks"] is None and state["header_wise_forced"] == []
+    assert state["wise_table"] is None and state["wise_masks"] is None and state["cards"] == []
     assert not any("wise" in name or name.endswith("_w1") for name in state["tractor"].colnames if name[:2] != "mw")
     assert not products.path("image", "W1").exists() and not products.path("wise-jpeg").exists()
 

@@ -123,8 +123,8 @@ def writecat_again(run, tmp_path, **changes):
     report = Report()
     tools = SimpleNamespace(survey=run.survey, products=products, header=run.header, report=report, map=run._map)
     state = dict(run.state)
-    state.update(load_stage("wise_forced").run(state, options, tools))
-    state.update(load_stage("writecat").run(state, options, tools))
+    state.update(load_stage("wise_forced").run(state, options, tools).items)
+    state.update(load_stage("writecat").run(state, options, tools).items)
     return state["tractor"], products, report
 
 

@@ -8,7 +8,7 @@ import pytest
 from real_fields import brick_run
 
 from legacypipe_lite.options import STAGE_ORDER
-from legacypipe_lite.pipeline import run_brick
+from legacypipe_lite.run import run_brick
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import numpy as np
 
 from legacypipe_lite.survey import Brick, header
+from legacypipe_lite.versions import package_version
 from legacypipe_lite.wcs import TanWcs
 
 
@@ -22,7 +23,7 @@ def test_run_cards(monkeypatch):
     assert names[-3:] == ["unwise", "unwise_tr", "unwise_modelsky"] and "/u1:/u2" in values.values()
     number = names.index("numpy")
     assert values[f"DEPVER{number:02d}"] == np.__version__
-    assert values["LEGPIPEV"] == header.package_version()
+    assert values["LEGPIPEV"] == package_version()
 
 
 def test_brick_cards_of_the_reference():
@@ -46,14 +47,3 @@ def test_sexagesimal_rounding():
     assert header._sexagesimal(9.9999999999 / 15) == "00:40:00.000"
     assert header._sexagesimal(-0.5, sign=True) == "-00:30:00.000"
     assert header._sexagesimal(-30.50833333, sign=True) == "-30:30:30.000"
-
-
-def test_version_cards(monkeypatch):
-    assert header.stage_version_cards("srcs")[0][:2] == ("VER_SRCS", header.package_version())
-    assert header.stage_version_cards("image_coadds") == []
-
-    def missing(name):
-        raise header.PackageNotFoundError
-
-    monkeypatch.setattr(header, "version", missing)
-    assert header.package_version.__wrapped__() == "unknown"

@@ -8,7 +8,7 @@ import pytest
 
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.options import RunOptions
-from legacypipe_lite.pipeline import BrickRun
+from legacypipe_lite.run import BrickRun
 from legacypipe_lite.validation import page
 from legacypipe_lite.validation.products import BrickProducts
 from legacypipe_lite.validation.report import _borders, _small_jpeg, brick_report

@@ -1,13 +1,14 @@
 import dataclasses
 import logging
 import os
+import sys
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
 import legacypipe_lite
-from legacypipe_lite import pipeline
+from legacypipe_lite import results, stages
 from legacypipe_lite.errors import (
     InputError,
     LegacypipeError,
@@ -18,9 +19,8 @@ from legacypipe_lite.errors import (
     WorkerError,
 )
 from legacypipe_lite.options import STAGE_ORDER, RunOptions
-from legacypipe_lite.pipeline import BrickRun, run_brick
-from legacypipe_lite.stages import Stage, load_stage, provenance, stage_order
-from legacypipe_lite.stages.provenance import prerequisites
+from legacypipe_lite.run import BrickRun, run_brick
+from legacypipe_lite.stages import Stage, StageResult, load_stage, stage_order, tims
 from legacypipe_lite.survey import Brick
 from legacypipe_lite.wcs import TanWcs
 
@@ -47,17 +47,20 @@ class FakeStages:
         self.noise = 0
 
     def load(self, name):
+        declared = load_stage(name)
         reads, makes = {
             "tims": ((), ("brick", "target", "bands", "images", "ccds", "dropped_ccds")),
             "image_coadds": (("images",), ()),
             "writecat": (("images", "result of coadds"), ("tractor",)),
         }.get(name, (("images",), ("result of " + name,)))
-        return Stage(
-            name=name,
-            text="test stage",
+        return dataclasses.replace(
+            declared,
             reads=reads,
             makes=makes,
-            run=lambda state, options, tools: self.run(name, state, options, tools),
+            uses=(),
+            run=lambda state, options, tools: StageResult(
+                self.run(name, state, options, tools), cards=[("BANDS", "g", "")] if name == "tims" else []
+            ),
             apply=apply_offset if name == "halos" else None,
             replaces=("image_coadds",) if name == "coadds" else (),
             write=self.write if name == "fitblobs" else None,
@@ -81,7 +84,6 @@ class FakeStages:
                 "images": [np.arange(4, dtype=np.float32)],
                 "ccds": Table({"image_filename": ["decam/c4d.fits"], "ccdname": ["N4"], "camera": ["decam"]}),
                 "dropped_ccds": [("decam/gone.fits N1", "no such file")],
-                "header_tims": [("BANDS", "g", "")],
             }
         if name == "image_coadds":
             return {}
@@ -99,8 +101,8 @@ def apply_offset(state, made):
 @pytest.fixture
 def fakes(monkeypatch):
     fake = FakeStages()
-    monkeypatch.setattr(pipeline, "load_stage", fake.load)
-    monkeypatch.setattr(provenance, "camera_class", lambda name: FakeCamera)
+    monkeypatch.setattr(stages, "load_stage", fake.load)
+    monkeypatch.setattr(tims, "camera_class", lambda name: FakeCamera)
     return fake
 
 
@@ -136,11 +138,12 @@ def options(tmp_path):
 ALL = list(STAGE_ORDER)
 
 
-def test_order():
+def test_order(options):
     assert stage_order(RunOptions()) == ALL
     changed = stage_order(RunOptions(blob_image=True))
     assert changed.index("image_coadds") == changed.index("srcs") + 1
-    assert prerequisites("srcs", ALL) == ["tims", "refs", "mask_junk", "halos"]
+    identity = BrickRun(options()).results.identity("srcs")
+    assert identity["stages"] == ["tims", "refs", "mask_junk", "halos", "srcs"]
     with pytest.raises(KeyError):
         load_stage("os")
 
@@ -148,7 +151,10 @@ def test_order():
 def test_package_exports():
     assert legacypipe_lite.run_brick is run_brick
     assert legacypipe_lite.RunOptions is RunOptions
-    assert "BrickRun" in dir(legacypipe_lite)
+    assert {"BrickRun", "InputError", "models", "__version__"} <= set(dir(legacypipe_lite))
+    assert legacypipe_lite.models is sys.modules["legacypipe_lite.models"]
+    assert legacypipe_lite.NothingToDo is NothingToDo
+    assert set(legacypipe_lite.errors.__all__) <= set(legacypipe_lite.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         legacypipe_lite.nonsense  # noqa: B018
 
@@ -262,7 +268,7 @@ def test_options_that_only_change_files(fakes, options, caplog):
 def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
     loaded = fakes.load
     monkeypatch.setattr(
-        pipeline,
+        stages,
         "load_stage",
         lambda name: dataclasses.replace(loaded(name), uses=("result of refs",) if name == "srcs" else ()),
     )
@@ -274,8 +280,7 @@ def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
         return plain(name, state, options, tools)
 
     fakes.run = run_stage
-    run = BrickRun(options(no_write=True))
-    run.frugal = True
+    run = BrickRun(options(no_write=True), frugal=True)
     run.run()
     assert "result of refs" in seen["srcs"] and "result of refs" not in seen["fitblobs"]
     assert "images" in seen["writecat"] and "result of fitblobs" not in seen["writecat"] and "tractor" in run.state
@@ -326,8 +331,8 @@ def test_gaia_files(options, tmp_path, monkeypatch):
     monkeypatch.setenv("GAIA_CAT_DIR", str(tmp_path))
     run = BrickRun(options(no_gaia=False))
     state = {"target": TanWcs((110.2, 24.0), (50.5, 50.5), np.diag([-7e-5, 7e-5]), 100, 100)}
-    files = provenance.stage_files("refs", state, run.survey, run.options, run.report)
-    assert files and all(str(tmp_path / "chunk-") in path for path in files)
+    files = list(load_stage("refs").input_files(state, run.survey, run.options, run.report))
+    assert files and all(str(tmp_path / "chunk-") in str(path) for path in files)
 
 
 def test_changed_environment(fakes, options, monkeypatch, caplog):
@@ -462,12 +467,12 @@ def test_stage_again_with_other_options(fakes, options):
 
 
 def test_missing_and_forgotten_items(fakes, options, monkeypatch):
-    greedy = Stage("refs", "", ("nothing makes this",), (), lambda *args: {})
-    monkeypatch.setattr(pipeline, "load_stage", lambda name: greedy if name == "refs" else fakes.load(name))
+    greedy = Stage("refs", "", ("nothing makes this",), (), lambda *args: StageResult())
+    monkeypatch.setattr(stages, "load_stage", lambda name: greedy if name == "refs" else fakes.load(name))
     with pytest.raises(LegacypipeError, match="stage refs needs nothing makes this"):
         run_brick(options())
-    lazy = Stage("refs", "", (), ("refs",), lambda *args: {})
-    monkeypatch.setattr(pipeline, "load_stage", lambda name: lazy if name == "refs" else fakes.load(name))
+    lazy = Stage("refs", "", (), ("refs",), lambda *args: StageResult())
+    monkeypatch.setattr(stages, "load_stage", lambda name: lazy if name == "refs" else fakes.load(name))
     with pytest.raises(LegacypipeError, match="did not make refs"):
         run_brick(options())
 
@@ -490,7 +495,7 @@ def test_result_that_cannot_be_stored(fakes, options, monkeypatch, caplog):
     def refuse(*args):
         raise StateError("cannot be stored: x is not a value class")
 
-    monkeypatch.setattr(pipeline, "save_state", refuse)
+    monkeypatch.setattr(results, "save_state", refuse)
     run_brick(options())
     assert "the result of stage tims cannot be stored: x is not a value class; no pickle is written" in caplog.text
 
