@@ -290,16 +290,13 @@ class RunOptions:
         "fit as the reference implementation does: its rule of choosing types, no joint fits, no final check",
         _FIT,
         "flag",
-        stages="fitblobs",
     )
-    no_joint: bool = option(
-        False, "--no-joint", "do not fit blended sources together", _FIT, "flag", stages="fitblobs"
-    )
+    joint: bool = option(True, "--no-joint", "do not fit blended sources together", _FIT, "off")
     ivars: str = option(
         "diagonal",
         "--ivars",
-        "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over the source's"
-        " other parameters (statistically right for galaxies)",
+        "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over all other"
+        " parameters of the source and of those that are blended with it (statistically right)",
         _FIT,
         choices=("diagonal", "marginal"),
     )

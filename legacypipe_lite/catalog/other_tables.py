@@ -209,7 +209,7 @@ INTERMEDIATE = (
         fit_background bool - background levels were fitted, too
         forced_pointsource bool - only the point source was tried
         ran_on_gpu bool - always false
-        fit_flags i4 - what happened during the fit, see [bits](#fit-flags)
+        fit_flags i4 - what happened during the fit, see [bits](#bits)
         ra_ivar_joint f4 1/deg^2 inverse variance of ra, marginalised over all parameters of the source and its blend
         dec_ivar_joint f4 1/deg^2 the same of dec
         flux_ivar_joint f4[b] 1/nanomaggy^2 the same of the fluxes

@@ -12,7 +12,7 @@ from ..bits import FIT_FLAGS, REFMAP
 from ..detection import detect_sources, detection_maps, sed_list, segmentation_map
 from ..models.sources import Source
 from .candidates import choose_model
-from .check import BAD_RCHISQ, bound_flux, check_sources
+from .check import BAD_RCHISQ, bound_flux, check_sources, kept_as_is
 from .cutouts import blob_wcs, cut_tims
 from .geometry_kernels import position_in_mask
 from .images import BlobImages
@@ -259,7 +259,7 @@ class _Blob:
             e.result.cpu += time.process_time() - began
             e.patches = None if e.removed else self.images.render(e.source)
             if e.patches is not None:
-                if self.options.check and not e.result.fit_background and bound_flux(self.images, e):
+                if self.options.check and not kept_as_is(e) and bound_flux(self.images, e):
                     e.patches = self.images.render(e.source)
                 self.images.add(e.patches, -1.0)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..models.patches import Patches
     from .images import BlobImages
 
-__all__ = ["bound_flux", "check_sources", "patch_products"]
+__all__ = ["bound_flux", "check_sources", "kept_as_is", "patch_products"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,15 @@ def bound_flux(images: BlobImages, entry) -> bool:
     return True
 
 
+def kept_as_is(entry) -> bool:
+    """True for sources that no check may change.
+
+    They are frozen, or kept at the flux of their catalogue; or a sky was fitted with them, which is not subtracted from
+    the images that the check sees.
+    """
+    return entry.source.frozen or entry.result.force_keep or entry.result.fit_background
+
+
 def check_sources(blob, entries) -> None:
     """Hold every source against all pixels of its model; those that make the blob worse get a simpler type, or go.
 
@@ -91,8 +100,7 @@ def check_sources(blob, entries) -> None:
         Changed in place. The brightest are checked first.
     """
     for entry in sorted(entries, key=lambda e: -e.brightness()):
-        if entry.removed or entry.source.frozen or entry.result.fit_background:
-            # What a fitted sky took from the residuals is not in them.
+        if entry.removed or kept_as_is(entry):
             continue
         blob.images.add(entry.patches, 1.0)
         if not _is_better(blob.images, entry):
@@ -114,10 +122,10 @@ def _replace(blob, entry, entries):
     before, result = entry.source, entry.result
     logger.debug("blob %s: a %s makes the blob worse", blob.task.name, before.type)
     result.fit_flags |= FIT_FLAGS["REPLACED"]
-    if not result.force_keep:
-        blob.select(entry, None)
-    if result.force_keep or entry.removed and before.reference_star:
-        entry.source, entry.removed = before, False
+    blob.select(entry, None)
+    if result.force_keep:
+        # A reference star that is nowhere to be seen keeps what the pixels allow.
+        entry.source, result.force_keep = before, False
     if not entry.removed:
         entry.patches = blob.images.render(entry.source)
         if bound_flux(blob.images, entry):
