@@ -291,6 +291,14 @@ class RunOptions:
         _FIT,
         "flag",
     )
+    improved: bool = option(
+        False,
+        "--improved",
+        "what is right although it changes published meanings: weights smoothed where they hold the image's own noise,"
+        " --ivars marginal, --local-pixel-area, --outlier-leave-one-out",
+        _FIT,
+        "flag",
+    )
     joint: bool = option(True, "--no-joint", "do not fit blended sources together", _FIT, "off")
     ivars: str = option(
         "diagonal",
@@ -405,6 +413,8 @@ class RunOptions:
         """
         for info in option_infos():
             info.check(getattr(self, info.name))
+        if self.improved:
+            self._improve()
         if (self.brick is None) == (self.radec is None):
             raise UsageError(
                 "give either --brick NAME or --radec RA DEC" + ("" if self.brick is None else ", not both")
@@ -418,6 +428,12 @@ class RunOptions:
             raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
         self._check_stage_names()
         return self
+
+    def _improve(self):
+        """Switch on what `--improved` stands for, but the weights, about which each image decides."""
+        if self.like_reference:
+            raise UsageError("--improved and --like-reference contradict each other; give one of them")
+        self.ivars, self.local_pixel_area, self.outlier_leave_one_out = "marginal", True, True
 
     def _check_zoom(self):
         if self.zoom is None:

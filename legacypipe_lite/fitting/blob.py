@@ -351,7 +351,12 @@ class _Blob:
         else:
             patches = [e.patches for e in entries]
         measure(self.images, results, self.options.marginal_ivars, patches)
-        kept = [r for r in results if r.force_keep or r.ivar.any()]
+        kept = [
+            r
+            for r in results
+            # A star whose flux had to be bounded to nothing is still one of the catalogue's.
+            if r.force_keep or r.ivar.any() or (self.options.check and r.source.reference_star)
+        ]
         for r in kept:
             if np.any(r.rchisq > BAD_RCHISQ):
                 r.fit_flags |= FIT_FLAGS["BAD_RESIDUALS"]

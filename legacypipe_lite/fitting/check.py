@@ -74,8 +74,8 @@ def bound_flux(images: BlobImages, entry) -> bool:
     if not bad.any():
         return False
     scale = np.where(with_itself > 0, with_data / np.where(with_itself > 0, with_itself, 1.0), 0.0)
-    flux = np.where(bad, entry.source.flux * np.clip(scale, 0.0, 1.0), entry.source.flux)
-    entry.source = entry.source.copy(flux=np.where(np.isfinite(flux), flux, 0.0))
+    flux = np.where(finite, entry.source.flux, 0.0)
+    entry.source = entry.source.copy(flux=np.where(bad, flux * np.clip(scale, 0.0, 1.0), flux))
     entry.result.fit_flags |= FIT_FLAGS["BOUNDED"] if finite.all() else FIT_FLAGS["NOT_FINITE"]
     return True
 

@@ -165,7 +165,8 @@ def _set_fit_columns(columns, pairs, nbands):
     column("fit_flags", [s.fit_flags for s in sources], np.int32)
     joint = ParameterIvars.zeros(nbands, len(sources))
     for k, s in enumerate(sources):
-        joint.values[k] = s.joint_ivar.values
+        if s.joint_ivar is not None:
+            joint.values[k] = s.joint_ivar.values
     joint = joint.finite()
     for i, axis in enumerate(("ra", "dec")):
         column(f"{axis}_ivar_joint", joint.position[:, i], np.float32)
