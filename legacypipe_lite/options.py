@@ -4,8 +4,11 @@ Each field of `RunOptions` carries its flag, help text and group. Which stages' 
 by the stages (`stages.base.Stage.options`).
 """
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import UsageError
 from .option_declaration import OptionInfo, declared_options, known_by_flags, option
@@ -52,7 +55,7 @@ class RunOptions:
 
     # --- what to run
     brick: str | None = option(None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT)
-    radec: tuple | None = option(
+    radec: tuple[Any, ...] | None = option(
         None,
         "--radec",
         "centre of a custom brick: degrees, or hh:mm:ss dd:mm:ss",
@@ -63,7 +66,7 @@ class RunOptions:
     width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", least=1)
     height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", least=1)
     pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", positive=True)
-    zoom: tuple | None = option(
+    zoom: tuple[Any, ...] | None = option(
         None,
         "--zoom",
         "process only this half-open pixel rectangle of the target",
@@ -72,18 +75,56 @@ class RunOptions:
         convert=int,
         metavar=("X0", "X1", "Y0", "Y1"),
     )
-    bands: tuple = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
+    bands: tuple[Any, ...] = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
-        None, "--release", "release number of the catalogue (default: by --run, else 9999)", _WHAT, "int", least=0
+        None,
+        "--release",
+        "release number of the catalogue (default: that of the data model for the cameras, else 9999)",
+        _WHAT,
+        "int",
+        least=0,
+        most=32767,
     )
     data_model: str = option(
         "dr10",
         "--data-model",
-        "columns and array lengths of which published release",
+        "columns, units, mask bits and array lengths of which published release",
         _WHAT,
         choices=("dr9", "dr10", "dr11"),
+    )
+    only_measured_columns: bool = option(
+        False,
+        "--only-measured-columns",
+        "leave out the catalogue's columns of bands that were not asked for and of photometry that was switched off",
+        _WHAT,
+        "flag",
+    )
+    brickid: int | None = option(
+        None,
+        "--brickid",
+        "number of a custom brick (default: made from its position, size and scale)",
+        _WHAT,
+        "int",
+        least=1,
+        most=2**31 - 1,
+    )
+    short_name: bool = option(
+        False,
+        "--short-name",
+        "name a custom brick with 8 characters, like the survey's own: RRRr[pm]DDd",
+        _WHAT,
+        "flag",
+    )
+    primary_box: tuple | None = option(
+        None,
+        "--primary-box",
+        "own area of a custom brick in degrees, for fields that adjoin (default: all pixels of its image)",
+        _WHAT,
+        nargs=4,
+        convert=float,
+        metavar=("RA1", "RA2", "DEC1", "DEC2"),
     )
     skip: bool = option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
     skip_coadd: bool = option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
@@ -109,7 +150,7 @@ class RunOptions:
     run: str | None = option(
         None, ("-r", "--run"), "survey configuration: south (decam) or north (90prime-mosaic)", _INPUT
     )
-    camera_module: tuple = option(
+    camera_module: tuple[Any, ...] = option(
         (),
         "--camera-module",
         "import this Python module, which registers own camera classes (repeatable)",
@@ -139,10 +180,10 @@ class RunOptions:
     inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", least=0)
 
     # --- stages and pickles
-    stage: tuple = option(
+    stage: tuple[Any, ...] = option(
         (), ("-s", "--stage"), "run up to this stage (repeatable; default writecat)", _STAGES, "append"
     )
-    force: tuple = option(
+    force: tuple[Any, ...] = option(
         (),
         ("-f", "--force", "--force-stage"),
         "run this stage even if its pickle is good (repeatable)",
@@ -151,7 +192,7 @@ class RunOptions:
     )
     force_all: bool = option(False, ("-F", "--force-all"), "ignore all pickles", _STAGES, "flag")
     write: bool = option(True, ("-n", "--no-write"), "write no pickles", _STAGES, "off")
-    write_stage: tuple = option(
+    write_stage: tuple[Any, ...] = option(
         (), ("-w", "--write-stage"), "write the pickles of these stages only (repeatable)", _STAGES, "append"
     )
     pickle: str = option(
@@ -380,7 +421,7 @@ class RunOptions:
     nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", least=1)
     blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", least=0)
     blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG)
-    blobxy: tuple = option(
+    blobxy: tuple[Any, ...] = option(
         (),
         "--blobxy",
         "fit only the blob at this brick pixel (repeatable)",
@@ -390,7 +431,7 @@ class RunOptions:
         convert=int,
         metavar=("X", "Y"),
     )
-    blobradec: tuple = option(
+    blobradec: tuple[Any, ...] = option(
         (),
         "--blobradec",
         "fit only the blob at this position (repeatable)",
@@ -403,7 +444,7 @@ class RunOptions:
     verbose: int = option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
     debug: bool = option(False, "--debug", "show tracebacks", _DEBUG, "flag")
 
-    def validated(self):
+    def validated(self) -> RunOptions:
         """Check values and combinations; returns self.
 
         Raises
@@ -424,18 +465,19 @@ class RunOptions:
         if len(set(self.bands)) != len(self.bands):
             raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
         self._check_zoom()
+        self._check_custom()
         if self.blobid is not None and not all(part.strip().lstrip("-").isdigit() for part in self.blobid.split(",")):
             raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
         self._check_stage_names()
         return self
 
-    def _improve(self):
+    def _improve(self) -> None:
         """Switch on what `--improved` stands for, but the weights, about which each image decides."""
         if self.like_reference:
             raise UsageError("--improved and --like-reference contradict each other; give one of them")
         self.ivars, self.local_pixel_area, self.outlier_leave_one_out = "marginal", True, True
 
-    def _check_zoom(self):
+    def _check_zoom(self) -> None:
         if self.zoom is None:
             return
         if len(self.zoom) != 4:
@@ -448,7 +490,24 @@ class RunOptions:
                 f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
             )
 
-    def _check_stage_names(self):
+    def _check_custom(self) -> None:
+        if self.brick is not None:
+            for name in ("brickid", "short_name", "primary_box"):
+                if getattr(self, name):
+                    raise UsageError(f"--{name.replace('_', '-')} is for custom bricks (--radec), not for --brick")
+        if self.primary_box is None:
+            return
+        box = " ".join(f"{value:g}" for value in self.primary_box)
+        if len(self.primary_box) != 4:
+            raise UsageError(f"--primary-box {box}: expected RA1 RA2 DEC1 DEC2")
+        ra1, ra2, dec1, dec2 = self.primary_box
+        if not (0 <= ra1 <= 360 and 0 <= ra2 <= 360 and -90 <= dec1 < dec2 <= 90 and ra1 != ra2):
+            raise UsageError(
+                f"--primary-box {box}: expected RA1 RA2 within 0 to 360 (RA1 > RA2 across RA 0) and"
+                " DEC1 < DEC2 within -90 to 90"
+            )
+
+    def _check_stage_names(self) -> None:
         for flag, names in (
             ("--stage", self.stage),
             ("--force", self.force),
@@ -460,21 +519,21 @@ class RunOptions:
                 if name not in STAGE_ORDER:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
 
-    def resolved_survey_dir(self):
+    def resolved_survey_dir(self) -> str | None:
         """Survey directory: the option, $LEGACY_SURVEY_DIR, or None (the caller warns and uses the current one)."""
         return self.survey_dir or os.environ.get("LEGACY_SURVEY_DIR")
 
-    def resolved_data_dir(self):
+    def resolved_data_dir(self) -> Any:
         """Folder of survey-wide tables, or None."""
         return self.data_dir or os.environ.get("LEGACYPIPE_DATA_DIR")
 
 
-def option_infos():
+def option_infos() -> list[OptionInfo]:
     """List of `OptionInfo`, one per field of `RunOptions`, in order of declaration."""
     return declared_options(RunOptions)
 
 
-def changed_options(options):
+def changed_options(options: Any) -> Any:
     """The options that differ from their defaults, by the names of their flags (``no_wise``); dict."""
     changed = {}
     for info in option_infos():

@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import logging
 import os
 import sys
@@ -21,7 +22,7 @@ from legacypipe_lite.errors import (
 from legacypipe_lite.options import STAGE_ORDER, RunOptions
 from legacypipe_lite.run import BrickRun, run_brick
 from legacypipe_lite.stages import Stage, StageResult, load_stage, stage_order, tims
-from legacypipe_lite.survey import Brick
+from legacypipe_lite.survey import Brick, done
 from legacypipe_lite.wcs import TanWcs
 
 PARENT = os.getpid()
@@ -246,8 +247,17 @@ def test_changed_option(fakes, options, caplog):
 def test_options_that_do_not_matter(fakes, options):
     run_brick(options())
     fakes.ran.clear()
-    run_brick(options(threads=2, verbose=1, data_model="dr9"))
+    run_brick(options(threads=2, verbose=1, only_measured_columns=True))
     assert fakes.ran == ["writecat"]
+
+
+@pytest.mark.parametrize("changed", [{"data_model": "dr9"}, {"release": 7}])
+def test_all_files_agree_in_release_and_data_model(fakes, options, changed):
+    run_brick(options())
+    fakes.ran.clear()
+    run_brick(options(**changed))
+    # what writes files runs again, the fit does not
+    assert {"coadds", "wise_forced", "write fitblobs", "writecat"} <= set(fakes.ran) and "fitblobs" not in fakes.ran
 
 
 def test_options_that_only_change_files(fakes, options, caplog):
@@ -284,6 +294,21 @@ def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
     run.run()
     assert "result of refs" in seen["srcs"] and "result of refs" not in seen["fitblobs"]
     assert "images" in seen["writecat"] and "result of fitblobs" not in seen["writecat"] and "tractor" in run.state
+
+
+def test_runs_leave_nothing_behind_in_the_process(fakes, options):
+    """Many bricks can be run one after the other."""
+
+    def process():
+        package = logging.getLogger("legacypipe_lite")
+        return gc.get_freeze_count(), gc.get_threshold(), list(package.handlers), package.level, dict(os.environ)
+
+    before = process()
+    first = run_brick(options(no_write=True), frugal=True)
+    assert process() == before
+    second = run_brick(options(no_write=True), frugal=True)
+    assert process() == before and second.report.dropped_ccds == first.report.dropped_ccds
+    np.testing.assert_array_equal(second.tractor["flux"], first.tractor["flux"])
 
 
 def test_early_coadds_may_come_after_detection(fakes, options):
@@ -505,7 +530,10 @@ def test_custom_brick_name(fakes, options):
     assert run.brickname == "custom-009122p03397"
 
 
-def test_skip_and_check_done(fakes, options, tmp_path, caplog):
+def test_skip_and_check_done(fakes, options, tmp_path, caplog, monkeypatch):
+    # The catalogue of the fakes has no proper header, and is in no list.
+    monkeypatch.setattr(done, "_differs_from_list", lambda products: None)
+    monkeypatch.setattr(done, "_other_field", lambda header, options: None)
     with pytest.raises(InputError, match="not done: .* does not exist") as caught:
         run_brick(options(check_done=True))
     assert caught.value.exit_status == 255

@@ -1,5 +1,7 @@
 """``legacypipe-lite simulate OUTDIR``: write a mock survey directory."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import shlex
@@ -19,7 +21,7 @@ as it is.
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand.
 
     Parameters
@@ -33,8 +35,9 @@ def add_arguments(parser):
     what = parser.add_argument_group("What is observed")
     what.add_argument("--seed", type=int, default=default.seed, metavar="N", help="of all random numbers")
     what.add_argument(
-        "--radec", type=float, nargs=2, default=(default.ra, default.dec), metavar=("RA", "DEC"),
-        help="degrees; the brick there is simulated",
+        "--radec", type=float, nargs=2, metavar=("RA", "DEC"),
+        help=f"degrees; the brick there is simulated (default: {default.ra:g} {default.dec:g}; 180 33 for the cameras"
+        " of the north, and without WISE)",
     )  # fmt: skip
     what.add_argument("--width", type=int, default=default.width, metavar="N", help="width of the field, brick pixels")
     what.add_argument("--height", type=int, default=default.height, metavar="N", help="its height")
@@ -70,24 +73,24 @@ def add_arguments(parser):
                 action.help += f" (default: {shown})"
 
 
-def _names(text):
+def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 class _Progress:
     """Says how far a long simulation is, not too often."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def __call__(self, label, done, total):
+    def __call__(self, label: str, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self._last > _SECONDS_BETWEEN_LINES and done < total:
             self._last = now
             logger.info("%s: %d of %d done", label, done, total)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Run the subcommand.
 
     Parameters
@@ -103,8 +106,7 @@ def run(arguments):
 
     options = SimulationOptions(
         seed=arguments.seed,
-        ra=arguments.radec[0] % 360.0,
-        dec=arguments.radec[1],
+        **({"ra": arguments.radec[0] % 360.0, "dec": arguments.radec[1]} if arguments.radec else {}),
         cameras=arguments.cameras,
         bands=arguments.bands,
         exposures=arguments.exposures,

@@ -30,8 +30,8 @@ PRODUCT_TYPES = {
     "model": _ProductType("model", *_NANOMAGGY),
     "blobmodel": _ProductType("blobmodel", *_NANOMAGGY),
     "invvar": _ProductType("wtmap", *_INVVAR),
-    "chi2": _ProductType("chi2"),
-    "nexp": _ProductType("expmap"),
+    "chi2": _ProductType("chi2", "", "Dimensionless"),
+    "nexp": _ProductType("expmap", "count", "Number of exposures"),
     "depth": _ProductType("psfdepth", *_INVVAR),
     "galdepth": _ProductType("galdepth", *_INVVAR),
     "psfsize": _ProductType("psfsize", "arcsec", "Effective PSF size"),
@@ -129,7 +129,10 @@ def type_cards(product: str, band: str, co_sky: dict[str, float] | None = None) 
         Residual sky levels that were subtracted; None if they were not estimated at all.
     """
     kind = PRODUCT_TYPES[product]
-    cards = [("IMTYPE", product, _IMTYPE_COMMENT), ("PRODTYPE", kind.prodtype, "NOIRLab image type")]
+    cards: list[tuple[str, Any, str]] = [
+        ("IMTYPE", product, _IMTYPE_COMMENT),
+        ("PRODTYPE", kind.prodtype, "NOIRLab image type"),
+    ]
     if kind.magzero:
         cards.append(("MAGZERO", 22.5, "Magnitude zeropoint"))
     if kind.unit is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,14 +29,14 @@ class BlobPlan:
         self.points = selection.points
         self.detections, self.target = state["detections"], state["target"]
         self.refmap = mask_map(state["refs"], self.target)
-        self.unique = None if state["brick"].custom else state["brick"].unique_pixels(self.target)
+        self.unique = None if state["brick"].whole else state["brick"].unique_pixels(self.target)
         self.properties = blob_properties(self.blobmap, len(self.slices), self.unique)
         self.blob_sources = [np.asarray(rows) for rows in self.blob_sources]
         self.frozen = self._frozen_galaxies()
         self.sub_blob_mask = np.zeros(self.blobmap.shape, bool) if options.sub_blobs else None
-        self.pieces = {}
+        self.pieces: dict[Any, Any] = {}
         # Blobs that are not fitted because of their size.
-        self.too_large = []
+        self.too_large: list[BlobTask] = []
         self.tasks = self._tasks(options)
 
     def _frozen_galaxies(self):

@@ -1,12 +1,19 @@
 """What kind of mock survey is wanted."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .instruments import INSTRUMENTS
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ARTEFACTS", "SimulationOptions"]
 
@@ -18,6 +25,9 @@ ARTEFACTS = {
     "amplifier": "a dead amplifier in one exposure",
     "gap": "one exposure per band in which a gap between CCDs crosses the field",
 }
+
+#: Default declinations [deg].
+_SOUTHERN_DEC, _NORTHERN_DEC = 30.0, 33.0
 
 _MIN_SIZE, _MAX_SIZE = 100, 3600
 
@@ -34,7 +44,9 @@ class SimulationOptions:
     seed : int
         Of all random numbers.
     ra, dec : float
-        A position in the brick that is simulated [deg].
+        A position in the brick that is simulated [deg]. By default Dec 30: programs that read the surveys' catalogues
+        take what is north of 32.375 for images of the northern cameras. With these cameras, and without WISE, which
+        such programs need, it is Dec 33, as in earlier versions.
     cameras : tuple of str
         "decam", "mosaic", "90prime".
     bands : tuple of str
@@ -66,9 +78,9 @@ class SimulationOptions:
 
     seed: int = 1
     ra: float = 180.0
-    dec: float = 33.0
-    cameras: tuple = ("decam",)
-    bands: tuple = ("g", "r", "z")
+    dec: float = None  # type: ignore[assignment]  # becomes a number below
+    cameras: tuple[str, ...] = ("decam",)
+    bands: tuple[str, ...] = ("g", "r", "z")
     exposures: int = 3
     depth: float = 0.0
     seeing: float | None = None
@@ -76,16 +88,19 @@ class SimulationOptions:
     height: int = 400
     density: float = 1.0
     blends: float = 0.05
-    artefacts: tuple = ("trail", "cosmics", "saturation")
+    artefacts: tuple[str, ...] = ("trail", "cosmics", "saturation")
     large_galaxy: bool = True
     wise: bool = True
     noisy_weights: bool = True
     full_brick: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("cameras", "bands", "artefacts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_names("cameras", INSTRUMENTS)
+        if self.dec is None:
+            south = self.wise and set(self.cameras) == {"decam"}
+            object.__setattr__(self, "dec", _SOUTHERN_DEC if south else _NORTHERN_DEC)
         self._check_names("bands", ("g", "r", "i", "z"))
         self._check_names("artefacts", ARTEFACTS, may_be_empty=True)
         for band in self.bands:
@@ -106,7 +121,7 @@ class SimulationOptions:
             if value is not None and not low <= value <= high:
                 raise UsageError(f"--{name} {value}: must be within {low} to {high}")
 
-    def _check_names(self, name, known, may_be_empty=False):
+    def _check_names(self, name: str, known: Iterable[str], may_be_empty: bool = False) -> None:
         values = getattr(self, name)
         unknown = [value for value in values if value not in known]
         if unknown:
@@ -114,7 +129,7 @@ class SimulationOptions:
         if not values and not may_be_empty:
             raise UsageError(f"--{name}: give at least one of {', '.join(known)}")
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Hexadecimal digest of the options and the version of the simulation."""
         values = {"format": _FORMAT, **dataclasses.asdict(self)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

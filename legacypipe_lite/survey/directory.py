@@ -1,45 +1,31 @@
 """The survey directory: where bricks, CCD tables, images, calibrations and reference catalogues are found."""
 
+from __future__ import annotations
+
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, UsageError
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SurveyDirectory", "RunConfiguration", "RUNS", "image_base_name"]
+from ..errors import InputError
+from .releases import cameras_of_run
+
+if TYPE_CHECKING:
+    from ..options import RunOptions
+
+__all__ = ["SurveyDirectory", "image_base_name"]
 
 logger = logging.getLogger(__name__)
 
 
-class RunConfiguration(NamedTuple):
-    """What ``--run NAME`` selects.
-
-    Attributes
-    ----------
-    words : tuple of str
-        A CCD table is used if its file name contains one of these; empty: all tables.
-    release : int
-        Default release number of the catalogue.
-    """
-
-    words: tuple
-    release: int
-
-
-#: Survey configurations by name; None is a run without ``--run``.
-RUNS = {
-    None: RunConfiguration((), 9999),
-    "south": RunConfiguration(("decam",), 9008),
-    "decam": RunConfiguration(("decam",), 9008),
-    "north": RunConfiguration(("90prime", "mosaic"), 9009),
-    "90prime-mosaic": RunConfiguration(("90prime", "mosaic"), 9009),
-}
-
 _CALIBRATIONS = {"psf": ("psfex", "psfex"), "sky": ("sky", "splinesky")}
 
 
-def image_base_name(image_filename):
+def image_base_name(image_filename: str) -> str:
     """File name of an image up to the first dot: ``.../X.N3.fits`` and ``.../X.fits.fz`` both give ``X``."""
     return PurePosixPath(image_filename).name.split(".", 1)[0]
 
@@ -56,7 +42,12 @@ class SurveyDirectory:
     data_dir : str or Path, optional
         Folder of survey-wide tables (star clusters, amplifier corrections, ...).
     run : str, optional
-        Name of a survey configuration, a key of `RUNS`.
+        Name of a survey configuration, a key of `releases.RUNS`.
+
+    Attributes
+    ----------
+    cameras : tuple of str
+        Cameras that the configuration selects; empty if there is none.
 
     Raises
     ------
@@ -66,14 +57,17 @@ class SurveyDirectory:
         If `run` is unknown.
     """
 
-    def __init__(self, root, cache_dir=None, data_dir=None, run=None):
+    def __init__(
+        self,
+        root: str | Path,
+        cache_dir: str | Path | None = None,
+        data_dir: str | Path | None = None,
+        run: str | None = None,
+    ) -> None:
         self.root = Path(root)
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self.data_dir = Path(data_dir) if data_dir else None
-        if run not in RUNS:
-            names = ", ".join(name for name in RUNS if name)
-            raise UsageError(f"--run {run} is not known; there are {names}")
-        self.run = run
+        self.run, self.cameras = run, cameras_of_run(run)
         if not self.root.is_dir():
             raise InputError(f"survey directory {self.root} does not exist: check --survey-dir or $LEGACY_SURVEY_DIR")
         for flag, path in (("--cache-dir", self.cache_dir), ("--data-dir or $LEGACYPIPE_DATA_DIR", self.data_dir)):
@@ -81,7 +75,7 @@ class SurveyDirectory:
                 raise InputError(f"{path} is not a folder: check {flag}")
 
     @classmethod
-    def from_options(cls, options):
+    def from_options(cls, options: RunOptions) -> SurveyDirectory:
         """The survey directory that `options` (and the environment) name; the current one, with a warning, if none."""
         root = options.resolved_survey_dir()
         if root is None:
@@ -89,25 +83,20 @@ class SurveyDirectory:
             logger.warning("no --survey-dir and no $LEGACY_SURVEY_DIR: using the current directory")
         return cls(root, cache_dir=options.cache_dir, data_dir=options.resolved_data_dir(), run=options.run)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"SurveyDirectory({str(self.root)!r})"
 
     @property
-    def images_dir(self):
+    def images_dir(self) -> Path:
         """Folder that `image_filename` of the CCD tables is relative to."""
         return self.root / "images"
 
     @property
-    def calib_dir(self):
+    def calib_dir(self) -> Path:
         """Folder of the calibrations."""
         return self.root / "calib"
 
-    @property
-    def default_release(self):
-        """Release number of the catalogue unless ``--release`` is given."""
-        return RUNS[self.run].release
-
-    def cached(self, path):
+    def cached(self, path: Path) -> Path:
         """`path`, or its copy in the cache directory if there is one."""
         path = Path(path)
         if self.cache_dir is None or not path.is_relative_to(self.root):
@@ -115,7 +104,7 @@ class SurveyDirectory:
         copy = self.cache_dir / path.relative_to(self.root)
         return copy if copy.exists() else path
 
-    def relative(self, path):
+    def relative(self, path: Path) -> str:
         """`path` relative to the survey (or cache) directory, as a string for headers."""
         path = Path(path)
         for base in (self.root, self.cache_dir):
@@ -125,15 +114,21 @@ class SurveyDirectory:
 
     # --- tables
 
-    def bricks_file(self):
+    def bricks_file(self) -> Path | None:
         """Path of the table of bricks, or None."""
         path = self.root / "survey-bricks.fits.gz"
         if not path.is_file():
-            path = next(iter(sorted(self.root.glob("survey-bricks-*.fits.gz"))), None)
-        return None if path is None else self.cached(path)
+            found = sorted(self.root.glob("survey-bricks-*.fits.gz"))
+            if not found:
+                return None
+            path = found[0]
+        return self.cached(path)
 
-    def ccd_files(self):
+    def ccd_files(self) -> list[Path]:
         """Paths of the CCD tables of this run: the .kd.fits tables if there are any, else the .fits.gz ones.
+
+        With ``--run`` those whose file names contain a name of its cameras; if there are none, all tables, of which the
+        rows of these cameras are to be taken (`rows_of_run`).
 
         Returns
         -------
@@ -145,22 +140,46 @@ class SurveyDirectory:
         InputError
             If there is none.
         """
-        words = RUNS[self.run].words
-        for pattern in ("survey-ccds*.kd.fits", "survey-ccds*.fits.gz"):
-            found = sorted(self.root.glob(pattern))
-            found = [f for f in found if not words or any(word in f.name for word in words)]
-            if found:
-                return [self.cached(f) for f in found]
-        which = f" with {' or '.join(repr(w) for w in words)} in its name (--run {self.run})" if words else ""
-        raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz{which} in {self.root}")
+        patterns = ("survey-ccds*.kd.fits", "survey-ccds*.fits.gz")
+        tables = [found for pattern in patterns if (found := sorted(self.root.glob(pattern)))]
+        for found in tables:
+            chosen = [f for f in found if self._named_after_camera(f)]
+            if chosen:
+                return [self.cached(f) for f in chosen]
+        if tables:
+            return [self.cached(f) for f in tables[0]]
+        raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz in {self.root}")
+
+    def _named_after_camera(self, path: Path) -> bool:
+        return not self.cameras or any(camera in path.name for camera in self.cameras)
+
+    def rows_of_run(self, files: Sequence[str | Path], cameras: ArrayLike) -> NDArray[np.bool_]:
+        """Which rows of the CCD tables belong to this run.
+
+        Parameters
+        ----------
+        files : list of Path
+            The tables, from `ccd_files`.
+        cameras : array_like of str
+            The camera of each row.
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            True for all rows if ``--run`` has chosen the files by their names.
+        """
+        names = np.asarray(cameras, str)
+        if all(self._named_after_camera(Path(path)) for path in files):
+            return np.ones(len(names), bool)
+        return np.array([any(own in name.lower() for own in self.cameras) for name in names.tolist()], bool)
 
     # --- images and calibrations
 
-    def image_file(self, image_filename):
+    def image_file(self, image_filename: str) -> Path:
         """Path of an image, given its name in the CCD table."""
         return self.cached(self.images_dir / image_filename)
 
-    def calibration_files(self, kind, image_filename, ccdname):
+    def calibration_files(self, kind: str, image_filename: str, ccdname: str) -> list[Path]:
         """Where the PSF or sky model of a CCD may be, in the order of search.
 
         Parameters
@@ -184,14 +203,14 @@ class SurveyDirectory:
         paths = [merged, single, old] if kind == "psf" else [single, merged, old]
         return [self.cached(p) for p in paths]
 
-    def single_calibration_file(self, kind, image_filename, ccdname):
+    def single_calibration_file(self, kind: str, image_filename: str, ccdname: str) -> Path:
         """Path in the survey directory of the PSF or sky model of one CCD: where a new one is written."""
         folder, suffix = _CALIBRATIONS[kind]
         base = image_base_name(image_filename)
         image_dir = PurePosixPath(image_filename).parent
         return self.calib_dir / f"{folder}-single" / image_dir / base / f"{base}-{ccdname}-{suffix}.fits"
 
-    def source_extractor_file(self, image_filename, ccdname):
+    def source_extractor_file(self, image_filename: Any, ccdname: Any) -> Any:
         """Path of the SExtractor catalogue of a CCD, from which its PSF model is made."""
         base = image_base_name(image_filename)
         image_dir = PurePosixPath(image_filename).parent
@@ -199,7 +218,7 @@ class SurveyDirectory:
 
     # --- reference catalogues and survey-wide tables
 
-    def tycho2_file(self):
+    def tycho2_file(self) -> Path | None:
         """Path of the Tycho-2 catalogue ($TYCHO2_KD_DIR, else the survey directory), or None."""
         name = "tycho2.kd.fits"
         folder = os.environ.get("TYCHO2_KD_DIR")
@@ -208,12 +227,12 @@ class SurveyDirectory:
         path = self.cached(self.root / name)
         return path if path.is_file() else None
 
-    def large_galaxies_file(self):
+    def large_galaxies_file(self) -> Path | None:
         """Path of the large-galaxy catalogue ($LARGEGALAXIES_CAT), or None if unset or not a file."""
         name = os.environ.get("LARGEGALAXIES_CAT")
         return Path(name) if name and Path(name).is_file() else None
 
-    def data_file(self, name):
+    def data_file(self, name: str) -> Any:
         """Path of a survey-wide table in the data directory, or None if it is not there.
 
         Parameters

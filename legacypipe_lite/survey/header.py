@@ -4,12 +4,25 @@ It grows stage by stage: cards of the run, of the brick, then those that each st
 value, comment).
 """
 
-import os
+from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
 from ..versions import package_version, software_versions
+
+if TYPE_CHECKING:
+    from ..bits import Bit
+    from ..wcs import TanWcs
+    from .bricks import Brick
 
 __all__ = [
     "run_cards",
+    "run_date",
     "brick_cards",
     "merge_cards",
     "bit_cards",
@@ -25,7 +38,17 @@ _REFERENCE_DATA = {
 }
 
 
-def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
+def run_cards(
+    survey_dir: str | Path,
+    release: int,
+    command: str,
+    data_model: str = "dr10",
+    unwise_dirs: Sequence[str] = (),
+    unwise_tr_dir: str | None = None,
+    unwise_sky_dir: str | None = None,
+    *,
+    date: str | None = None,
+) -> list[tuple[str, Any, str]]:
     """Cards that hold for a whole run.
 
     Parameters
@@ -38,6 +61,8 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         "dr9", "dr10" or "dr11".
     unwise_dirs : sequence of str
     unwise_tr_dir, unwise_sky_dir : str or None
+    date : str or None
+        Of the run, see `run_date`.
 
     Returns
     -------
@@ -55,6 +80,8 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
         ("OBSTYPE", "object", "Observation type"),
         ("PROCTYPE", "tile", "Processing type"),
     ]
+    if date is not None:
+        cards.append(("RUNDATE", date, "Date of the run (UTC)"))
     cards += [(f"UNWISD{i}", folder, "unWISE directory") for i, folder in enumerate(unwise_dirs, 1)]
     if unwise_tr_dir:
         cards.append(("UNWISTD", unwise_tr_dir, "unWISE time-resolved directory"))
@@ -67,14 +94,33 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     return cards
 
 
-def _dependencies():
+def run_date() -> str:
+    """The date of a run for its headers: the time $SOURCE_DATE_EPOCH [seconds since 1970], else today.
+
+    Without the variable there is no time of day, so that two runs of a day give the same files.
+
+    Raises
+    ------
+    UsageError
+        If the variable is not such a number.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if not epoch:
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"SOURCE_DATE_EPOCH={epoch}: expected a number of seconds since 1970") from error
+
+
+def _dependencies() -> Iterator[tuple[str, ...]]:
     yield from software_versions().items()
     for name, variable in _REFERENCE_DATA.items():
         if os.environ.get(variable):
             yield name, os.environ[variable]
 
 
-def brick_cards(brick, target):
+def brick_cards(brick: Brick, target: TanWcs) -> list[tuple[str, Any, str]]:
     """Cards of the brick and the corners of its target image.
 
     Parameters
@@ -106,7 +152,7 @@ def brick_cards(brick, target):
     return cards
 
 
-def _sexagesimal(value, sign=False):
+def _sexagesimal(value: float, sign: bool = False) -> str:
     """``hh:mm:ss.sss`` (or ``+dd:mm:ss.sss``), rounded to milliseconds."""
     total = round(abs(value) * 3600e3)
     whole, milliseconds = divmod(total, 1000)
@@ -116,9 +162,10 @@ def _sexagesimal(value, sign=False):
     return f"{prefix}{units:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
 
 
-def merge_cards(*lists):
+def merge_cards(*lists: Iterable[tuple[str, Any, str]]) -> list[tuple[str, Any, str]]:
     """One list of cards: a keyword that comes again replaces the earlier value in its place; comments all stay."""
-    merged, place = [], {}
+    merged: list[tuple[str, Any, str]] = []
+    place: dict[str, int] = {}
     for card in (card for cards in lists for card in cards):
         keyword = card[0]
         if keyword in ("COMMENT", "HISTORY"):
@@ -131,7 +178,7 @@ def merge_cards(*lists):
     return merged
 
 
-def bit_cards(bits, prefix, what):
+def bit_cards(bits: Sequence[Bit], prefix: str, what: str, short: bool = False) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of a mask: ``MB_NPRIMARY = 1`` ... and ``MBIT_0 = 'NPRIMARY'`` ...
 
     Parameters
@@ -141,21 +188,26 @@ def bit_cards(bits, prefix, what):
         "M" (maskbits), "F" (fitbits) or "W" (wisemask).
     what : str
         Singular, for the comments, e.g. "maskbit".
+    short : bool
+        Also cards with short names, ``MB_NPRIM``, beside those whose names need the HIERARCH convention.
 
     Returns
     -------
     list of (str, object, str)
     """
     plural = what if what.endswith("mask") else what + "s"
-    cards = [("COMMENT", f"{plural} bits:", "")]
+    cards: list[tuple[str, Any, str]] = [("COMMENT", f"{plural} bits:", "")]
     cards += [(f"{prefix}B_{bit.name}", bit.value, f"{what}: {bit.text}") for bit in bits]
+    if short:
+        names = {f"{prefix}B_{bit.short}": bit for bit in bits if bit.short and len(f"{prefix}B_{bit.name}") > 8}
+        cards += [(name, bit.value, f"{what}: {bit.text}") for name, bit in names.items()]
     for bit in sorted(bits, key=lambda bit: bit.value):
         number = bit.value.bit_length() - 1
         cards.append((f"{prefix}BIT_{number}", bit.name, f"{what} {number} (0x{bit.value:x}): {bit.text}"))
     return cards
 
 
-def dq_bit_cards(dq_bits):
+def dq_bit_cards(dq_bits: dict[Any, Any]) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of the columns anymask and allmask.
 
     Parameters
