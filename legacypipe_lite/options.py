@@ -5,6 +5,7 @@ by the stages (`stages.base.Stage.options`).
 """
 
 import os
+import re
 from dataclasses import dataclass
 
 from .errors import UsageError
@@ -59,6 +60,9 @@ class RunOptions:
         _WHAT,
         nargs=2,
         metavar=("RA", "DEC"),
+    )
+    custom_name: str | None = option(
+        None, "--custom-name", "name of the brick at --radec (default: made from the position)", _WHAT, metavar="NAME"
     )
     width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", least=1)
     height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", least=1)
@@ -401,6 +405,8 @@ class RunOptions:
             raise UsageError(
                 "give either --brick NAME or --radec RA DEC" + ("" if self.brick is None else ", not both")
             )
+        if self.custom_name is not None:
+            self._check_custom_name()
         if not self.bands:
             raise UsageError("--bands is empty")
         if len(set(self.bands)) != len(self.bands):
@@ -423,6 +429,12 @@ class RunOptions:
             raise UsageError(
                 f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
             )
+
+    def _check_custom_name(self):
+        if self.radec is None:
+            raise UsageError("--custom-name goes with --radec; bricks of the table have their names")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", self.custom_name):
+            raise UsageError(f"--custom-name {self.custom_name!r}: letters, digits and . _ + - only; it names files")
 
     def _check_stage_names(self):
         for flag, names in (

@@ -118,6 +118,8 @@ def brick_name(options):
     """Name of the brick of a run, without looking into the survey's table of bricks."""
     if options.brick is not None:
         return options.brick
+    if options.custom_name is not None:
+        return options.custom_name
     return custom_brick_name(*parse_radec(*options.radec))
 
 

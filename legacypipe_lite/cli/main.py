@@ -1,7 +1,8 @@
 """The umbrella command ``legacypipe-lite``: what surrounds a brick run (mock surveys, scores, reports).
 
 A subcommand is a module of this room with ``DESCRIPTION`` (text of its help), ``add_arguments(parser)`` and
-``run(arguments) -> int or None`` (exit status). It is imported only when it is asked for.
+``run(arguments) -> int or None`` (exit status). It is imported only when it is asked for. If it has ``PASSES_ON`` set,
+what follows ``--`` on the command line is ``arguments.passed_on``, a list of str.
 """
 
 import argparse
@@ -37,6 +38,8 @@ SUBCOMMANDS = {
     "simulate": Subcommand("simulate", "write a mock survey directory with known truth"),
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
+    "campaign": Subcommand("campaign", "run many bricks, on this machine or on a cluster"),
+    "status": Subcommand("status", "tell how far a campaign is"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
     "serve": Subcommand("serve", "show brick runs on a map in the browser; cutouts by URL"),
     "cutout": Subcommand("cutout", "cut out an image around a position"),
@@ -76,7 +79,12 @@ def main(argv=None):
     module.add_arguments(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    arguments = parser.parse_args(argv[1:])
+    own, passed_on = argv[1:], []
+    if getattr(module, "PASSES_ON", False) and "--" in own:
+        at = own.index("--")
+        own, passed_on = own[:at], own[at + 1 :]
+    arguments = parser.parse_args(own)
+    arguments.passed_on = passed_on
     return _run(name, module, arguments)
 
 

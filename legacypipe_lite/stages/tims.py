@@ -98,7 +98,7 @@ def _brick_and_target(options, survey):
         return brick, target_wcs(brick.ra, brick.dec, *size)
     ra, dec = parse_radec(*options.radec)
     target = target_wcs(ra, dec, *size)
-    return Brick.around(ra, dec, target), target
+    return Brick.around(ra, dec, target, options.custom_name), target
 
 
 # --- choosing CCDs
@@ -288,6 +288,7 @@ STAGE = Stage(
     options=(
         "brick",
         "radec",
+        "custom_name",
         "width",
         "height",
         "pixscale",

@@ -42,7 +42,7 @@ class Brick:
     custom: bool = False
 
     @classmethod
-    def around(cls, ra, dec, target_wcs):
+    def around(cls, ra, dec, target_wcs, name=None):
         """The custom brick at a position, with the bounds of its (zoomed) target image.
 
         Parameters
@@ -50,6 +50,8 @@ class Brick:
         ra, dec : float
             Degrees.
         target_wcs : wcs.TanWcs
+        name : str, optional
+            Default: made from the position.
         """
         w, h = target_wcs.width, target_wcs.height
         # Edge middles at FITS pixels (W, H/2), (1, H/2), (W/2, 1), (W/2, H).
@@ -57,7 +59,7 @@ class Brick:
         ra2, _ = target_wcs.pixel_to_sky(0.0, h / 2.0 - 1.0)
         _, dec1 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, 0.0)
         _, dec2 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, h - 1.0)
-        return cls(custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
+        return cls(name or custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
 
     def contains(self, ra, dec):
         """True where a position belongs to the brick's own area.
