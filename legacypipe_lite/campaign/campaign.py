@@ -208,13 +208,8 @@ def _sort_out(plan: Plan, base: RunOptions, redo: set, redo_bricks: set) -> tupl
         record = read_record(base.outdir, patch.name)
         other = record is not None and record["options"] != records.fingerprint(patch.options(base))
         state = _state(look, record, plan.prices[i])
-        if (
-            "all" in redo
-            or patch.name in redo_bricks
-            or (other and "changed" in redo)
-            or state is not None
-            and {records.FAULTS: "faults", **_KEPT}.get(state) in redo
-        ):
+        again = "all" in redo or patch.name in redo_bricks or (other and "changed" in redo)
+        if again or {records.FAULTS: "faults", **_KEPT}.get(state) in redo:
             state = None
         broken += not look.done and "checksum" in look.reason
         if state is None:

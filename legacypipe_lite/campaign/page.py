@@ -38,7 +38,8 @@ const xs = bricks.map(x0), ys = bricks.map(b => b.dec), pad = 0.2;
 const low = [Math.min(...xs) - pad, Math.min(...ys) - pad], high = [Math.max(...xs) + pad, Math.max(...ys) + pad];
 const squeeze = Math.cos((low[1] + high[1]) / 2 * Math.PI / 180);
 const scale = Math.min(1180 / ((high[0] - low[0]) * squeeze), 580 / (high[1] - low[1]));
-const place = b => [canvas.width - 10 - (x0(b) - low[0]) * squeeze * scale, canvas.height - 10 - (b.dec - low[1]) * scale];
+const place = b => [
+  canvas.width - 10 - (x0(b) - low[0]) * squeeze * scale, canvas.height - 10 - (b.dec - low[1]) * scale];
 const side = Math.max(4, Math.min(40, 0.24 * scale));
 function draw() {{
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -62,12 +63,14 @@ function draw() {{
 function at(event) {{
   const frame = canvas.getBoundingClientRect(), ratio = canvas.width / frame.width;
   const x = (event.clientX - frame.left) * ratio, y = (event.clientY - frame.top) * ratio;
-  return bricks.find(b => {{ const p = place(b); return Math.max(Math.abs(p[0] - x), Math.abs(p[1] - y)) <= side / 2; }});
+  const near = p => Math.max(Math.abs(p[0] - x), Math.abs(p[1] - y)) <= side / 2;
+  return bricks.find(b => near(place(b)));
 }}
 canvas.addEventListener("mousemove", event => {{
   const b = at(event);
-  if (b) about.textContent = `${{b.brick}}: ${{b.state}} ${{b.reason}} (RA ${{b.ra}}, Dec ${{b.dec}}, ${{b.n_ccds}} CCDs` +
-    (b.depth ? `, depth ${{b.depth}}` : "") + (b.seconds ? `, ${{b.seconds}} s` : "") + ")";
+  if (b) about.textContent = `${{b.brick}}: ${{b.state}} ${{b.reason}}` +
+    ` (RA ${{b.ra}}, Dec ${{b.dec}}, ${{b.n_ccds}} CCDs` + (b.depth ? `, depth ${{b.depth}}` : "") +
+    (b.seconds ? `, ${{b.seconds}} s` : "") + ")";
 }});
 canvas.addEventListener("click", event => {{ const b = at(event); if (b && b.link) location.href = b.link; }});
 by.addEventListener("change", draw); draw();
