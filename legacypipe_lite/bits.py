@@ -4,6 +4,9 @@ The values are those of the Legacy Surveys data releases (https://www.legacysurv
 of the bands are assigned from the run's band list, see `maskbits_for_bands`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 __all__ = [
@@ -76,7 +79,7 @@ _ALLMASK_VALUES = (0x20, 0x40, 0x80, 0x8000)
 _FIRST_EXTRA_VALUE = 0x100000
 
 
-def maskbits_for_bands(bands):
+def maskbits_for_bands(bands: Sequence[str]) -> list[Bit]:
     """Mask bits of a run: the fixed ones and SATUR/ALLMASK of each band.
 
     The published values of SATUR_* and ALLMASK_* are handed out to the bands in the order of the list; bands
@@ -111,7 +114,7 @@ def maskbits_for_bands(bands):
     return bits
 
 
-def band_suffix(band):
+def band_suffix(band: str) -> str:
     """Band name as used in header keywords and bit names: upper case, ``-`` replaced by ``_``."""
     return band.upper().replace("-", "_")
 

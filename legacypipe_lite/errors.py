@@ -4,6 +4,8 @@ Every one carries a single line that names the culprit (file, column, flag) and 
 line prints that line and exits with `exit_status`; a traceback is shown only with ``--debug``.
 """
 
+from typing import Any
+
 __all__ = [
     "LegacypipeError",
     "UsageError",
@@ -75,4 +77,4 @@ class NothingToDo(LegacypipeError):  # noqa: N818 - not an error: a normal, earl
     """
 
     exit_status = 0
-    run = None
+    run: Any = None

@@ -1,8 +1,12 @@
 """Files that appear complete or not at all."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import OutputError
 
@@ -10,7 +14,9 @@ __all__ = ["atomic_file", "atomic_path", "check_writable"]
 
 
 @contextmanager
-def atomic_path(path, make_folder=True, failure="cannot write {path}: {reason}"):
+def atomic_path(
+    path: str | Path, make_folder: bool = True, failure: str = "cannot write {path}: {reason}"
+) -> Iterator[Path]:
     """A temporary name in the folder of a file; it is renamed to the file at the end.
 
     After any failure, or an interruption, no temporary file is left, and what was there before is as it was.
@@ -50,7 +56,9 @@ def atomic_path(path, make_folder=True, failure="cannot write {path}: {reason}")
 
 
 @contextmanager
-def atomic_file(path, sync=False, make_folder=True, failure="cannot write {path}: {reason}"):
+def atomic_file(
+    path: str | Path, sync: bool = False, make_folder: bool = True, failure: str = "cannot write {path}: {reason}"
+) -> Iterator[Any]:
     """As `atomic_path`, with the file open for writing.
 
     Parameters
@@ -76,7 +84,7 @@ def atomic_file(path, sync=False, make_folder=True, failure="cannot write {path}
             os.fsync(stream.fileno())
 
 
-def check_writable(folder):
+def check_writable(folder: str | Path) -> None:
     """Find out whether files can be written to a folder, which need not exist yet, without creating anything.
 
     Parameters

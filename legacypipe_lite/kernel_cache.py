@@ -8,6 +8,8 @@ anew.
 This is done when the first file of kernels is imported: importing the package alone reads and writes nothing.
 """
 
+from __future__ import annotations
+
 import hashlib
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ _STAMP = "kernels.stamp"
 _USED_BY_ALL = ("arrays", "wcs", "models")
 
 
-def _fingerprint(rooms):
+def _fingerprint(rooms: dict[str, None]) -> str:
     state = hashlib.sha256()
     for room in rooms:
         for path in sorted((_PACKAGE / room).glob("*_kernels.py")):
@@ -28,7 +30,7 @@ def _fingerprint(rooms):
     return state.hexdigest()
 
 
-def refresh():
+def refresh() -> None:
     """Remove cached kernels of rooms in which any kernel file changed since they were made.
 
     Where the package folder cannot be written nothing is done: numba then keeps its cache elsewhere.
@@ -52,7 +54,7 @@ class _FirstKernel:
     """Finder of modules that finds none, but refreshes the caches when it is first asked for a file of kernels."""
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
         """Called by the import system for every module that is not loaded yet."""
         if name.startswith(f"{__package__}.") and name.endswith("_kernels"):
             refresh()
@@ -60,7 +62,7 @@ class _FirstKernel:
                 sys.meta_path.remove(cls)
 
 
-def refresh_before_first_kernel():
+def refresh_before_first_kernel() -> None:
     """Call `refresh` when the first file of kernels is imported, before numba looks at its cache."""
     if _FirstKernel not in sys.meta_path:
         sys.meta_path.insert(0, _FirstKernel)

@@ -1,10 +1,16 @@
 """Messages between processes: pickles through a pipe, and the data of large arrays behind them."""
 
+from __future__ import annotations
+
 import io
 import os
 import pickle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = ["content", "receive", "send"]
 
@@ -16,23 +22,23 @@ _PIECE = 1 << 24
 class _Pickler(pickle.Pickler):
     """Puts the data of large arrays aside; small ones are pickled as by older protocols, which are read faster."""
 
-    def __init__(self, stream):
-        self.large = []
+    def __init__(self, stream: Any) -> None:
+        self.large: list[Any] = []
         super().__init__(stream, protocol=5, buffer_callback=self._put_aside)
 
-    def _put_aside(self, buffer):
+    def _put_aside(self, buffer: Any) -> bool:
         if buffer.raw().nbytes < _LARGE_ARRAY:
             return True
         self.large.append(buffer.raw())
         return False
 
-    def reducer_override(self, value):
+    def reducer_override(self, value: Any) -> Any:
         if type(value) is np.ndarray and value.nbytes < _LARGE_ARRAY:
             return value.__reduce__()
         return NotImplemented
 
 
-def send(connection, kind, value):
+def send(connection: Connection, kind: str, value: Any) -> None:
     """Send a message through a pipe.
 
     The data of large arrays follow it as they are, without being copied into a pickle.
@@ -59,7 +65,7 @@ def send(connection, kind, value):
             array = array[os.write(connection.fileno(), array[:_PIECE]) :]
 
 
-def receive(connection):
+def receive(connection: Connection) -> tuple[str, Any]:
     """What `send` sent; the arrays are read to where they stay.
 
     Parameters
@@ -80,7 +86,7 @@ def receive(connection):
     kind, sizes, text = connection.recv()
     arrays = [np.empty(size, np.uint8) for size in sizes]
     for array in arrays:
-        rest = memoryview(array)
+        rest = memoryview(array)  # type: ignore[arg-type]  # an array is a buffer from Python 3.12 on
         while len(rest):
             n = os.readv(connection.fileno(), [rest])
             if n == 0:
@@ -89,7 +95,7 @@ def receive(connection):
     return kind, (text, arrays)
 
 
-def content(packed):
+def content(packed: Any) -> Any:
     """The content of a message, from what `receive` returned.
 
     Parameters

@@ -1,7 +1,10 @@
 """How options are declared: as fields of a dataclass that know how they appear on the command line."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -42,14 +45,14 @@ class OptionInfo:
     """
 
     name: str
-    flags: tuple
+    flags: tuple[str, ...]
     help: str
     group: str
     kind: str
     nargs: int | None
     convert: type
-    metavar: Any
-    choices: tuple | None
+    metavar: str | tuple[Any, ...] | None
+    choices: tuple[Any, ...] | None
     least: int | None
     most: int | None
     positive: bool
@@ -57,15 +60,15 @@ class OptionInfo:
     default: Any
 
     @property
-    def flag_name(self):
+    def flag_name(self) -> Any:
         """The name of the option in terms of its flag: `no_wise`, where the field is `wise`."""
         return self.flags[-1].removeprefix("--").replace("-", "_") if self.kind == "off" else self.name
 
-    def of_flag(self, value):
+    def of_flag(self, value: Any) -> Any:
         """A value of the field in terms of the flag: whether ``--no-wise`` was given."""
         return not value if self.kind == "off" else value
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         """Raise `UsageError`, which names the flag, if a value makes no sense."""
         flag = self.flags[-1]
         if self.choices is not None and value not in self.choices:
@@ -83,21 +86,21 @@ class OptionInfo:
 
 
 def option(
-    default,
-    flags,
-    text,
-    group,
-    kind="str",
+    default: Any,
+    flags: str | tuple[str, ...],
+    text: str,
+    group: str,
+    kind: str = "str",
     *,
-    nargs=None,
-    convert=str,
-    metavar=None,
-    choices=None,
-    least=None,
-    most=None,
-    positive=False,
-    ignored=None,
-):
+    nargs: int | None = None,
+    convert: type = str,
+    metavar: str | tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | None = None,
+    least: Any = None,
+    most: Any = None,
+    positive: bool = False,
+    ignored: Any = None,
+) -> Any:
     """Declare a field of a dataclass as an option.
 
     Parameters
@@ -136,7 +139,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def declared_options(options):
+def declared_options(options: type) -> list[OptionInfo]:
     """The options that a dataclass declares.
 
     Parameters
@@ -151,12 +154,12 @@ def declared_options(options):
     """
     infos = []
     for f in dataclasses.fields(options):
-        default = f.default_factory() if f.default is dataclasses.MISSING else f.default
+        default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
         infos.append(OptionInfo(name=f.name, default=default, **f.metadata))
     return infos
 
 
-def known_by_flags(refused=()):
+def known_by_flags(refused: Iterable[Any] = ()) -> Callable[..., Any]:
     """Decorator of a dataclass of options, which then are also known by the names of their flags.
 
     ``RunOptions(no_wise=True)`` means ``wise=False``, and `options.no_wise` can be read and set.
@@ -172,19 +175,19 @@ def known_by_flags(refused=()):
     """
     messages = {flag.name: flag.message() for flag in refused}
 
-    def decorate(cls):
+    def decorate(cls: Any) -> Any:
         others = {info.flag_name: info.name for info in declared_options(cls) if info.flag_name != info.name}
         plain_init, plain_setattr = cls.__init__, cls.__setattr__
 
         @wraps(plain_init)
-        def __init__(self, *values, **named):
+        def __init__(self: Any, *values: Any, **named: Any) -> None:
             for name in [name for name in named if name in messages]:
                 _refuse(messages[name], named.pop(name))
             # After the fields, which `dataclasses.replace` repeats as they were.
             negated = {others[name]: not named.pop(name) for name in list(named) if name in others}
             plain_init(self, *values, **{**named, **negated})
 
-        def __setattr__(self, name, value):
+        def __setattr__(self: Any, name: Any, value: Any) -> None:
             if name in messages:
                 _refuse(messages[name], value)
             elif name in fields or name in others:
@@ -201,16 +204,16 @@ def known_by_flags(refused=()):
     return decorate
 
 
-def _refuse(message, value):
+def _refuse(message: Any, value: Any) -> None:
     if value is not None and value is not False and value != ():
         raise UsageError(message)
 
 
-def _negation(name):
-    def get(self):
+def _negation(name: Any) -> Any:
+    def get(self: Any) -> Any:
         return not getattr(self, name)
 
-    def set_(self, value):
+    def set_(self: Any, value: Any) -> None:
         setattr(self, name, not value)
 
     return property(get, set_, doc=f"``not {name}``: the option by the name of its flag.")

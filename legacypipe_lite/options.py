@@ -4,9 +4,12 @@ Each field of `RunOptions` carries its flag, help text and group. Which stages' 
 by the stages (`stages.base.Stage.options`).
 """
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import UsageError
 from .option_declaration import OptionInfo, declared_options, known_by_flags, option
@@ -53,7 +56,7 @@ class RunOptions:
 
     # --- what to run
     brick: str | None = option(None, ("-b", "--brick"), "brick name, as in the survey-bricks table", _WHAT)
-    radec: tuple | None = option(
+    radec: tuple[Any, ...] | None = option(
         None,
         "--radec",
         "centre of a custom brick: degrees, or hh:mm:ss dd:mm:ss",
@@ -67,7 +70,7 @@ class RunOptions:
     width: int = option(3600, ("-W", "--width"), "target width in pixels", _WHAT, "int", least=1)
     height: int = option(3600, ("-H", "--height"), "target height in pixels", _WHAT, "int", least=1)
     pixscale: float = option(0.262, "--pixscale", "target pixel scale, arcsec", _WHAT, "float", positive=True)
-    zoom: tuple | None = option(
+    zoom: tuple[Any, ...] | None = option(
         None,
         "--zoom",
         "process only this half-open pixel rectangle of the target",
@@ -76,7 +79,7 @@ class RunOptions:
         convert=int,
         metavar=("X0", "X1", "Y0", "Y1"),
     )
-    bands: tuple = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
+    bands: tuple[Any, ...] = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
@@ -113,7 +116,7 @@ class RunOptions:
     run: str | None = option(
         None, ("-r", "--run"), "survey configuration: south (decam) or north (90prime-mosaic)", _INPUT
     )
-    camera_module: tuple = option(
+    camera_module: tuple[Any, ...] = option(
         (),
         "--camera-module",
         "import this Python module, which registers own camera classes (repeatable)",
@@ -143,10 +146,10 @@ class RunOptions:
     inject_seed: int = option(0, "--inject-seed", "seed of their photon noise", _INPUT, "int", least=0)
 
     # --- stages and pickles
-    stage: tuple = option(
+    stage: tuple[Any, ...] = option(
         (), ("-s", "--stage"), "run up to this stage (repeatable; default writecat)", _STAGES, "append"
     )
-    force: tuple = option(
+    force: tuple[Any, ...] = option(
         (),
         ("-f", "--force", "--force-stage"),
         "run this stage even if its pickle is good (repeatable)",
@@ -155,7 +158,7 @@ class RunOptions:
     )
     force_all: bool = option(False, ("-F", "--force-all"), "ignore all pickles", _STAGES, "flag")
     write: bool = option(True, ("-n", "--no-write"), "write no pickles", _STAGES, "off")
-    write_stage: tuple = option(
+    write_stage: tuple[Any, ...] = option(
         (), ("-w", "--write-stage"), "write the pickles of these stages only (repeatable)", _STAGES, "append"
     )
     pickle: str = option(
@@ -368,7 +371,7 @@ class RunOptions:
     nblobs: int | None = option(None, "--nblobs", "fit only this many blobs", _DEBUG, "int", least=1)
     blob: int | None = option(None, "--blob", "first blob to fit", _DEBUG, "int", least=0)
     blobid: str | None = option(None, "--blobid", "fit only these blobs, comma-separated", _DEBUG)
-    blobxy: tuple = option(
+    blobxy: tuple[Any, ...] = option(
         (),
         "--blobxy",
         "fit only the blob at this brick pixel (repeatable)",
@@ -378,7 +381,7 @@ class RunOptions:
         convert=int,
         metavar=("X", "Y"),
     )
-    blobradec: tuple = option(
+    blobradec: tuple[Any, ...] = option(
         (),
         "--blobradec",
         "fit only the blob at this position (repeatable)",
@@ -391,7 +394,7 @@ class RunOptions:
     verbose: int = option(0, ("-v", "--verbose"), "more log messages", _DEBUG, "count")
     debug: bool = option(False, "--debug", "show tracebacks", _DEBUG, "flag")
 
-    def validated(self):
+    def validated(self) -> RunOptions:
         """Check values and combinations; returns self.
 
         Raises
@@ -417,7 +420,7 @@ class RunOptions:
         self._check_stage_names()
         return self
 
-    def _check_zoom(self):
+    def _check_zoom(self) -> None:
         if self.zoom is None:
             return
         if len(self.zoom) != 4:
@@ -430,13 +433,13 @@ class RunOptions:
                 f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
             )
 
-    def _check_custom_name(self):
+    def _check_custom_name(self) -> None:
         if self.radec is None:
             raise UsageError("--custom-name goes with --radec; bricks of the table have their names")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", self.custom_name):
             raise UsageError(f"--custom-name {self.custom_name!r}: letters, digits and . _ + - only; it names files")
 
-    def _check_stage_names(self):
+    def _check_stage_names(self) -> None:
         for flag, names in (
             ("--stage", self.stage),
             ("--force", self.force),
@@ -448,21 +451,21 @@ class RunOptions:
                 if name not in STAGE_ORDER:
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
 
-    def resolved_survey_dir(self):
+    def resolved_survey_dir(self) -> str | None:
         """Survey directory: the option, $LEGACY_SURVEY_DIR, or None (the caller warns and uses the current one)."""
         return self.survey_dir or os.environ.get("LEGACY_SURVEY_DIR")
 
-    def resolved_data_dir(self):
+    def resolved_data_dir(self) -> Any:
         """Folder of survey-wide tables, or None."""
         return self.data_dir or os.environ.get("LEGACYPIPE_DATA_DIR")
 
 
-def option_infos():
+def option_infos() -> list[OptionInfo]:
     """List of `OptionInfo`, one per field of `RunOptions`, in order of declaration."""
     return declared_options(RunOptions)
 
 
-def changed_options(options):
+def changed_options(options: Any) -> Any:
     """The options that differ from their defaults, by the names of their flags (``no_wise``); dict."""
     changed = {}
     for info in option_infos():

@@ -5,6 +5,8 @@ copy and without pickling; only a task's description and its result cross the pi
 time, in order, to whichever worker is free. A worker that dies is noticed at once.
 """
 
+from __future__ import annotations
+
 import ctypes
 import logging
 import logging.handlers
@@ -16,10 +18,15 @@ import signal
 import sys
 import traceback
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, cast
 
 from .errors import WorkerError
 from .messages import content, receive, send
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = ["run_tasks", "stream_tasks", "take_worker_peak_memory"]
 
@@ -32,7 +39,16 @@ _JOIN_SECONDS = 5.0
 _worker_peak_memory = 0
 
 
-def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label="", progress=None):
+def run_tasks(
+    function: Callable[..., Any],
+    tasks: Sequence[Any],
+    *,
+    threads: int = 1,
+    shared: Any = None,
+    on_result: Callable[..., Any] | None = None,
+    label: str = "",
+    progress: Callable[..., Any] | None = None,
+) -> list[Any]:
     """Call ``function(shared, task)`` for each task, in this process or over worker processes.
 
     Parameters
@@ -75,7 +91,15 @@ def run_tasks(function, tasks, *, threads=1, shared=None, on_result=None, label=
     return collector.results
 
 
-def stream_tasks(function, tasks, *, threads=1, shared=None, label="", progress=None):
+def stream_tasks(
+    function: Callable[..., Any],
+    tasks: list[int],
+    *,
+    threads: int = 1,
+    shared: Any = None,
+    label: str = "",
+    progress: Callable[..., Any] | None = None,
+) -> Iterator[Any]:
     """As `run_tasks`, but yield the results one by one in the order of the tasks, and keep none.
 
     Workers are at most `threads` tasks ahead of the result that is waited for; so this is for large results.
@@ -108,7 +132,7 @@ def stream_tasks(function, tasks, *, threads=1, shared=None, label="", progress=
         yield from _Pool(function, shared, threads, label).stream(tasks, collector)
 
 
-def take_worker_peak_memory():
+def take_worker_peak_memory() -> int:
     """Peak resident memory [bytes] of the largest worker since the last call (0 if there were none)."""
     global _worker_peak_memory
     peak, _worker_peak_memory = _worker_peak_memory, 0
@@ -118,14 +142,16 @@ def take_worker_peak_memory():
 class _Collector:
     """Keeps results in order and tells those who want to know."""
 
-    def __init__(self, total, on_result, label, progress, keep=True):
+    def __init__(
+        self, total: int, on_result: Callable[..., Any] | None, label: str, progress: Any, keep: bool = True
+    ) -> None:
         self.results = [None] * total
         self.keep = keep
         self.done = 0
         self.on_result, self.label, self.progress = on_result, label, progress
         self._tell()
 
-    def add(self, index, result):
+    def add(self, index: int, result: Any) -> None:
         if self.keep:
             self.results[index] = result
         self.done += 1
@@ -133,7 +159,7 @@ class _Collector:
             self.on_result(index, result)
         self._tell()
 
-    def _tell(self):
+    def _tell(self) -> None:
         if self.progress is not None:
             self.progress(self.label, self.done, len(self.results))
 
@@ -141,14 +167,14 @@ class _Collector:
 class _RemoteTracebackError(Exception):
     """Carries the text of a worker's traceback as the cause of an exception."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "in a worker process:\n" + self.args[0]
 
 
 class _Worker:
     """One worker process, its pipe, and the task it is busy with."""
 
-    def __init__(self, context, function, shared, others):
+    def __init__(self, context: Any, function: Any, shared: Any, others: Any) -> None:
         self.connection, theirs = context.Pipe()
         inherited = [other.connection for other in others] + [self.connection] if _forks(context) else []
         self.process = context.Process(
@@ -158,22 +184,22 @@ class _Worker:
         theirs.close()
         self.index = None
 
-    def give(self, index, task):
+    def give(self, index: Any, task: Any) -> None:
         self.index = index
         self.connection.send((index, task))
 
-    def message(self):
+    def message(self) -> Any:
         """The next message of the worker: its kind, and what `content` unpacks."""
         return receive(self.connection)
 
-    def dismiss(self):
+    def dismiss(self) -> None:
         """Ask an idle worker to end."""
         try:
             self.connection.send(None)
         except OSError:
             logger.debug("worker %s had ended already", self.process.pid)
 
-    def end(self, force):
+    def end(self, force: Any) -> None:
         """Wait for the process, and leave no zombie behind."""
         if force and self.process.is_alive():
             self.process.terminate()
@@ -185,13 +211,13 @@ class _Worker:
 
 
 class _Pool:
-    def __init__(self, function, shared, threads, label):
+    def __init__(self, function: Any, shared: Any, threads: Any, label: str) -> None:
         self.context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.function, self.shared, self.label = function, shared, label
         self.threads = threads
-        self.workers = []
+        self.workers: list[Any] = []
 
-    def run(self, tasks, collector):
+    def run(self, tasks: Any, collector: Any) -> None:
         waiting = deque(range(len(tasks)))
         again = []
         finished = False
@@ -209,7 +235,7 @@ class _Pool:
         for index, code in again:
             collector.add(index, self._try_again(index, tasks[index], code))
 
-    def stream(self, tasks, collector):
+    def stream(self, tasks: Any, collector: Any) -> Iterator[Any]:
         """Yield the results in order; see `stream_tasks`."""
         waiting = deque(range(len(tasks)))
         arrived = {}
@@ -233,7 +259,7 @@ class _Pool:
         finally:
             self._end(force=not finished)
 
-    def _hand_out(self, waiting, tasks, last=None):
+    def _hand_out(self, waiting: Any, tasks: Any, last: Any = None) -> None:
         """Give tasks to idle workers, none after number `last`."""
         last = len(tasks) if last is None else last
         while waiting and len(self.workers) < self.threads:
@@ -248,7 +274,7 @@ class _Pool:
                     worker.index = None
                     waiting.appendleft(index)
 
-    def _messages(self):
+    def _messages(self) -> Any:
         """Messages that are there, at least one; None for a worker that has died."""
         by_connection = {worker.connection: worker for worker in self.workers}
         by_sentinel = {worker.process.sentinel: worker for worker in self.workers}
@@ -267,7 +293,7 @@ class _Pool:
                 found.append((worker, None))
         return found
 
-    def _handle(self, worker, message, collector, refill=None):
+    def _handle(self, worker: Any, message: Any, collector: Any, refill: Any = None) -> Any:
         """Deal with a message; task number -> result if it brought one.
 
         `refill` is called as soon as the worker has no task any more, so that it need not wait until the result of the
@@ -293,7 +319,7 @@ class _Pool:
             return {index: result}
         return {}
 
-    def _bury(self, worker):
+    def _bury(self, worker: Any) -> Any:
         """Forget a dead worker; the number of the task that it leaves behind, if any, and its exit code."""
         self.workers.remove(worker)
         worker.end(force=True)
@@ -306,7 +332,7 @@ class _Pool:
         )
         return [(worker.index, code)]
 
-    def _try_again(self, index, task, code):
+    def _try_again(self, index: Any, task: Any, code: Any) -> Any:
         """Second try: in this process, unless the worker crashed in a way that would end this process, too."""
         try:
             if -code in _CRASHES:
@@ -319,7 +345,7 @@ class _Pool:
         logger.error("%s", failure)
         return failure
 
-    def _in_own_process(self, index, task):
+    def _in_own_process(self, index: Any, task: Any) -> Any:
         others = self.workers  # `stream` has some that are at work
         worker = _Worker(self.context, self.function, self.shared, others)
         self.workers = [worker]
@@ -339,7 +365,7 @@ class _Pool:
             self.workers = others
         return collector.results[0]
 
-    def _end(self, force):
+    def _end(self, force: Any) -> None:
         for worker in self.workers:
             if not force:
                 worker.dismiss()
@@ -348,18 +374,18 @@ class _Pool:
         self.workers = []
 
 
-def _forks(context):
+def _forks(context: Any) -> Any:
     return context.get_start_method() == "fork"
 
 
-def _has_data(connection):
+def _has_data(connection: Any) -> Any:
     try:
         return connection.poll()
     except OSError:
         return False
 
 
-def _worker_main(connection, function, shared, inherited, parent):
+def _worker_main(connection: Any, function: Any, shared: Any, inherited: Any, parent: Any) -> None:
     """Life of a worker: do what comes through the pipe until it is closed."""
     for other in inherited:
         other.close()
@@ -388,7 +414,7 @@ def _worker_main(connection, function, shared, inherited, parent):
             send(connection, *_error_reply(error))
 
 
-def _error_reply(error):
+def _error_reply(error: Any) -> Any:
     text = traceback.format_exc()
     try:
         pickle.loads(pickle.dumps(error))
@@ -397,16 +423,16 @@ def _error_reply(error):
     return "error", (error, text)
 
 
-def _leave(signum, frame):
+def _leave(signum: Any, frame: Any) -> None:
     raise SystemExit(128 + signum)
 
 
-def _peak_memory():
+def _peak_memory() -> Any:
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def _die_with_parent(parent):
+def _die_with_parent(parent: Any) -> None:
     """Ask the kernel to end this process when its parent ends, however that comes about (Linux only)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
@@ -418,10 +444,10 @@ def _die_with_parent(parent):
 class _PipeHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, which alone writes them."""
 
-    def enqueue(self, record):
-        send(self.queue, "log", record)
+    def enqueue(self, record: Any) -> None:
+        send(cast("Connection", self.queue), "log", record)
 
 
-def _forward_log(connection):
+def _forward_log(connection: Any) -> None:
     root = logging.getLogger()
     root.handlers = [_PipeHandler(connection)]

@@ -1,6 +1,9 @@
 """Flags of the reference pipeline that are known, but not supported, and why."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["REFUSED", "RefusedFlag"]
 
@@ -29,17 +32,17 @@ class RefusedFlag:
         Number of values, if there is more than one.
     """
 
-    flags: tuple
+    flags: tuple[str, ...]
     why: str
     convert: type | None = None
     nargs: int | None = None
 
     @property
-    def name(self):
+    def name(self) -> Any:
         """The flag as a Python name."""
         return self.flags[-1].removeprefix("--").replace("-", "_")
 
-    def message(self):
+    def message(self) -> str:
         """What is said when it is used."""
         return f"{self.flags[-1]} is not supported: {self.why}"
 

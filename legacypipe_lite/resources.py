@@ -1,12 +1,16 @@
 """Time and memory that a piece of work takes, worker processes included."""
 
+from __future__ import annotations
+
 import ctypes
 import gc
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from .parallel import take_worker_peak_memory
 
@@ -34,7 +38,7 @@ class Usage:
 
 
 @contextmanager
-def measure():
+def measure() -> Iterator[Usage]:
     """Context manager that gives a `Usage`, filled in at the end also if an exception ends the work."""
     usage = Usage()
     take_worker_peak_memory()
@@ -54,7 +58,7 @@ _RARELY = (100_000, 50, 50)
 
 
 @contextmanager
-def rare_garbage_collection():
+def rare_garbage_collection() -> Iterator[Any]:
     """Context manager within which this process, and those that it forks, search less often for garbage in cycles.
 
     For work that leaves no cycles behind: each search goes through all results so far, and in a forked process copies
@@ -73,7 +77,7 @@ _LARGE_ARRAY = 1 << 22
 _M_MMAP_THRESHOLD = -3
 
 
-def give_back_freed_memory():
+def give_back_freed_memory() -> None:
     """Have the memory of large arrays returned to the system when they are freed (GNU C library only).
 
     By default that library keeps freed arrays of up to 32 MB for later, and ever more of them: for hundreds of
@@ -85,7 +89,7 @@ def give_back_freed_memory():
             mallopt(_M_MMAP_THRESHOLD, _LARGE_ARRAY)
 
 
-def _cpu_seconds():
+def _cpu_seconds() -> float:
     total = 0.0
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         used = resource.getrusage(who)
@@ -93,14 +97,14 @@ def _cpu_seconds():
     return total
 
 
-def _reset_peak_memory():
+def _reset_peak_memory() -> None:
     """Let the kernel's peak count start anew (Linux); elsewhere peaks are those of the whole run so far."""
     # Other systems have no such file, and containers may forbid to write it.
     with suppress(OSError), open("/proc/self/clear_refs", "w") as stream:
         stream.write("5")
 
 
-def _peak_memory():
+def _peak_memory() -> int:
     # Only Linux has this file; what getrusage tells instead cannot be reset.
     with suppress(OSError), open("/proc/self/status") as stream:
         for line in stream:

@@ -4,10 +4,12 @@ A stage's pickle records what its result was made from: options, environment var
 declare them, and the results of the stages before it. If any of it has changed, the pickle is not used.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import stages
 from .errors import OutputError, StateError, UsageError
@@ -15,6 +17,12 @@ from .options import option_infos
 from .resources import Usage
 from .state import Loaded, file_stamp, load_state, save_state
 from .versions import package_version
+
+if TYPE_CHECKING:
+    from .options import RunOptions
+    from .report import Report
+    from .stages import Stage
+    from .survey import OutputTree, SurveyDirectory
 
 __all__ = ["Before", "Earlier", "StageRecord", "StageResults", "pickle_path"]
 
@@ -45,8 +53,8 @@ class StageRecord:
     read: bool
     usage: Usage = field(default_factory=Usage)
     digest: str | None = None
-    made: tuple = ()
-    cards: list = field(default_factory=list)
+    made: tuple[str, ...] = ()
+    cards: list[tuple[str, Any, str]] = field(default_factory=list)
 
 
 class Earlier(NamedTuple):
@@ -76,20 +84,20 @@ class Before:
     report : Report
     """
 
-    def __init__(self, products, report):
+    def __init__(self, products: OutputTree, report: Report) -> None:
         self._products = dict(products.checksums)
         self._dropped = len(report.dropped_ccds)
         self._counts = dict(report.counts)
 
-    def new_products(self, products):
+    def new_products(self, products: Any) -> Any:
         """Checksums by path of the files that were written since."""
         return {path: digest for path, digest in products.checksums.items() if self._products.get(path) != digest}
 
-    def new_counts(self, report):
+    def new_counts(self, report: Any) -> Any:
         """What was counted since."""
         return {key: value for key, value in report.counts.items() if self._counts.get(key) != value}
 
-    def new_dropped_ccds(self, report):
+    def new_dropped_ccds(self, report: Any) -> Any:
         """The CCDs that were dropped since."""
         return report.dropped_ccds[self._dropped :]
 
@@ -115,19 +123,27 @@ class StageResults:
         The stages so far, in order.
     """
 
-    def __init__(self, options, order, survey, products, report, brickname):
-        self.state = {}
-        self.records = []
+    def __init__(
+        self,
+        options: RunOptions,
+        order: list[str],
+        survey: SurveyDirectory,
+        products: OutputTree,
+        report: Report,
+        brickname: str,
+    ) -> None:
+        self.state: dict[str, Any] = {}
+        self.records: list[StageRecord] = []
         self._options, self._order, self._survey = options, order, survey
         self._products, self._report, self._brickname = products, report, brickname
 
-    def record(self, name):
+    def record(self, name: Any) -> Any:
         """The record of a stage, or None if it has not run yet."""
         return next((record for record in self.records if record.name == name), None)
 
     # --- what is in memory
 
-    def take_back(self, name):
+    def take_back(self, name: Any) -> None:
         """Forget the results of a stage and of those after it."""
         later = self._order[self._order.index(name) :]
         done = {record.name for record in self.records}
@@ -140,7 +156,7 @@ class StageResults:
                     self.state.pop(item, None)
         self.records = [record for record in self.records if record.name not in later]
 
-    def forget_all_but(self, later):
+    def forget_all_but(self, later: Any) -> None:
         """Drop the state items that none of the later stages needs, but for small ones that the run itself uses."""
         needed = set()
         for name in self._order:
@@ -154,17 +170,17 @@ class StageResults:
 
     # --- pickles
 
-    def path(self, name):
+    def path(self, name: Any) -> Any:
         """File name of a stage's pickle."""
         return pickle_path(self._options.pickle, self._brickname, name)
 
-    def are_written(self, name):
+    def are_written(self, name: Any) -> Any:
         """Whether the options ask for a stage's pickle."""
         if self._options.write_stage:
             return name in self._options.write_stage
         return self._options.write
 
-    def load(self, stage):
+    def load(self, stage: Any) -> Any:
         """The `Earlier` result of a stage: what its pickle holds, if that is good."""
         path = self.path(stage.name)
         try:
@@ -176,7 +192,15 @@ class StageResults:
             return Earlier(refused=True)
         return Earlier(loaded, loaded.notes["result"] or loaded.digest)
 
-    def save(self, stage, items, cards, before, result=None, notes=None):
+    def save(
+        self,
+        stage: Stage,
+        items: dict[Any, Any],
+        cards: list[tuple[str, Any, str]],
+        before: Before,
+        result: str | None = None,
+        notes: dict[Any, Any] | None = None,
+    ) -> str | None:
         """Write the pickle of a stage.
 
         Parameters
@@ -227,7 +251,7 @@ class StageResults:
         logger.debug("stage %s: wrote %s", stage.name, path)
         return result or digest
 
-    def outdated_products(self, stage, notes):
+    def outdated_products(self, stage: Any, notes: Any) -> Any:
         """Why the files that a stage has written are not what it would write now, or None."""
         lost = self._products.lost(notes["products"])
         if any(stage.name in stages.load_stage(later).replaces for later in self._order):
@@ -240,7 +264,7 @@ class StageResults:
                 return f"{flag} was {then}, is {now}"
         return None
 
-    def _product_options(self, stage):
+    def _product_options(self, stage: Any) -> Any:
         """Flag -> value of the options that change files, but not the result, of a stage."""
         infos = {info.name: info for info in option_infos()}
         chosen = [infos[name] for name in stage.product_options]
@@ -248,7 +272,7 @@ class StageResults:
 
     # --- what a result is made from
 
-    def identity(self, name):
+    def identity(self, name: Any) -> Any:
         """What a stage's result is made from, as far as it is known before the stage runs; dict of JSON types."""
         names = [*self._prerequisites(name), name]
         chain = [stages.load_stage(name) for name in names]
@@ -268,7 +292,7 @@ class StageResults:
             "input files": {str(path): file_stamp(path) for path in tables},
         }
 
-    def _resolved(self, option):
+    def _resolved(self, option: Any) -> Any:
         """Value of an option; those that name folders count as what they lead to."""
         folders = {"survey_dir": self._survey.root, "data_dir": self._survey.data_dir}
         if option not in folders:
@@ -276,12 +300,12 @@ class StageResults:
         folder = folders[option]
         return None if folder is None else str(folder.resolve())
 
-    def _prerequisites(self, name):
+    def _prerequisites(self, name: Any) -> Any:
         """Stages whose results a stage may use, in order."""
         earlier = self._order[: self._order.index(name)]
         return [name for name in earlier if not stages.load_stage(name).products_only]
 
-    def _broken_link(self, links):
+    def _broken_link(self, links: Any) -> Any:
         """Reason why a pickle does not belong to the results so far, or None."""
         for stage, digest in links.items():
             now = self.record(stage).digest
@@ -290,7 +314,7 @@ class StageResults:
         return None
 
 
-def pickle_path(pattern, brickname, stage):
+def pickle_path(pattern: str, brickname: str, stage: str) -> str:
     """File name of a stage's pickle.
 
     Parameters

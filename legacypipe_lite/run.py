@@ -1,11 +1,15 @@
 """A brick run: the order of its stages, the way from one to the next, and the version header."""
 
+from __future__ import annotations
+
 import gc
 import logging
 import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import fitsio
 
@@ -22,6 +26,9 @@ from .survey.bricks import custom_brick_name
 from .survey.header import brick_cards, merge_cards, run_cards
 from .threads import default_threads
 
+if TYPE_CHECKING:
+    from .options import RunOptions
+
 __all__ = ["BrickRun", "run_brick", "brick_name", "look_for_earlier_results"]
 
 logger = logging.getLogger(__name__)
@@ -29,7 +36,9 @@ logger = logging.getLogger(__name__)
 _LAST = "writecat"
 
 
-def run_brick(options, *, progress=None, command=None, frugal=False):
+def run_brick(
+    options: RunOptions, *, progress: Callable[..., Any] | None = None, command: str | None = None, frugal: bool = False
+) -> BrickRun:
     """Run the stages that the options ask for: by default all, to the catalogue.
 
     Parameters
@@ -70,7 +79,7 @@ def run_brick(options, *, progress=None, command=None, frugal=False):
     return run
 
 
-def look_for_earlier_results(options):
+def look_for_earlier_results(options: RunOptions) -> None:
     """End here if the options say so because a product exists (or, with --check-done, does not).
 
     Parameters
@@ -101,7 +110,7 @@ def look_for_earlier_results(options):
         raise NothingToDo(f"{jpeg} exists")
 
 
-def _unreadable(catalog):
+def _unreadable(catalog: Any) -> Any:
     """Why a catalogue cannot be read, or None."""
     if not catalog.is_file():
         return "does not exist"
@@ -114,7 +123,7 @@ def _unreadable(catalog):
     return None
 
 
-def brick_name(options):
+def brick_name(options: Any) -> Any:
     """Name of the brick of a run, without looking into the survey's table of bricks."""
     if options.brick is not None:
         return options.brick
@@ -161,7 +170,14 @@ class BrickRun:
     >>> run.stage("srcs")["detections"]  # doctest: +SKIP
     """
 
-    def __init__(self, options, *, progress=None, command=None, frugal=False):
+    def __init__(
+        self,
+        options: RunOptions,
+        *,
+        progress: Callable[..., Any] | None = None,
+        command: str | None = None,
+        frugal: bool = False,
+    ) -> None:
         self.options = options.validated()
         self.order = stages.stage_order(options)
         self.brickname = brick_name(options)
@@ -174,31 +190,31 @@ class BrickRun:
         pickle_path(options.pickle, self.brickname, _LAST)
 
     @cached_property
-    def survey(self):
+    def survey(self) -> Any:
         """The survey directory, looked for when it is first needed: `InputError` if it does not exist."""
         return SurveyDirectory.from_options(self.options)
 
     @cached_property
-    def results(self):
+    def results(self) -> Any:
         """What the stages have made so far, and their pickles."""
         return StageResults(self.options, self.order, self.survey, self.products, self.report, self.brickname)
 
     @property
-    def state(self):
+    def state(self) -> Any:
         """What the stages have made so far: dict."""
         return self.results.state
 
     @property
-    def stages(self):
+    def stages(self) -> Any:
         """Records of the stages so far, in order."""
         return self.results.records
 
     @property
-    def tractor(self):
+    def tractor(self) -> Any:
         """The catalogue as `astropy.table.Table`, or None before stage writecat."""
         return self.state.get("tractor")
 
-    def run(self):
+    def run(self) -> None:
         """Run up to the last of the stages that the options name (``--stage``; default writecat)."""
         results = self.results
         self.products.check_writable()
@@ -220,7 +236,7 @@ class BrickRun:
                     gc.freeze()
         self._write_log(run_log(self, self._command, warnings, started))
 
-    def stage(self, name, force=False):
+    def stage(self, name: str, force: bool = False) -> dict[Any, Any]:
         """Run one stage, and those before it that have not run yet, or read them back.
 
         Parameters
@@ -242,7 +258,9 @@ class BrickRun:
             self._ensure(earlier, self.options.force_all or (force and earlier == name))
         return {item: self.state[item] for item in self.results.record(name).made}
 
-    def header(self, state=None, cards=()):
+    def header(
+        self, state: dict[Any, Any] | None = None, cards: Iterable[tuple[str, Any, str]] = ()
+    ) -> list[tuple[str, Any, str]]:
         """The version header as it stands.
 
         Parameters
@@ -263,21 +281,23 @@ class BrickRun:
         release = self.survey.default_release if self.options.release is None else self.options.release
         unwise = WiseFolders.from_options(self.options)
         folders = (unwise.full, unwise.epochs, unwise.sky)
-        lists = [run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)]
+        lists: list[Iterable[tuple[str, Any, str]]] = [
+            run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)
+        ]
         if "brick" in state and "target" in state:
             lists.append(brick_cards(state["brick"], state["target"]))
         lists += [record.cards for record in self.stages]
         lists.append(cards if self._running is None else stages.load_stage(self._running).header_cards(cards))
         return merge_cards(*lists)
 
-    def _write_log(self, log):
+    def _write_log(self, log: Any) -> None:
         """Write the log of the run; it differs from run to run, so its checksum is not kept."""
         self.products.write_json("run-log", log)
         del self.products.checksums[self.products.relative("run-log")]
 
     # --- going from stage to stage
 
-    def _ensure(self, name, forced):
+    def _ensure(self, name: Any, forced: Any) -> None:
         """Run a stage, or read its result back, unless this was done before."""
         if self.results.record(name) is None:
             self._running = name
@@ -286,7 +306,7 @@ class BrickRun:
             finally:
                 self._running = None
 
-    def _one(self, stage, forced):
+    def _one(self, stage: Any, forced: Any) -> Any:
         earlier = Earlier() if forced else self.results.load(stage)
         outdated = None
         if earlier.loaded is not None:
@@ -297,7 +317,7 @@ class BrickRun:
             logger.info("stage %s runs again: %s", stage.name, outdated)
         return self._execute(stage, changed=forced or earlier.refused, result=earlier.result)
 
-    def _take_over(self, stage, earlier, outdated):
+    def _take_over(self, stage: Any, earlier: Any, outdated: Any) -> Any:
         """Take an earlier result for that of a stage; if its files are out of date, write them again."""
         notes = earlier.loaded.notes
         items, cards = earlier.loaded.payload["items"], earlier.loaded.payload["cards"]
@@ -319,7 +339,7 @@ class BrickRun:
         record.usage = usage
         return record
 
-    def _execute(self, stage, changed, result):
+    def _execute(self, stage: Any, changed: Any, result: Any) -> Any:
         """Run a stage. Its result is known to be `result` if only its files are wanted again."""
         missing = [item for item in stage.reads if item not in self.state]
         if missing:
@@ -349,14 +369,14 @@ class BrickRun:
         )
         return record
 
-    def _apply(self, stage, items):
+    def _apply(self, stage: Any, items: Any) -> None:
         if stage.apply is not None:
             with default_threads(self.options.threads):
                 stage.apply(self.state, items)
 
     # --- what stages are handed
 
-    def _tools(self):
+    def _tools(self) -> Any:
         return stages.Tools(
             survey=self.survey,
             products=self.products,
@@ -366,7 +386,7 @@ class BrickRun:
             stream=self._stream,
         )
 
-    def _map(self, function, tasks, shared=None, label="", on_result=None):
+    def _map(self, function: Any, tasks: Any, shared: Any = None, label: str = "", on_result: Any = None) -> Any:
         """`parallel.run_tasks` with the run's number of threads.
 
         A task that failed twice because its worker died ends the run, unless `on_result` is given, which is
@@ -387,7 +407,7 @@ class BrickRun:
                     raise result
         return results
 
-    def _stream(self, function, tasks, shared=None, label=""):
+    def _stream(self, function: Any, tasks: Any, shared: Any = None, label: str = "") -> Any:
         """`parallel.stream_tasks` with the run's number of threads."""
         return stream_tasks(
             function,
@@ -400,7 +420,7 @@ class BrickRun:
 
 
 @contextmanager
-def _freezing(frugal):
+def _freezing(frugal: Any) -> Iterator[Any]:
     """Context manager within which a frugal run hides what is there from the garbage collector (`gc.freeze`).
 
     Neither this process nor workers look at it again, where a look would copy memory that they share. Afterwards all is
@@ -413,7 +433,7 @@ def _freezing(frugal):
             gc.unfreeze()
 
 
-def _describe(options):
+def _describe(options: Any) -> str:
     """A run from Python, as the headers quote it."""
     changed = [f"{name}={value!r}" for name, value in changed_options(options).items()]
     return f"run_brick(RunOptions({', '.join(changed)}))"

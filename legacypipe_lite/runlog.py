@@ -1,10 +1,14 @@
 """The log of a brick run: what it was asked for, what it did, what it took, and what it warned of."""
 
+from __future__ import annotations
+
 import logging
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from .options import changed_options
 from .stages import load_stage
@@ -19,18 +23,18 @@ FORMAT = 1
 class _Collector(logging.Handler):
     """Keeps the text of warnings and errors, each once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.texts = []
+        self.texts: list[str] = []
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if text not in self.texts:
             self.texts.append(text)
 
 
 @contextmanager
-def collected_warnings():
+def collected_warnings() -> Iterator[list[Any]]:
     """Context manager that gives a list, to which the package's warnings are added while it is active."""
     collector, package = _Collector(), logging.getLogger("legacypipe_lite")
     package.addHandler(collector)
@@ -40,7 +44,7 @@ def collected_warnings():
         package.removeHandler(collector)
 
 
-def run_log(run, command, warnings, started):
+def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> dict[Any, Any]:
     """What there is to say about a run.
 
     Parameters
@@ -89,13 +93,13 @@ def run_log(run, command, warnings, started):
     }
 
 
-def _environment(order):
+def _environment(order: Any) -> dict[str, str]:
     """Environment variables that are set, of those that the stages read."""
     names = [variable for stage in order for variable in load_stage(stage).variables]
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """The same in JSON types."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -9,6 +9,8 @@ Arrays and tables do not go through their own pickling, whose reconstruction fun
 `_array`, `_scalar` and `_table` of this module.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import io
@@ -16,12 +18,18 @@ import json
 import os
 import pickle
 import struct
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import StateError
 from .files import atomic_file
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["Loaded", "save_state", "load_state", "dump_value", "load_value", "file_stamp"]
 
@@ -69,12 +77,18 @@ class Loaded(NamedTuple):
         What else the writer noted.
     """
 
-    payload: object
+    payload: Any
     digest: str
-    notes: dict
+    notes: dict[Any, Any]
 
 
-def save_state(path, payload, identity, files=(), notes=None):
+def save_state(
+    path: str | Path,
+    payload: Any,
+    identity: dict[Any, Any],
+    files: Iterable[str | Path] = (),
+    notes: dict[Any, Any] | None = None,
+) -> str:
     """Write a state file: under a temporary name in the same folder, then renamed.
 
     Parameters
@@ -118,7 +132,7 @@ def save_state(path, payload, identity, files=(), notes=None):
     return writer.hash.hexdigest()
 
 
-def load_state(path, identity, objection=None):
+def load_state(path: str | Path, identity: dict[Any, Any], objection: Callable[..., Any] | None = None) -> Loaded:
     """Read a state file, if it is whole, was made from `identity`, and its input files are unchanged.
 
     Parameters
@@ -148,7 +162,7 @@ def load_state(path, identity, objection=None):
         raise StateError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _load(stream, identity, objection):
+def _load(stream: Any, identity: dict[str, Any], objection: Callable[..., Any] | None) -> Any:
     header = _read_header(stream)
     reason = _difference(header["identity"], json.loads(json.dumps(identity))) or _stale_file(header["files"])
     if reason is None and objection is not None:
@@ -162,19 +176,19 @@ def _load(stream, identity, objection):
     return Loaded(_unpickle(stream), header["sha256"], header["notes"])
 
 
-def dump_value(value):
+def dump_value(value: Any) -> bytes:
     """Bytes of one value, with the same rules as `save_state`."""
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump(value)
     return buffer.getvalue()
 
 
-def load_value(data):
+def load_value(data: bytes) -> Any:
     """The value of `dump_value`'s bytes; anything that is not admitted raises `StateError`."""
     return _unpickle(io.BytesIO(data))
 
 
-def file_stamp(path):
+def file_stamp(path: Path | str) -> list[int] | None:
     """[size, modification time in ns] of a file, or None if it does not exist."""
     try:
         status = os.stat(path)
@@ -186,7 +200,7 @@ def file_stamp(path):
 # --- reading
 
 
-def _read_header(stream):
+def _read_header(stream: Any) -> Any:
     if stream.read(len(_MAGIC)) != _MAGIC:
         raise StateError("is not a state file")
     tail = _LENGTH.size + len(_END)
@@ -210,7 +224,7 @@ def _read_header(stream):
     return header
 
 
-def _digest(stream, size):
+def _digest(stream: Any, size: int) -> str:
     digest = hashlib.sha256()
     while size > 0:
         block = stream.read(min(size, 1 << 22))
@@ -221,7 +235,7 @@ def _digest(stream, size):
     return digest.hexdigest()
 
 
-def _unpickle(stream):
+def _unpickle(stream: Any) -> Any:
     try:
         return _Unpickler(stream).load()
     except StateError:
@@ -230,7 +244,7 @@ def _unpickle(stream):
         raise StateError(f"cannot be unpickled: {type(error).__name__}: {error}") from error
 
 
-def _difference(recorded, current):
+def _difference(recorded: dict[str, Any], current: dict[str, Any]) -> str | None:
     """Reason why two identities differ, or None."""
     if recorded == current:
         return None
@@ -248,7 +262,7 @@ def _difference(recorded, current):
     return "is damaged: its description holds more than it should"
 
 
-def _stale_file(files):
+def _stale_file(files: dict[str, Any]) -> str | None:
     for path, stamp in files.items():
         now = file_stamp(path)
         if now != stamp:
@@ -256,19 +270,19 @@ def _stale_file(files):
     return None
 
 
-def _short(value):
+def _short(value: Any) -> str:
     text = "unset" if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
         for table in (_REBUILDERS, _VALUE_CLASSES, _PLAIN_CLASSES):
             if name in table.get(module, ()):
                 return getattr(importlib.import_module(module), name)
         raise StateError(f"is not safe to read: it asks for {module}.{name}")
 
-    def persistent_load(self, pid):
+    def persistent_load(self, pid: str) -> None:
         raise StateError("is not safe to read: it refers to outside objects")
 
 
@@ -278,18 +292,18 @@ class _Unpickler(pickle.Unpickler):
 class _HashingWriter:
     """Writes through to a stream, keeping size and SHA-256."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.hash = hashlib.sha256()
         self.size = 0
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         self.hash.update(data)
         self.size += memoryview(data).nbytes
         return self.stream.write(data)
 
 
-def _plain_number(value):
+def _plain_number(value: Any) -> int:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} in the description of a state file")
@@ -298,7 +312,7 @@ def _plain_number(value):
 class _Pickler(pickle.Pickler):
     """Pickles only what `_Unpickler` admits."""
 
-    def reducer_override(self, obj):
+    def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is np.ndarray or kind is np.memmap:
             return _reduce_array(obj)
@@ -313,7 +327,7 @@ class _Pickler(pickle.Pickler):
         raise StateError(f"cannot be stored: {subject.__module__}.{subject.__qualname__} is not a value class")
 
 
-def _reduce_array(array):
+def _reduce_array(array: NDArray[Any]) -> tuple[Any, ...]:
     dtype = array.dtype
     if dtype.hasobject:
         raise StateError("cannot be stored: an array holds Python objects")
@@ -326,12 +340,12 @@ def _reduce_array(array):
     buffer = (
         bytearray(data.tobytes())
         if data.size == 0 or not data.flags.writeable
-        else pickle.PickleBuffer(data.view(np.uint8))
+        else pickle.PickleBuffer(data.view(np.uint8))  # type: ignore[arg-type]  # as in messages
     )
     return _array, (layout, array.shape, fortran, buffer)
 
 
-def _array(layout, shape, fortran, buffer):
+def _array(layout: Any, shape: tuple[Any, ...], fortran: bool, buffer: Any) -> NDArray[Any]:
     dtype = np.dtype(layout)
     if dtype.hasobject:
         raise StateError("is not safe to read: it holds an array of objects")
@@ -342,11 +356,11 @@ def _array(layout, shape, fortran, buffer):
     return np.frombuffer(buffer, dtype=dtype).reshape(shape)
 
 
-def _scalar(dtype, data):
+def _scalar(dtype: str, data: bytes) -> bool | float:
     return _array(dtype, (1,), False, data)[0]
 
 
-def _reduce_table(table):
+def _reduce_table(table: Table) -> tuple[Any, ...]:
     columns = []
     for name in table.colnames:
         column = table[name]
@@ -359,7 +373,7 @@ def _reduce_table(table):
     return _table, (columns, dict(table.meta))
 
 
-def _table(columns, meta):
+def _table(columns: list[tuple[NDArray[Any] | str | None, ...]], meta: dict[str, str]) -> Table:
     from astropy.table import Column, MaskedColumn, Table
 
     table = Table(meta=meta)

@@ -1,13 +1,21 @@
 """Tables: reading them from FITS files, stacking them, and the forms in which FITS files take tables and cards."""
 
+from __future__ import annotations
+
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fitsio
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = [
     "column_names",
@@ -24,7 +32,7 @@ __all__ = [
 ]
 
 
-def native_array(array):
+def native_array(array: NDArray[Any]) -> NDArray[Any]:
     """An array or structured array in native byte order, with bytes decoded to str.
 
     Parameters
@@ -51,7 +59,7 @@ def native_array(array):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def open_fits(path):
+def open_fits(path: str | Path) -> fitsio.FITS:
     """Open a FITS file for reading.
 
     Raises
@@ -66,7 +74,7 @@ def open_fits(path):
         raise InputError(f"{path}: {reason}") from None
 
 
-def read_table(path, columns=None):
+def read_table(path: str | Path, columns: list[str] | None = None) -> NDArray[Any]:
     """Read the table in HDU 1 of a FITS file; column names in lower case.
 
     Parameters
@@ -88,7 +96,12 @@ def read_table(path, columns=None):
         return read_columns(fits, path, columns)
 
 
-def read_columns(fits, path, columns=None, rows=None):
+def read_columns(
+    fits: fitsio.FITS,
+    path: str | Path,
+    columns: list[str] | None = None,
+    rows: ArrayLike | None = None,
+) -> NDArray[Any]:
     """As `read_table`, from an open file, and chosen rows only.
 
     Parameters
@@ -116,14 +129,14 @@ def read_columns(fits, path, columns=None, rows=None):
             if missing:
                 raise InputError(f"{path}: no column {', '.join(missing)} in HDU 1")
             columns = [names[c] for c in columns]
-        if rows is not None and len(rows) == 0:  # fitsio would read all rows
+        if rows is not None and np.size(rows) == 0:  # fitsio would read all rows
             return native_array(table.read(rows=[0][: table.get_nrows()], columns=columns))[:0]
         return native_array(table.read(rows=rows, columns=columns))
     except (OSError, ValueError, AttributeError) as e:
         raise InputError(f"{path}: table in HDU 1 cannot be read ({short_message(e)})") from None
 
 
-def column_names(fits, path):
+def column_names(fits: fitsio.FITS, path: str | Path) -> list[str]:
     """Names of the columns of the table in HDU 1, in lower case, from an open file.
 
     Raises
@@ -137,7 +150,7 @@ def column_names(fits, path):
         raise InputError(f"{path}: HDU 1 is not a table") from None
 
 
-def short_message(error):
+def short_message(error: Any) -> str:
     """The first informative line of a fitsio/cfitsio error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
@@ -146,15 +159,17 @@ def short_message(error):
 # --- stacking
 
 
-def _columns(table):
+def _columns(table: Mapping[str, NDArray[Any]] | NDArray[Any] | Table) -> dict[str, NDArray[Any]]:
     """The columns of a table of any kind: dict of str to numpy.ndarray."""
     if isinstance(table, np.ndarray):
-        return {name: table[name] for name in table.dtype.names}
+        return {name: table[name] for name in table.dtype.names or ()}
     names = table if isinstance(table, Mapping) else table.colnames
     return {name: np.asarray(table[name]) for name in names}
 
 
-def stack_columns(tables, empty_tables_count=True):
+def stack_columns(
+    tables: Sequence[Mapping[str, NDArray[Any]] | NDArray[Any] | Table], empty_tables_count: bool = True
+) -> dict[str, NDArray[Any]]:
     """Stack tables row-wise; columns that a table lacks are filled with zero, False or the empty string.
 
     Parameters
@@ -169,20 +184,20 @@ def stack_columns(tables, empty_tables_count=True):
     dict of str to numpy.ndarray
         The union of the columns, in order of first appearance, each of the common type.
     """
-    tables = [_columns(table) for table in tables]
-    lengths = [len(next(iter(table.values()), ())) for table in tables]
+    parts = [_columns(table) for table in tables]
+    lengths = [len(next(iter(part.values()), ())) for part in parts]
     stacked = {}
-    for name in dict.fromkeys(name for table in tables for name in table):
-        have = [table[name] for table in tables if name in table]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        have = [part[name] for part in parts if name in part]
         if not empty_tables_count:
             have = [column for column in have if len(column)] or have
         dtype, shape = np.result_type(*have), have[0].shape[1:]
         stacked[name] = np.concatenate(
             [
-                np.asarray(table[name], dtype)
-                if name in table and (n or empty_tables_count)
+                np.asarray(part[name], dtype)
+                if name in part and (n or empty_tables_count)
                 else np.zeros((n, *shape), dtype)
-                for table, n in zip(tables, lengths)
+                for part, n in zip(parts, lengths)
             ]
         )
     return stacked
@@ -191,7 +206,9 @@ def stack_columns(tables, empty_tables_count=True):
 # --- what fitsio writes
 
 
-def structured_array(table, declared_widths=True):
+def structured_array(
+    table: Mapping[str, NDArray[Any]] | NDArray[Any] | Table, declared_widths: bool = True
+) -> NDArray[Any]:
     """A native structured array of a table, strings as bytes of at least one character.
 
     Parameters
@@ -227,7 +244,7 @@ def structured_array(table, declared_widths=True):
     return rows
 
 
-def fits_cards(cards):
+def fits_cards(cards: Sequence[tuple[str, Any, str]]) -> list[dict[Any, Any]]:
     """Cards in the form that fitsio takes, with plain Python values; numbers that are not finite are left empty.
 
     Parameters
@@ -252,13 +269,13 @@ def fits_cards(cards):
     return result
 
 
-def fits_bytes(build):
+def fits_bytes(build: Callable[..., Any]) -> bytes:
     """The FITS file that ``build(fits)`` makes."""
     with fitsio.FITS("mem://", "rw", clobber=True) as fits:
         build(fits)
         return fits.read_raw()
 
 
-def gzipped(data):
+def gzipped(data: bytes) -> bytes:
     """Compressed bytes, the same for the same data whenever it is made."""
     return gzip.compress(data, compresslevel=9, mtime=0)

@@ -1,9 +1,13 @@
 """Threads of one process, for compiled kernels: they run at the same time because they do not hold Python's lock."""
 
+from __future__ import annotations
+
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 __all__ = ["default_threads", "map_in_threads", "rows_in_threads"]
 
@@ -11,7 +15,7 @@ _default_threads = ContextVar("threads", default=1)
 
 
 @contextmanager
-def default_threads(threads):
+def default_threads(threads: int) -> Iterator[Any]:
     """Context manager within which `map_in_threads` uses so many threads unless told otherwise."""
     token = _default_threads.set(max(1, int(threads)))
     try:
@@ -20,7 +24,7 @@ def default_threads(threads):
         _default_threads.reset(token)
 
 
-def map_in_threads(function, items, threads=None):
+def map_in_threads(function: Callable[..., Any], items: Iterable[Any], threads: int | None = None) -> Iterator[Any]:
     """Results of ``function(item)`` in order, computed by threads of this process a few items ahead.
 
     For compiled kernels, which run at the same time as others because they do not hold Python's lock.
@@ -41,7 +45,7 @@ def map_in_threads(function, items, threads=None):
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
+        waiting: deque[Any] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
@@ -54,7 +58,7 @@ def map_in_threads(function, items, threads=None):
                 future.cancel()
 
 
-def rows_in_threads(kernel, n_rows, threads, *arguments):
+def rows_in_threads(kernel: Callable[..., Any], n_rows: int, threads: int, *arguments: Any) -> None:
     """Call ``kernel(row0, row1, *arguments)`` for all rows, shared among threads.
 
     Parameters

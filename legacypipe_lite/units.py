@@ -4,9 +4,16 @@ Fluxes are nanomaggies (AB): ``mag = 22.5 - 2.5 log10(flux)``. Angles are degree
 name says otherwise.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = [
     "FWHM_PER_SIGMA",
@@ -30,7 +37,7 @@ SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 FWHM_PER_SIGMA_NEA = 2.3548
 
 
-def nanomaggies_to_mag(flux):
+def nanomaggies_to_mag(flux: ArrayLike) -> NDArray[Any] | float:
     """AB magnitude of a flux in nanomaggies (NaN or inf for flux <= 0).
 
     Parameters
@@ -47,17 +54,17 @@ def nanomaggies_to_mag(flux):
         return 22.5 - 2.5 * np.log10(flux)
 
 
-def mag_to_nanomaggies(mag):
+def mag_to_nanomaggies(mag: ArrayLike) -> NDArray[np.float64]:
     """Flux in nanomaggies of an AB magnitude."""
     return 10.0 ** ((22.5 - np.asarray(mag, dtype=np.float64)) / 2.5)
 
 
-def mjd_to_year(mjd):
+def mjd_to_year(mjd: float) -> float:
     """Julian year of a Modified Julian Date (J2000.0 = MJD 51544.5)."""
     return 2000.0 + (mjd - 51544.5) / 365.25
 
 
-def utc_to_tai(mjd_utc):
+def utc_to_tai(mjd_utc: float) -> float:
     """Convert a UTC Modified Julian Date to TAI (adds the leap seconds, 37 s since 2017).
 
     Parameters
@@ -75,7 +82,7 @@ def utc_to_tai(mjd_utc):
     return float(Time(mjd_utc, format="mjd", scale="utc").tai.mjd)
 
 
-def point_source_depth_mag(detection_invvar):
+def point_source_depth_mag(detection_invvar: NDArray[np.float32]) -> NDArray[np.float32]:
     """5-sigma depth in AB magnitudes of a detection inverse variance (1/nanomaggies^2); 0 where it is 0."""
     detection_invvar = np.asarray(detection_invvar)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,6 +1,9 @@
 """Versions of this package and of those that its results depend on."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import Any
 
 __all__ = ["package_version", "software_versions"]
 
@@ -9,7 +12,7 @@ _PACKAGES = ("astropy", "astropy-healpix", "fitsio", "numba", "numpy", "photutil
 
 
 @lru_cache(maxsize=1)
-def package_version():
+def package_version() -> Any:
     """Version of this package, or "unknown" in a source tree that is not installed."""
     from importlib.metadata import PackageNotFoundError, version  # takes as long as the rest of the package
 
@@ -19,13 +22,13 @@ def package_version():
         return "unknown"
 
 
-def software_versions():
+def software_versions() -> Any:
     """Versions of the packages that results depend on, besides our own; dict."""
     return dict(_software_versions())
 
 
 @lru_cache
-def _software_versions():
+def _software_versions() -> Any:
     from importlib.metadata import version
 
     return {name: version(name) for name in _PACKAGES}

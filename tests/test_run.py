@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import logging
 import os
 import sys
@@ -284,6 +285,21 @@ def test_frugal_run_keeps_what_later_stages_use(fakes, options, monkeypatch):
     run.run()
     assert "result of refs" in seen["srcs"] and "result of refs" not in seen["fitblobs"]
     assert "images" in seen["writecat"] and "result of fitblobs" not in seen["writecat"] and "tractor" in run.state
+
+
+def test_runs_leave_nothing_behind_in_the_process(fakes, options):
+    """Many bricks can be run one after the other."""
+
+    def process():
+        package = logging.getLogger("legacypipe_lite")
+        return gc.get_freeze_count(), gc.get_threshold(), list(package.handlers), package.level, dict(os.environ)
+
+    before = process()
+    first = run_brick(options(no_write=True), frugal=True)
+    assert process() == before
+    second = run_brick(options(no_write=True), frugal=True)
+    assert process() == before and second.report.dropped_ccds == first.report.dropped_ccds
+    np.testing.assert_array_equal(second.tractor["flux"], first.tractor["flux"])
 
 
 def test_early_coadds_may_come_after_detection(fakes, options):

@@ -1,5 +1,7 @@
 """Exact medians of large float32 arrays, without a copy that is sorted."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

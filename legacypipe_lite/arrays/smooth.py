@@ -1,5 +1,7 @@
 """The kernel with which images are smoothed."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

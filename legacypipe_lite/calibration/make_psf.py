@@ -177,8 +177,8 @@ def make_psf(
         If a program is not installed or fails.
     """
     psfex = _program(("psfex",))
-    with tempfile.TemporaryDirectory(prefix="legacypipe-psf-") as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="legacypipe-psf-") as temporary:
+        folder = Path(temporary)
         if catalog is None or not Path(catalog).is_file():
             catalog = _run_sextractor(folder, image, dq, recipe, header or {})
         settings = {

@@ -285,7 +285,7 @@ def sky_row(
         Column name -> value.
     """
     sky = fitted.sky
-    row = {"x0": np.int32(-origin[0]), "y0": np.int32(-origin[1])}
+    row: dict[str, Any] = {"x0": np.int32(-origin[0]), "y0": np.int32(-origin[1])}
     if isinstance(sky, SplineSky):
         row |= {
             "skyclass": "tractor.splinesky.SplineSky" if sky.xbreak is None else "legacypipe.jumpsky.JumpSky",

@@ -82,7 +82,7 @@ def read_psf(
     return psf_from_row(row, path, normalize), version
 
 
-def psf_from_row(row: Mapping[str, Any], path: Path | str, normalize: bool = True) -> PsfModel:
+def psf_from_row(row: Mapping[str, Any], path: Path | str | None, normalize: bool = True) -> PsfModel:
     """`PsfModel` of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises

@@ -114,14 +114,14 @@ class SplineSky:
         knots_x, knots_y, coefficients = spline.tck
         n = self.order + 1
         # Not spline(x, y), which takes ten times as long.
-        bases = []
+        bases: list[NDArray[Any]] = []
         for knots, points, grid in ((knots_x, x, self.xgrid), (knots_y, y, self.ygrid)):
             first, weights = np.empty(len(points), np.int64), np.empty((n, len(points)))
             points = np.clip(points, grid[0], grid[-1]).astype(np.float64)
             kernels.basis_functions(knots, self.order, points, first, weights)
             bases += [first, weights]
         sky = np.empty((height, width), np.float32)
-        kernels.spline_image(coefficients.reshape(len(knots_x) - n, len(knots_y) - n), *bases, sky)
+        kernels.spline_image(coefficients.reshape(len(knots_x) - n, len(knots_y) - n), *(*bases, sky))
         if self.xbreak is not None:
             sky[:, x >= self.xbreak] += np.float32(self.xjump)
         return sky
@@ -161,7 +161,7 @@ def read_sky(
     return sky_from_row(row, path), (str(row.get("legpipev", "")), str(row.get("plver", "")))
 
 
-def sky_from_row(row: Mapping[str, Any], path: Path | str) -> ConstantSky | JumpSky | SplineSky:
+def sky_from_row(row: Mapping[str, Any], path: Path | str | None) -> ConstantSky | JumpSky | SplineSky:
     """Sky model of a table row (dict of lower-case columns); `path` is for messages.
 
     Raises

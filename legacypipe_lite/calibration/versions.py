@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 _VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?(?:([ab])(\d+))?$")
 
 
-def parse_plver(plver: str) -> tuple[int, int, int, int]:
+def parse_plver(plver: str) -> tuple[int, int, int, tuple[Any, ...]]:
     """Sortable form of a Community Pipeline version (PLVER) such as ``"V4.8.2a"``, ``"DES V3.9+1"``, ``"V2.0beta"``.
 
     Parameters

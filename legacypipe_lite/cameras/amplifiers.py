@@ -4,11 +4,14 @@ The figures are those of the Legacy Surveys' table `ampcorrections.fits`, rounde
 itself is used if it is in the data directory.
 """
 
+from __future__ import annotations
+
 import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..tables import read_table
@@ -53,7 +56,7 @@ def amplifier_scales(camera: str, band: str, ccdname: str, mjd: float, path: Pat
 
 
 @functools.cache
-def _file_table(path):
+def _file_table(path: Any) -> Any:
     table = read_table(path, columns=list(_COLUMNS))
     if not np.all(np.isfinite(table["dzp"])):
         raise InputError(f"{path}: column dzp has values that are not finite")
@@ -63,7 +66,7 @@ def _file_table(path):
 
 
 @functools.cache
-def _builtin_table():
+def _builtin_table() -> NDArray[np.void]:
     """The built-in figures, one row per amplifier and epoch, in the columns of the table."""
     ccds = packaged_table("amplifier_corrections.csv")
     dtype = [(c, "U8") for c in _COLUMNS[:3]] + [(c, "f8") for c in _COLUMNS[3:6]] + [(c, "i4") for c in _COLUMNS[6:]]

@@ -1,10 +1,12 @@
 """From a row of the CCD table to a calibrated sub-image: the steps that all cameras share."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,9 @@ from .calibrations import load_psf, load_sky
 from .extent import Region, covering_region
 from .files import FitsImage, check_version
 from .raw import RawImage, UnusableImage
+
+if TYPE_CHECKING:
+    import fitsio
 
 __all__ = ["CcdImage"]
 
@@ -59,15 +64,15 @@ class CcdImage:
     """
 
     #: Data-quality codes that mean nothing for this camera.
-    ignored_codes = ()
+    ignored_codes: tuple[int, ...] = ()
     #: Cards of the image header for the seeing [pixel], in the order of search.
-    fwhm_cards = ("FWHM", "SEEINGP1")
+    fwhm_cards: tuple[str, ...] = ("FWHM", "SEEINGP1")
     #: CCDs whose two halves may have different sky levels: band -> CCD names.
-    sky_jumps = {}
+    sky_jumps: dict[str, tuple[str, ...]] = {}
     #: Settings of the programs that make a missing PSF model.
     psf_recipe = STANDARD_RECIPE
     #: Star halos are subtracted before a sky model is made; only for DECam is there a model of them.
-    has_halos = False
+    has_halos: bool = False
 
     def __init__(self, ccd: Mapping[str, Any], survey: SurveyDirectory, options: RunOptions) -> None:
         self.survey = survey
@@ -132,7 +137,7 @@ class CcdImage:
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
 
-    def _check_numbers(self):
+    def _check_numbers(self) -> None:
         """Raise an InputError that names a column of the CCD table whose value cannot be true."""
         for column in ("exptime", "fwhm", "mjd_obs", "width", "height"):
             value = self.ccd[column]
@@ -170,7 +175,7 @@ class CcdImage:
         """Name of the weight file, relative to the images folder."""
         return self._sibling("_oow_")
 
-    def _sibling(self, tag):
+    def _sibling(self, tag: str) -> str:
         for image_tag in ("_ooi_", "_oki_"):
             if image_tag in self.image_filename:
                 return self.image_filename.replace(image_tag, tag)
@@ -184,7 +189,7 @@ class CcdImage:
             logger.warning("%s: HDU %d is named %s, not %s", image_file.path, self.hdu, extname, self.ccdname)
         return image_file
 
-    def _open(self, filename, shape=...):
+    def _open(self, filename: str, shape: Any = ...) -> FitsImage:
         shape = (self.height, self.width) if shape is ... else shape
         image_file = FitsImage(self.survey.image_file(filename), self.hdu, shape)
         check_version(image_file.path, image_file.primary_header, self.identity, self.options.old_calibs_ok)
@@ -436,5 +441,5 @@ class CcdImage:
         )
 
 
-def _text(header, card):
+def _text(header: fitsio.FITSHDR, card: str) -> str:
     return str(header.get(card, "") or "").strip()

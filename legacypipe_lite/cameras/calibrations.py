@@ -1,5 +1,7 @@
 """The PSF and sky models of a CCD: read from the survey directory, or made and written there."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ class CcdField:
         return self.wcs.shape
 
 
-def _say_that_one_is_made(ccd, kind, paths, reason):
+def _say_that_one_is_made(ccd: Any, kind: Any, paths: Any, reason: Any) -> None:
     """Log why a calibration is made: a file that is there, but cannot be used, is worth a warning."""
     level = logging.WARNING if any(path.exists() for path in paths) else logging.INFO
     logger.log(level, "%s: making the %s model (%s)", ccd.name, kind, reason)
@@ -151,7 +153,7 @@ def load_sky(
     return sky, (row["legpipev"], row["plver"])
 
 
-def _make_sky(ccd, wcs, psf, scene, template):
+def _make_sky(ccd: Any, wcs: Any, psf: Any, scene: Any, template: Any) -> Any:
     """A new sky model, and its table row."""
     region = ccd.good_region()
     with ccd.open_image() as image_file:
@@ -168,7 +170,7 @@ def _make_sky(ccd, wcs, psf, scene, template):
     return fitted.sky.shifted(-region.x0, -region.y0), row
 
 
-def _field(ccd, wcs, psf, region, primary_header):
+def _field(ccd: Any, wcs: Any, psf: Any, region: Any, primary_header: Any) -> Any:
     return CcdField(
         name=ccd.name,
         band=ccd.band,
@@ -182,13 +184,13 @@ def _field(ccd, wcs, psf, region, primary_header):
     )
 
 
-def _identity(ccd, primary_header, header):
+def _identity(ccd: Any, primary_header: Any, header: Any) -> Any:
     """Identity columns of a new calibration."""
     image = {"procdate": primary_header.get("DATE", ""), "imgdsum": header.get("DATASUM", "")}
     return identity_columns(ccd.identity, image, f"legacypipe_lite {package_version()}")
 
 
-def _write(path, row):
+def _write(path: Any, row: Any) -> None:
     """Keep a new calibration in the survey directory, if that can be written to."""
     try:
         write_row(path, row)

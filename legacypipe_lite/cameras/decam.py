@@ -1,8 +1,11 @@
 """DECam: images in counts, 2046 x 4094 pixels, CCDs N1-N31 and S1-S31."""
 
+from __future__ import annotations
+
 import logging
 import os
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,9 @@ from ..errors import InputError
 from . import dq as dq_maps
 from .base import CcdImage
 from .extent import Region
+
+if TYPE_CHECKING:
+    from .files import FitsImage
 
 __all__ = ["DecamImage"]
 
@@ -31,7 +37,7 @@ class DecamImage(CcdImage):
     sky_jumps = {"g": _JUMP_CCDS, "r": _JUMP_CCDS, "i": _JUMP_CCDS, "z": ("S30",)}
 
     @property
-    def has_halos(self) -> bool:
+    def has_halos(self) -> bool:  # type: ignore[override]  # read-only here
         """Star halos are modelled (not in images with added noise)."""
         return self.camera == "decam"
 
@@ -70,7 +76,7 @@ class DecamImage(CcdImage):
                 dq[bad.y0 - y0 : bad.y1 - y0, bad.x0 - x0 : bad.x1 - x0] |= np.uint16(DQ["badpix"])
         return dq
 
-    def _version_at_least(self, plver, minimum):
+    def _version_at_least(self, plver: str, minimum: str) -> bool:
         try:
             return plver_at_least(plver, minimum)
         except ValueError as e:
@@ -86,7 +92,7 @@ class DecamImage(CcdImage):
         self.clean_weights(invvar, dq, quantized, shifted.y0)
         return invvar
 
-    def _frame(self, weight_file):
+    def _frame(self, weight_file: FitsImage) -> int:
         """Width of the frame around the weight map."""
         excess = (weight_file.shape[0] - self.height, weight_file.shape[1] - self.width)
         if excess not in ((0, 0), (2, 2)):
@@ -110,6 +116,6 @@ class DecamImage(CcdImage):
         return self._sky_template
 
     @cached_property
-    def _sky_template(self):
+    def _sky_template(self) -> Any:
         folder = os.environ.get("SKY_TEMPLATE_DIR")
         return find_sky_template(folder, self.identity, self.band, self.options.old_calibs_ok)

@@ -1,9 +1,12 @@
 """Which part of a CCD covers a target image."""
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..survey.polygons import clip_polygon
 from ..wcs import ImageWcs, TanWcs
@@ -41,7 +44,7 @@ class Region(NamedTuple):
         """True if it is large enough to work with."""
         return self.width >= MIN_SIZE and self.height >= MIN_SIZE
 
-    def intersection(self, other: "Region") -> "Region":
+    def intersection(self, other: Region) -> Region:
         """The common part; may be empty (negative sizes)."""
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
@@ -73,7 +76,7 @@ def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     return Region(x0, x1 + 1, y0, y1 + 1)
 
 
-def _target_corners(wcs, target_wcs):
+def _target_corners(wcs: ImageWcs, target_wcs: ImageWcs) -> NDArray[np.float64]:
     """The target's corner pixels in image pixels, (4, 2)."""
     tw, th = target_wcs.width - 1.0, target_wcs.height - 1.0
     ra, dec = target_wcs.pixel_to_sky(np.array([0.0, tw, tw, 0.0]), np.array([0.0, 0.0, th, th]))

@@ -1,6 +1,8 @@
 """Mosaic-3 on the Mayall telescope: images in counts per second, about 4054 x 4079 pixels, CCDs CCD1-CCD4."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from ..errors import InputError
 from . import weights
 from .base import CcdImage
 from .raw import RawImage
+
+if TYPE_CHECKING:
+    import fitsio
 
 __all__ = ["CountRateImage", "MosaicImage"]
 
@@ -25,7 +30,7 @@ class CountRateImage(CcdImage):
             raise InputError(f"{self.image_path}: EXPTIME is {exptime}, but must be positive")
         return weights.add_source_noise(raw.invvar, raw.image, raw.dq, sky, exptime)
 
-    def _primary_number(self, header, card):
+    def _primary_number(self, header: fitsio.FITSHDR, card: str) -> float:
         try:
             value = float(header[card])
         except (KeyError, TypeError, ValueError):

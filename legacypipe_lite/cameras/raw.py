@@ -1,8 +1,13 @@
 """Pixels of a CCD before calibration, and why there may be none."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .extent import Region
@@ -42,16 +47,17 @@ class RawImage:
         Of the image file.
     """
 
-    image: np.ndarray
-    dq: np.ndarray
-    invvar: np.ndarray
+    image: NDArray[np.float32]
+    dq: NDArray[np.uint16]
+    invvar: NDArray[np.float32]
     region: Region
-    primary_header: dict
-    header: dict
+    primary_header: Mapping[Any, Any]
+    header: Mapping[Any, Any]
 
     def cut(self, y: slice, x: slice) -> None:
         """Keep the slices `y`, `x` only."""
-        parts = (array[y, x] for array in (self.image, self.dq, self.invvar))
-        self.image, self.dq, self.invvar = (np.ascontiguousarray(part) for part in parts)
+        self.image = np.ascontiguousarray(self.image[y, x])
+        self.dq = np.ascontiguousarray(self.dq[y, x])
+        self.invvar = np.ascontiguousarray(self.invvar[y, x])
         r = self.region
         self.region = Region(r.x0 + x.start, r.x0 + x.stop, r.y0 + y.start, r.y0 + y.stop)

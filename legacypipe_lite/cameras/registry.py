@@ -1,5 +1,7 @@
 """Which class reads the images of which camera: built in, from installed packages, or registered by the user."""
 
+from __future__ import annotations
+
 import functools
 import importlib
 import importlib.metadata
@@ -8,11 +10,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
 from .bok import BokImage
 from .decam import DecamImage
 from .mosaic import MosaicImage
+
+if TYPE_CHECKING:
+    from .base import CcdImage
+
 
 __all__ = ["camera_class", "known_cameras", "load_camera_modules", "register_camera"]
 
@@ -28,7 +35,7 @@ _BUILT_IN = {
     "90prime": BokImage,
 }
 
-_registered = {}
+_registered: dict[str, type[CcdImage]] = {}
 
 
 def register_camera(name: str, cls: type) -> None:
@@ -52,7 +59,7 @@ def register_camera(name: str, cls: type) -> None:
 
 
 @functools.cache
-def _entry_points():
+def _entry_points() -> Any:
     return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
 
 
@@ -107,7 +114,7 @@ def load_camera_modules(modules: Sequence[str]) -> None:
             raise UsageError(f"--camera-module {module}: {type(e).__name__}: {e}") from e
 
 
-def _import(module):
+def _import(module: Any) -> None:
     if not module.endswith(".py"):
         importlib.import_module(module)
         return
@@ -116,6 +123,7 @@ def _import(module):
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
         return
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # there is a loader for the ending .py
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[name] = loaded
     try:

@@ -1,5 +1,7 @@
 """Static mask of 90Prime: bad regions that the image processing does not flag."""
 
+from __future__ import annotations
+
 import functools
 from pathlib import Path
 
@@ -55,5 +57,5 @@ def static_mask(hdu: int, region: Region, path: Path | None = None) -> NDArray[n
 
 
 @functools.cache
-def _bad_regions():
+def _bad_regions() -> NDArray[np.void]:
     return packaged_table("bok_static_mask.csv")

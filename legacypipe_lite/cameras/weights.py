@@ -1,5 +1,7 @@
 """Weight maps (inverse variances): undoing what lossy compression did to their zeros, and clipping glitches."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +35,7 @@ class Quantization(NamedTuple):
     """
 
     kind: str
-    steps: np.ndarray | None = None
+    steps: NDArray[np.float64] | None = None
     reason: str = ""
 
 
@@ -66,7 +68,7 @@ def quantization(path: str | Path, hdu: int, header: Mapping[str, Any]) -> Quant
     return Quantization("rows", scale)
 
 
-def _scale_columns(path, hdu):
+def _scale_columns(path: str | Path, hdu: int) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """ZSCALE and ZZERO of each tile, from the binary table behind a compressed image."""
     from astropy.io import fits
 
@@ -112,7 +114,7 @@ def clean_weights(
     if not np.all(np.isfinite(invvar)):
         raise InputError(f"{name}: the weight map has values that are not finite")
     invvar[dq != 0] = 0
-    if quantized.kind == "rows":
+    if quantized.kind == "rows" and quantized.steps is not None:
         steps = quantized.steps[first_row : first_row + len(invvar)]
         invvar[invvar <= 0.5 * steps[:, np.newaxis]] = 0
     elif quantized.kind == "unknown" and np.any(invvar > 0):

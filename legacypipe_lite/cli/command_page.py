@@ -3,11 +3,16 @@
 ``python -m legacypipe_lite.cli.command_page > docs/command-line.md`` writes it anew.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import re
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+from ..option_declaration import OptionInfo
 from ..options import STAGE_ORDER, RunOptions, option_infos
 from ..refused_flags import REFUSED
 from ..stages import load_stage
@@ -64,7 +69,7 @@ _STATUS = """\
 """
 
 
-def command_page():
+def command_page() -> Any:
     """The page as Markdown text."""
     return "\n".join(
         [
@@ -81,8 +86,8 @@ def command_page():
     )
 
 
-def _groups():
-    groups = {}
+def _groups() -> Iterator[Any]:
+    groups: dict[str, list[OptionInfo]] = {}
     for info in option_infos():
         groups.setdefault(info.group, []).append(info)
     for title, infos in groups.items():
@@ -91,24 +96,24 @@ def _groups():
         yield "\n".join(lines) + "\n"
 
 
-def _flags(info):
+def _flags(info: Any) -> Any:
     value = "".join(f" {name}" for name in value_names(info))
     return ", ".join(f"`{flag}{value if flag == info.flags[-1] else ''}`" for flag in info.flags)
 
 
-def _default(info):
+def _default(info: Any) -> str:
     if info.kind == "off" or info.default in (None, False, ()):
         return ""
     shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
     return f"`{shown}`"
 
 
-def _meaning(info):
+def _meaning(info: Any) -> Any:
     text = info.help.replace("%%", "%")
     return f"{text}; {info.ignored}" if info.ignored else text
 
 
-def _refused():
+def _refused() -> Any:
     lines = [
         "## Known flags that are not supported\n",
         "Using one of these is an error that says why.\n",
@@ -131,7 +136,7 @@ classes are read.
 """
 
 
-def _stages():
+def _stages() -> Any:
     lines = ["| stage | what | reads | makes |", "|---|---|---|---|"]
     for name in STAGE_ORDER:
         stage = load_stage(name)
@@ -149,7 +154,7 @@ _SUBCOMMANDS = """\
 """
 
 
-def subcommand_arguments(name):
+def subcommand_arguments(name: str) -> list[argparse.Action]:
     """Arguments of a subcommand of ``legacypipe-lite``.
 
     Parameters
@@ -166,11 +171,11 @@ def subcommand_arguments(name):
     return parser._actions
 
 
-def _module(name):
+def _module(name: Any) -> Any:
     return importlib.import_module("." + SUBCOMMANDS[name].module, __package__)
 
 
-def _subcommand(name):
+def _subcommand(name: Any) -> Any:
     actions = subcommand_arguments(name)
     usage = " ".join(_positional(action) for action in actions if not action.option_strings)
     lines = [
@@ -184,11 +189,11 @@ def _subcommand(name):
     return "\n".join(lines) + "\n"
 
 
-def _positional(action):
+def _positional(action: Any) -> Any:
     return f"{action.metavar} [{action.metavar} ...]" if action.nargs == "+" else action.metavar
 
 
-def _spelling(action):
+def _spelling(action: Any) -> Any:
     if not action.option_strings:
         return action.metavar
     if action.nargs == 0:
@@ -197,14 +202,14 @@ def _spelling(action):
     return " ".join([action.option_strings[-1], *((value,) if isinstance(value, str) else value)])
 
 
-def _help(action):
+def _help(action: Any) -> Any:
     default = action.default
     if isinstance(default, tuple):
         default = (" " if action.nargs else ",").join(map(str, default))
     return _escaped((action.help or "") % {**vars(action), "default": default})
 
 
-def _escaped(text):
+def _escaped(text: Any) -> Any:
     """Placeholders like <brick> would be taken for HTML."""
     return re.sub(r"<(\w+)>", r"\\<\1>", text)
 

@@ -1,12 +1,20 @@
 """``legacypipe-lite evaluate``: score a catalogue against the truth."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError, UsageError
 from ..files import atomic_file
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..validation.tables import ScoreTable
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -19,7 +27,7 @@ files are scored together.
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments on an `argparse` parser."""
     parser.add_argument(
         "files", nargs="+", metavar="TRACTOR TRUTH", help="catalogue and its truth; more pairs may follow"
@@ -45,7 +53,7 @@ def add_arguments(parser):
     parser.add_argument("--plots", metavar="DIR", help="write plots to this folder (needs matplotlib)")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Run the command; arguments as `add_arguments` declared them."""
     from ..validation import MatchSettings, evaluate, read_scene, stack
     from ..validation.tables import headline, score_tables
@@ -73,7 +81,7 @@ def run(arguments):
         _write_plots(Path(arguments.plots), scene, scores)
 
 
-def _show(title, tables):
+def _show(title: str, tables: list[ScoreTable]) -> None:
     """Show the tables: drawn on a terminal that is wide enough, as plain text elsewhere."""
     from ..validation.tables import rich_table, text_lines
 
@@ -93,7 +101,7 @@ def _show(title, tables):
         print("\n" + "\n".join(text_lines(table)))
 
 
-def write_json(path, scores):
+def write_json(path: str, scores: dict[str, Any]) -> None:
     """Write scores as JSON; numbers that do not exist become null.
 
     Raises
@@ -105,7 +113,7 @@ def write_json(path, scores):
         stream.write((json.dumps(_without_nan(scores), indent=1) + "\n").encode())
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -113,7 +121,7 @@ def _without_nan(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_plots(folder, scene, scores):
+def _write_plots(folder: Any, scene: Any, scores: Any) -> None:
     from ..validation.plots import score_plots
 
     plots = score_plots(scene, scores)

@@ -1,10 +1,16 @@
 """``legacypipe-lite inject``: make a table of sources that ``runbrick --inject`` adds to real images."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import OutputError
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -20,7 +26,7 @@ metrics/AAA/injected-<brick>.fits of that run.
 _FORBIDDEN = ("NPRIMARY", "BRIGHT", "MEDIUM", "GALAXY", "CLUSTER", "RESOLVED", "MCLOUDS", "BAILOUT")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments on an `argparse` parser."""
     parser.add_argument("outdir", metavar="OUTDIR", help="output directory of a run without injected sources")
     parser.add_argument("table", metavar="TABLE", help="file to write (FITS)")
@@ -46,7 +52,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Run the command; arguments as `add_arguments` declared them."""
     from ..bits import MASKBITS_FIXED
     from ..simulate.injection_table import draw_injection

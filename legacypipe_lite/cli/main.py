@@ -5,11 +5,13 @@ A subcommand is a module of this room with ``DESCRIPTION`` (text of its help), `
 what follows ``--`` on the command line is ``arguments.passed_on``, a list of str.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import logging
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .program import run_guarded, until_the_pipe_is_closed
 
@@ -52,7 +54,7 @@ SUBCOMMANDS = {
 
 
 @until_the_pipe_is_closed
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -88,7 +90,7 @@ def main(argv=None):
     return _run(name, module, arguments)
 
 
-def _overview(argv):
+def _overview(argv: Any) -> Any:
     """Show the subcommands; exit status 0 if they were asked for."""
     if argv == ["--version"]:
         from ..versions import package_version
@@ -107,7 +109,7 @@ def _overview(argv):
     return 2
 
 
-def _run(name, module, arguments):
+def _run(name: str, module: Any, arguments: argparse.Namespace) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     return run_guarded(

@@ -1,12 +1,16 @@
 """What the commands have in common while they work: log records, signals, and errors that become an exit status."""
 
+from __future__ import annotations
+
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 from ..errors import LegacypipeError
 
@@ -15,7 +19,9 @@ __all__ = ["logging_to", "run_guarded", "terminable", "until_the_pipe_is_closed"
 logger = logging.getLogger(__name__)
 
 
-def run_guarded(work, program, handler, *, verbose=False, debug=False):
+def run_guarded(
+    work: Callable[..., Any], program: str, handler: logging.Handler, *, verbose: bool = False, debug: bool = False
+) -> int:
     """Do the work of a command; what goes wrong is said in one line on the standard error stream.
 
     Parameters
@@ -37,7 +43,7 @@ def run_guarded(work, program, handler, *, verbose=False, debug=False):
         Exit status.
     """
 
-    def say(text, status, error=None):
+    def say(text: str, status: Any, error: Any = None) -> int:
         if debug and error is not None:
             logger.error("", exc_info=error)
         print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
@@ -58,11 +64,11 @@ def run_guarded(work, program, handler, *, verbose=False, debug=False):
             return say(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, error)
 
 
-def until_the_pipe_is_closed(main):
+def until_the_pipe_is_closed(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator of a command's main function: it ends with status 1 when who reads its output has enough."""
 
     @wraps(main)
-    def guarded_main(argv=None):
+    def guarded_main(argv: list[str] | None = None) -> int:
         try:
             status = main(argv)
             sys.stdout.flush()
@@ -76,7 +82,7 @@ def until_the_pipe_is_closed(main):
 
 
 @contextmanager
-def logging_to(handler, level):
+def logging_to(handler: logging.Handler, level: int) -> Iterator[Any]:
     """Send the package's log records, and Python warnings, to a handler."""
     root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
     before = root.level, package.level
@@ -94,13 +100,13 @@ def logging_to(handler, level):
 
 
 @contextmanager
-def terminable():
+def terminable() -> Iterator[Any]:
     """Let SIGTERM and SIGHUP end the program in an orderly way: workers are ended, half-written files removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number, frame):
+    def stop(number: Any, frame: Any) -> None:
         raise SystemExit(128 + number)
 
     # With nohup, SIGHUP is ignored, and stays so.

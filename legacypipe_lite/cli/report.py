@@ -1,9 +1,15 @@
 """``legacypipe-lite report``: one HTML page about a brick run."""
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import atomic_file
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -15,7 +21,7 @@ blobs, dropped CCDs, times of the stages, warnings; with --truth also the scores
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments on an `argparse` parser."""
     parser.add_argument("outdir", metavar="OUTDIR", help="output directory of the run")
     parser.add_argument("--brick", metavar="NAME", help="brick, if OUTDIR holds several")
@@ -24,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("--no-plots", action="store_true", help="leave out the plots, which need matplotlib")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Run the command; arguments as `add_arguments` declared them."""
     from ..validation.products import BrickProducts
     from ..validation.report import brick_report

@@ -1,15 +1,22 @@
 """Command line of a brick run: ``runbrick --brick 1102p240 --survey-dir DIR --outdir OUT``."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os
 import shlex
 import sys
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
 from ..refused_flags import REFUSED
 from .program import run_guarded, until_the_pipe_is_closed
+
+if TYPE_CHECKING:
+    from ..option_declaration import OptionInfo
+    from .progress import PlainDisplay, RichDisplay
 
 __all__ = ["main", "make_parser", "parse_options"]
 
@@ -51,7 +58,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @until_the_pipe_is_closed
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -78,7 +85,7 @@ def main(argv=None):
     return _run(arguments, "runbrick " + shlex.join(argv))
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     """The `argparse.ArgumentParser` of the command, built from the options' declarations."""
     parser = argparse.ArgumentParser(
         prog="runbrick",
@@ -108,14 +115,14 @@ def make_parser():
 class _ShowVersion(argparse.Action):
     """Prints the version, which is looked up only then."""
 
-    def __call__(self, parser, *arguments):
+    def __call__(self, parser: Any, *arguments: Any) -> None:
         from ..versions import package_version
 
         print(f"legacypipe_lite {package_version()}")
         parser.exit()
 
 
-def _add_argument(group, info):
+def _add_argument(group: Any, info: OptionInfo) -> None:
     keywords = {"dest": info.name, "default": info.default, "help": _help(info)}
     if info.kind in ("flag", "off"):
         keywords["action"] = "store_true" if info.kind == "flag" else "store_false"
@@ -135,7 +142,7 @@ def _add_argument(group, info):
     group.add_argument(*info.flags, **keywords)
 
 
-def _add_refused(parser, flag):
+def _add_refused(parser: Any, flag: Any) -> None:
     """Let a flag that is not supported be understood, so that its use can be explained; help does not show it."""
     if flag.convert is None:
         keywords = {"action": "store_const", "const": True}
@@ -144,7 +151,7 @@ def _add_refused(parser, flag):
     parser.add_argument(*flag.flags, dest=flag.name, help=argparse.SUPPRESS, **keywords)
 
 
-def value_names(info):
+def value_names(info: OptionInfo) -> tuple[str, ...]:
     """What the values of an option are called in help texts.
 
     Parameters
@@ -167,7 +174,7 @@ def value_names(info):
     return (_METAVARS.get(info.name, info.name.upper().rsplit("_", 1)[-1]),)
 
 
-def _help(info):
+def _help(info: OptionInfo) -> str:
     text = info.help
     if info.kind != "off" and info.default not in (None, False, (), 0) and "default" not in text:
         shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
@@ -175,11 +182,11 @@ def _help(info):
     return text
 
 
-def _comma_list(text):
+def _comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _protect_negative(argv):
+def _protect_negative(argv: list[str]) -> list[str]:
     """Keep argparse from taking a negative sexagesimal declination for a flag: put a blank in front of it."""
     result, wait = [], 0
     for argument in argv:
@@ -190,7 +197,7 @@ def _protect_negative(argv):
     return result
 
 
-def parse_options(arguments):
+def parse_options(arguments: argparse.Namespace) -> RunOptions:
     """`RunOptions` of parsed arguments.
 
     Parameters
@@ -219,10 +226,10 @@ def parse_options(arguments):
     return RunOptions(**values, **refused)
 
 
-def _run(arguments, command):
+def _run(arguments: Any, command: str) -> int:
     from .progress import make_display
 
-    def work():
+    def work() -> None:
         options = parse_options(arguments)
         _log_ignored(options)
         _run_brick(options, command, display)
@@ -231,7 +238,7 @@ def _run(arguments, command):
         return run_guarded(work, "runbrick", display.handler, verbose=arguments.verbose, debug=arguments.debug)
 
 
-def _run_brick(options, command, display):
+def _run_brick(options: RunOptions, command: str, display: RichDisplay | PlainDisplay) -> None:
     """Run the brick and show what came out of it."""
     from ..resources import give_back_freed_memory
     from ..run import run_brick
@@ -247,13 +254,13 @@ def _run_brick(options, command, display):
         display.show(summary_lines(run))
 
 
-def _log_ignored(options):
+def _log_ignored(options: RunOptions) -> None:
     for info in option_infos():
         if info.ignored is not None and getattr(options, info.name) != info.default:
             logger.warning("%s: %s", info.flags[-1], info.ignored)
 
 
-def _list_stages(arguments):
+def _list_stages(arguments: Any) -> Any:
     from ..stages import load_stage, stage_order
 
     for name in stage_order(arguments):

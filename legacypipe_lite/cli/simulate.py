@@ -1,5 +1,7 @@
 """``legacypipe-lite simulate OUTDIR``: write a mock survey directory."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import shlex
@@ -19,7 +21,7 @@ as it is.
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand.
 
     Parameters
@@ -70,24 +72,24 @@ def add_arguments(parser):
                 action.help += f" (default: {shown})"
 
 
-def _names(text):
+def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 class _Progress:
     """Says how far a long simulation is, not too often."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def __call__(self, label, done, total):
+    def __call__(self, label: str, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self._last > _SECONDS_BETWEEN_LINES and done < total:
             self._last = now
             logger.info("%s: %d of %d done", label, done, total)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Run the subcommand.
 
     Parameters

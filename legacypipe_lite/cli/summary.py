@@ -1,15 +1,22 @@
 """The summary at the end of a run."""
 
+from __future__ import annotations
+
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from ..models.sources import TYPES_SIMPLE_FIRST
+
+if TYPE_CHECKING:
+    from ..run import BrickRun, StageRecord
+    from ..survey import OutputTree
 
 __all__ = ["summary_lines"]
 
 _TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 
 
-def summary_lines(run):
+def summary_lines(run: BrickRun) -> list[str]:
     """What a run made of what, and what it took, as lines of text.
 
     Parameters
@@ -35,7 +42,7 @@ def summary_lines(run):
 _SHOWN_OTHERWISE = ("CCDs", "sources", "types")
 
 
-def _sources(run):
+def _sources(run: BrickRun) -> list[str]:
     lines = []
     if run.tractor is not None:
         types = Counter(str(kind).strip() for kind in run.tractor["type"].astype(str))
@@ -45,13 +52,13 @@ def _sources(run):
     return lines + [f"  {name}: {_text(value)}" for name, value in counts.items()]
 
 
-def _text(value):
+def _text(value: dict[str, int] | int) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {number}" for key, number in value.items())
     return str(value)
 
 
-def _ccds(run):
+def _ccds(run: BrickRun) -> list[str]:
     if "ccds" not in run.state:
         return []
     bands = run.report.counts.get("CCDs")
@@ -60,7 +67,7 @@ def _ccds(run):
     return lines + [f"    dropped {name}: {reason}" for name, reason in run.report.dropped_ccds]
 
 
-def _stages(records):
+def _stages(records: list[StageRecord]) -> list[str]:
     if not records:
         return []
     lines = [f"  {'stage':<14}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'worker MB':>11}"]
@@ -77,7 +84,7 @@ def _stages(records):
     return [*lines, f"  {'all':<14}{wall:>9.2f}{cpu:>9.2f}{peak / 1e6:>9.0f}"]
 
 
-def _products(products):
+def _products(products: OutputTree) -> list[str]:
     if not products.checksums:
         return ["  no files written"]
     lines = [f"  {len(products.checksums)} files below {products.outdir}"]

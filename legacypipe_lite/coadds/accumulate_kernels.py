@@ -76,7 +76,7 @@ class Exposure(NamedTuple):
         DQ bits: saturated; those that do not keep a pixel out of the unweighted stack; outlier.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     factor: float
     factors: NDArray[np.float32]
     psf_term: float

@@ -73,8 +73,8 @@ def fiber_fluxes(
             fiberflux[row, band] = fraction * flux[row, band]
     for row in range(n_rows):
         if np.isfinite(x[row]) and np.isfinite(y[row]):
-            for band in range(n_bands):
-                fibertotflux[row, band] = single_aperture(total[band], 0, 0, float(x[row]), float(y[row]), radius)
+            for plane in range(n_bands):
+                fibertotflux[row, plane] = single_aperture(total[plane], 0, 0, float(x[row]), float(y[row]), radius)
     return fiberflux, fibertotflux
 
 

@@ -129,7 +129,10 @@ def type_cards(product: str, band: str, co_sky: dict[str, float] | None = None) 
         Residual sky levels that were subtracted; None if they were not estimated at all.
     """
     kind = PRODUCT_TYPES[product]
-    cards = [("IMTYPE", product, _IMTYPE_COMMENT), ("PRODTYPE", kind.prodtype, "NOIRLab image type")]
+    cards: list[tuple[str, Any, str]] = [
+        ("IMTYPE", product, _IMTYPE_COMMENT),
+        ("PRODTYPE", kind.prodtype, "NOIRLab image type"),
+    ]
     if kind.magzero:
         cards.append(("MAGZERO", 22.5, "Magnitude zeropoint"))
     if kind.unit is not None:

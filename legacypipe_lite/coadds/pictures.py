@@ -71,7 +71,7 @@ def picture_sources(coadd: BandCoadd, names: Sequence[str]) -> dict[str, Any]:
     dict of str -> object
         Images, or objects with a `shape` and a method ``rows(start, stop)``.
     """
-    sources = {}
+    sources: dict[str, Any] = {}
     for name in names:
         if name == "resid":
             sources[name] = _Residual(sources["image"], sources["model"], coadd.invvar)

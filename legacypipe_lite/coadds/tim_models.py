@@ -95,12 +95,9 @@ def tim_models(
     )
     tim_blobs = _blobs_of_image(tim, target, blobmap)
     drawn = _draw_frozen(models, tim_blobs, target, blobmap, frozen, render)
-    chosen = [
-        row
-        for row in (range(n_rows) if rows is None else rows)
-        if sources[row] is not None and (sources[row].ra, sources[row].dec) not in drawn
-    ]
-    for row, rendered in zip(chosen, render([sources[row] for row in chosen])):
+    wanted = ((row, sources[row]) for row in (range(n_rows) if rows is None else rows))
+    chosen = [(row, source) for row, source in wanted if source is not None and (source.ra, source.dec) not in drawn]
+    for (row, _), rendered in zip(chosen, render([source for _, source in chosen])):
         if rendered is None:
             continue
         own = rendered.cut(tim_blobs) == int(blobs[row])

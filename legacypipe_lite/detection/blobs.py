@@ -41,7 +41,7 @@ def merge_hot_saturated(hot: NDArray[np.bool_], saturated: NDArray[np.bool_]) ->
     numpy.ndarray of bool, shape (H, W)
     """
     if saturated.ndim == 3:
-        saturated = saturated.any(axis=0)
+        saturated = np.any(saturated, axis=0)
     out = hot.copy()
     kernels.join_columns(hot, saturated, np.flatnonzero(saturated.any(axis=0)), out)
     return out
@@ -143,7 +143,7 @@ class SubBlob(NamedTuple):
         Half-open interval of positions that this piece is responsible for; those of all pieces tile the blob.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     box: tuple
     unique_x: tuple
     unique_y: tuple

@@ -125,7 +125,8 @@ def detection_maps(
     detmap, detiv = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     saturated = np.zeros(shape, np.int16)
     total = np.zeros(shape if nsatur is not None else (len(bands), 0, 0), np.int16)
-    sums = {band: kernels.BandSums(*maps) for band, *maps in zip(bands, detmap, detiv, saturated, total)}
+    planes = zip(bands, detmap, detiv, saturated, total)
+    sums = {band: kernels.BandSums(a, b, c, d) for band, a, b, c, d in planes}
     ramp = edge_ramp(taper)
     if pixels is None:
         chosen = [image for image in images if image.band in bands]

@@ -39,11 +39,11 @@ def watershed(
     numpy.ndarray of int32, shape (h, w)
         Source number; -1 where no source reaches.
     """
-    xs, ys, source = _columns(x, y, source)
-    max_radius = np.full(len(xs), np.inf) if max_radius is None else np.asarray(max_radius, np.float64)
+    xs, ys, numbers = _columns(x, y, source)
+    radii = np.full(len(xs), np.inf) if max_radius is None else np.asarray(max_radius, np.float64)
     out = np.full(sn.shape, -1, np.int32)
     sn = np.ascontiguousarray(sn, np.float32)
-    kernels.flood_from_seeds(sn, np.ascontiguousarray(mask, bool), xs, ys, source, max_radius**2, out)
+    kernels.flood_from_seeds(sn, np.ascontiguousarray(mask, bool), xs, ys, numbers, radii**2, out)
     return out
 
 
@@ -74,7 +74,8 @@ def kingdoms(
     numpy.ndarray of int32
         `segmentation`.
     """
-    kernels.claim_discs(segmentation, *_columns(x, y, source), radius)
+    xs, ys, numbers = _columns(x, y, source)
+    kernels.claim_discs(segmentation, xs, ys, numbers, radius)
     return segmentation
 
 
@@ -112,15 +113,15 @@ def segmentation_map(
     numpy.ndarray of int32, shape (h, w)
         Source number; -1 where no source reaches.
     """
-    xs, ys, source = _columns(x, y, source)
-    max_radius = np.full(len(xs), np.inf) if max_radius is None else np.asarray(max_radius, np.float64)
+    xs, ys, numbers = _columns(x, y, source)
+    radii = np.full(len(xs), np.inf) if max_radius is None else np.asarray(max_radius, np.float64)
     seeds = np.ones(len(xs), bool)
     if cluster is not None:
         sn = np.where(cluster, np.float32(0), sn)
         seeds = ~cluster[ys, xs]
-    out = watershed(sn, mask, xs[seeds], ys[seeds], source[seeds], max_radius[seeds])
+    out = watershed(sn, mask, xs[seeds], ys[seeds], numbers[seeds], radii[seeds])
     order = np.argsort(-np.asarray(brightness, np.float64), kind="stable")
-    return kingdoms(out, xs[order], ys[order], source[order])
+    return kingdoms(out, xs[order], ys[order], numbers[order])
 
 
 def _columns(x, y, source):

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class Choice:
     nimages: int = 0
 
 
-_DROPPED = (None, {}, np.zeros(len(TYPES)))
+_DROPPED: tuple[None, dict[str, Any], np.ndarray] = (None, {}, np.zeros(len(TYPES)))
 
 
 def choose_model(

@@ -15,7 +15,7 @@ import time
 import zlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, identity: dict[str, str], period: float = 600.0) -> None:
         self.path, self.identity, self.period = Path(path), identity, period
-        self._stream = None
+        self._stream: Any = None
         self._synced = time.monotonic()
 
     def read(self) -> dict[tuple[int, int], BlobResult]:

@@ -39,7 +39,8 @@ def cut_tims(context: BlobContext, box: tuple[int, int, int, int]) -> list[Cutou
     x0, y0, w, h = box
     corners = np.array([x0, x0, x0 + w, x0 + w]), np.array([y0, y0 + h, y0 + h, y0])
     boxes = np.empty((len(context.tims), 4), np.int64)
-    footprints(context.packed, context.shapes, *context.target.pixel_to_sky(*corners), boxes)
+    ra, dec = context.target.pixel_to_sky(*corners)
+    footprints(context.packed, context.shapes, ra, dec, boxes)
     cutouts = []
     for i in np.flatnonzero(boxes[:, 2]):
         tim, (xa, ya, width, height) = context.tims[i], boxes[i].tolist()

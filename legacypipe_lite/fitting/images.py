@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from . import windows_kernels as kernels
 
 if TYPE_CHECKING:
     from ..models.patches import Patches
+    from ..models.psf import PsfModel
     from ..models.sources import Source
-    from ..wcs import TanWcs
+    from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["Cutout", "BlobImages", "Windows"]
 
@@ -59,8 +60,8 @@ class Cutout:
     image: np.ndarray
     inverr: np.ndarray
     dq: np.ndarray
-    wcs: object
-    psf: object
+    wcs: ImageWcs
+    psf: PsfModel
     sig1: float
     psf_sigma: float
     mjd_tai: float
@@ -147,8 +148,8 @@ class BlobImages:
         self._set_psfs()
         blurs = [(c.psf_sigma * c.wcs.pixel_scale) ** 2 for c in self.cutouts]
         self.blur = float(np.median(blurs)) if blurs else 1.0
-        self._star_positions = {}
-        self._target_pixels = None
+        self._star_positions: dict[Any, Any] = {}
+        self._target_pixels: NDArray[np.int32] | None = None
 
     def _lay_out(self, cutouts):
         """Flat arrays of the cut-outs' pixels, and where each of them is."""

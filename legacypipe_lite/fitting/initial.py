@@ -24,12 +24,12 @@ def fit_initial_fluxes(images: BlobImages, sources: list[Source]) -> None:
     sources : list of Source
     """
     unit = [s.copy(flux=np.ones(images.nbands)) for s in sources]
-    models = []
+    weighted_models = []
     for source in unit:
         model = np.zeros_like(images.data)
         images.add(images.render(source), data=model, everywhere=True)
-        models.append(model * images.inverr)
-    models = np.array(models)
+        weighted_models.append(model * images.inverr)
+    models = np.array(weighted_models)
     weighted = images.data * images.inverr
     for band in range(images.nbands):
         used = np.concatenate(

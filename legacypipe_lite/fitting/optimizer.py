@@ -134,9 +134,9 @@ class FittedModel:
     eps1: float = 0.0
     eps2: float = 0.0
     sersic: float = 0.0
-    chi2: np.ndarray = None
-    ivar: ParameterIvars = None
-    inside: np.ndarray = None
+    chi2: np.ndarray | None = None
+    ivar: ParameterIvars | None = None
+    inside: np.ndarray | None = None
     hit_limit: bool = False
     hit_r_limit: bool = False
     hit_ser_limit: bool = False

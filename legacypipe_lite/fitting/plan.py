@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class BlobPlan:
         self.blob_sources = [np.asarray(rows) for rows in self.blob_sources]
         self.frozen = self._frozen_galaxies()
         self.sub_blob_mask = np.zeros(self.blobmap.shape, bool) if options.sub_blobs else None
-        self.pieces = {}
+        self.pieces: dict[Any, Any] = {}
         self.tasks = self._tasks(options)
 
     def _frozen_galaxies(self):

@@ -1,12 +1,19 @@
 """What the fit of one blob needs and gives: plain data."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.ivars import ParameterIvars
 from ..models.sources import TYPES
 from ..wcs.projection_kernels import PACKED_SIZE
+
+if TYPE_CHECKING:
+    from ..models.sources import Source
+    from ..wcs import TanWcs
 
 __all__ = ["BlobTask", "BlobContext", "FitOptions", "SourceResult", "BlobResult"]
 
@@ -64,7 +71,7 @@ class BlobContext:
 
     tims: list
     bands: list
-    target: object
+    target: TanWcs
     sources: list
     refmap: np.ndarray
     blobmap: np.ndarray
@@ -131,10 +138,10 @@ class SourceResult:
     """
 
     row: int
-    source: object
+    source: Source
     x0: float
     y0: float
-    ivar: ParameterIvars = None
+    ivar: ParameterIvars | None = None
     models: dict = field(default_factory=dict)
     dchisq: np.ndarray = field(default_factory=lambda: np.zeros(len(TYPES)))
     started_in_blob: bool = False
@@ -150,10 +157,10 @@ class SourceResult:
     symm_height: int = 0
     symm_npix: int = 0
     symm_nimages: int = 0
-    fracflux: np.ndarray = None
-    fracin: np.ndarray = None
-    fracmasked: np.ndarray = None
-    rchisq: np.ndarray = None
+    fracflux: np.ndarray | None = None
+    fracin: np.ndarray | None = None
+    fracmasked: np.ndarray | None = None
+    rchisq: np.ndarray | None = None
 
 
 @dataclass

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,7 +112,7 @@ class PsfSpectra:
             kernels.pad_stamp(np.ascontiguousarray(stamp, np.float32), self.padded[i])
         self.sigma = np.array(gaussian_sigma, dtype=np.float64)
         self.all_gaussian = bool(np.all(self.sigma > 0))
-        self._spectra = {}
+        self._spectra: dict[Any, Any] = {}
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_spectra": {}}

@@ -168,7 +168,7 @@ def read_injection(path: str | Path, bands: Sequence[str], seed: int = 0) -> Inj
         If a column is missing or a value cannot be.
     """
     rows = read_table(path)
-    names = rows.dtype.names
+    names = rows.dtype.names or ()
     needed = ["ra", "dec", "type", *(f"flux_{band}" for band in bands)]
     types = np.char.strip(rows["type"]) if "type" in names else np.array([])
     if np.any(types != "PSF"):

@@ -39,6 +39,7 @@ def mixture(source_type: str, sersic: float | None = None) -> tuple[NDArray[np.f
     """
     kind = SOURCE_TYPES[source_type]
     if kind.has_index:
+        assert sersic is not None, "a free Sersic index is needed"
         amp, var, _, _ = sersic_mixture_with_derivative(float(sersic))
         return amp, var
     return _FIXED[kind.sersic]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from .sources import SOURCE_TYPES
 if TYPE_CHECKING:
     from .patches import Patch
     from .sources import Source
-    from .tim import Tim
 
 __all__ = ["render_patches", "TimRenderer", "shape_tensor_with_derivatives"]
 
@@ -99,19 +98,21 @@ class TimRenderer:
     Parameters
     ----------
     tim : Tim
+        Or something with its `wcs`, `psf`, `shape` and `mjd_tai`.
     band_index : int
         Position of the tim's band in the sources' flux arrays.
     shape_jacobian : {"local", "header"}
         Pixel scale for galaxy shapes: the true local one, or that of the header's CD matrix.
     """
 
-    def __init__(self, tim: Tim, band_index: int, shape_jacobian: str = "local") -> None:
+    def __init__(self, tim: Any, band_index: int, shape_jacobian: str = "local") -> None:
         self.tim = tim
         self.band_index = band_index
         self._packed = tim.wcs.pack()[np.newaxis]
-        self._header = np.linalg.inv(tim.wcs.cd).reshape(1, 4) / 3600.0 if shape_jacobian == "header" else None
-        self._stamp_shape = tuple(np.array([n], np.int64) for n in tim.psf.stamp_shape)
-        self._image_shape = tuple(np.array([n], np.int64) for n in tim.shape)
+        self._header: Any = np.linalg.inv(tim.wcs.cd).reshape(1, 4) / 3600.0 if shape_jacobian == "header" else None
+        (stamp_h, stamp_w), (h, w) = tim.psf.stamp_shape, tim.shape
+        self._stamp_shape = np.array([stamp_h], np.int64), np.array([stamp_w], np.int64)
+        self._image_shape = np.array([h], np.int64), np.array([w], np.int64)
         self._constant = PsfSpectra([tim.psf.stamp()], [tim.psf.gaussian_sigma]) if tim.psf.is_constant else None
 
     def _locate(self, source):

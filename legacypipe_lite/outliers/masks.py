@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +59,7 @@ def masked_pixel_means(
     target: TanWcs,
     outliers: Sequence[SparseImage | None],
     patches: Sequence[NDArray[np.float32] | None],
-) -> tuple[SparseImage, SparseImage]:
+) -> tuple[SparseImage, ...]:
     """Mean of the masked pixels on the target grid, for masks that were read back from a file.
 
     Parameters
@@ -98,7 +99,7 @@ class MaskedMeans:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
-        self.parts = ([], [])
+        self.parts: tuple[list[Any], list[Any]] = ([], [])
 
     def add(self, *parts: tuple[NDArray[np.int32], NDArray[np.float32]]) -> None:
         """Add the positive and the negative pixels of an image: (flat places, values)."""

@@ -55,7 +55,7 @@ class BandSums(NamedTuple):
 
     total: NDArray[np.float32]
     weight: NDArray[np.float32]
-    count: NDArray[np.int16]
+    count: NDArray[np.int16]  # type: ignore[assignment]  # not the method of a tuple
     clip_count: int
     extremes: NDArray[np.float32]
     who: NDArray[np.int16]
@@ -75,7 +75,7 @@ class BlurredImage(NamedTuple):
         Weight of a blurred pixel / inverse variance of an image pixel.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     image: NDArray[np.float32]
     inverr: NDArray[np.float32]
     dq: NDArray[np.uint16]
@@ -97,7 +97,7 @@ class Compared(NamedTuple):
         From `find_candidates`, 0 off the image.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of a tuple
     x0: int
     y0: int
     values: NDArray[np.float32]

@@ -57,7 +57,7 @@ def chunk_files(margin_wcs: ImageWcs, catalogs: RefCatalogs) -> list[Path]:
     y = np.linspace(1 - _EDGE, h + _EDGE, 2 + (h + 2 * _EDGE) // _GRID_STEP) - 1
     ra, dec = margin_wcs.pixel_to_sky(*np.meshgrid(x, y))
     pixels = np.unique(healpix_pixels(ra.ravel(), dec.ravel(), catalogs.gaia_scheme))
-    return [Path(catalogs.gaia_dir) / f"{catalogs.gaia_prefix}-{pixel:05d}.fits" for pixel in pixels]
+    return [Path(catalogs.gaia_dir or "") / f"{catalogs.gaia_prefix}-{pixel:05d}.fits" for pixel in pixels]
 
 
 def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs) -> Table:

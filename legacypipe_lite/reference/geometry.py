@@ -60,12 +60,12 @@ def nearest_within(
     numpy.ndarray of int
         Row of the catalogue, or -1 where none is that near.
     """
-    if len(ra) == 0 or len(ra_catalog) == 0:
-        return np.full(len(ra), -1)
+    if np.size(ra) == 0 or np.size(ra_catalog) == 0:
+        return np.full(np.size(ra), -1)
     chord = 2.0 * np.sin(np.deg2rad(radius / 3600.0) / 2.0)
     tree = cKDTree(_unit_vectors(ra_catalog, dec_catalog))
     _, index = tree.query(_unit_vectors(ra, dec), distance_upper_bound=chord)
-    return np.where(index < len(ra_catalog), index, -1)
+    return np.where(index < np.size(ra_catalog), index, -1)
 
 
 def shifted(ra: Any, dec: Any, pmra: Any, pmdec: Any, years: Any) -> tuple[Any, Any]:

@@ -84,7 +84,7 @@ def reference_sources(
     if not tables:
         return empty_references(), []
     refs = add_missing_columns(Table(stack_columns(tables)))
-    sources = [None] * (len(refs) - len(galaxy_sources)) + galaxy_sources
+    sources: list[Source | None] = [*[None] * (len(refs) - len(galaxy_sources)), *galaxy_sources]
     keep = _locate(refs, target_wcs)
     refs, sources = refs[keep], [sources[i] for i in np.flatnonzero(keep)]
     for i, source in enumerate(sources):

@@ -95,7 +95,7 @@ class CatalogFile:
             if not columns:
                 return Table()
         data = read_columns(self._fits, self.path, columns=columns, rows=rows)
-        return Table({name: _stripped(data[name]) for name in data.dtype.names})
+        return Table({name: _stripped(data[name]) for name in data.dtype.names or ()})
 
 
 def _stripped(column):

@@ -3,7 +3,12 @@
 Functions work on an image in electrons (sky included) and on its map of data-quality codes, both in place.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
 __all__ = ["CODES", "add_cosmic_rays", "add_trail", "kill_amplifier", "mark_border", "saturate"]
@@ -18,7 +23,7 @@ _TRAIL_NOISE = 6.0  # brightness per pixel in units of the sky noise
 _BLEED_FACTOR = 3  # length of a bleed trail on each side, in units of the saturated pixels of the column
 
 
-def add_cosmic_rays(rng, electrons, codes):
+def add_cosmic_rays(rng: np.random.Generator, electrons: NDArray[np.float32], codes: NDArray[np.int32]) -> None:
     """Short straight tracks, one or two pixels wide; every other one is flagged.
 
     Parameters
@@ -42,7 +47,7 @@ def add_cosmic_rays(rng, electrons, codes):
             codes[track] = CODES["cosmic"]
 
 
-def add_trail(rng, electrons, noise, psf_sigma):
+def add_trail(rng: np.random.Generator, electrons: NDArray[np.float32], noise: float, psf_sigma: float) -> None:
     """A satellite trail right across the image; not flagged.
 
     Parameters
@@ -62,7 +67,7 @@ def add_trail(rng, electrons, noise, psf_sigma):
     electrons += (_TRAIL_NOISE * noise * np.exp(-0.5 * (distance / psf_sigma) ** 2)).astype(np.float32)
 
 
-def saturate(electrons, codes, full_well):
+def saturate(electrons: NDArray[np.float32], codes: NDArray[np.int32], full_well: float) -> None:
     """Cut pixels off at the full well; electrons spill over along columns.
 
     Parameters
@@ -82,7 +87,13 @@ def saturate(electrons, codes, full_well):
     codes[saturated] = CODES["saturated"]
 
 
-def _bleed(electrons, codes, core, box, full_well):
+def _bleed(
+    electrons: NDArray[np.float32],
+    codes: NDArray[np.int32],
+    core: NDArray[np.bool_],
+    box: tuple[Any, ...],
+    full_well: float,
+) -> None:
     """Bleed trails up and down from the columns of one saturated core."""
     h = electrons.shape[0]
     counts = core.sum(axis=0)
@@ -96,14 +107,14 @@ def _bleed(electrons, codes, core, box, full_well):
         codes[rows, column] = CODES["bleed"]
 
 
-def kill_amplifier(electrons, codes, split, bias):
+def kill_amplifier(electrons: Any, codes: Any, split: Any, bias: Any) -> None:
     """The columns right of `split` read nothing but a constant."""
     if split < electrons.shape[1]:
         electrons[:, max(split, 0) :] = bias
         codes[:, max(split, 0) :] = CODES["bad"]
 
 
-def mark_border(codes, left, right, bottom, top):
+def mark_border(codes: NDArray[np.int32], left: int, right: int, bottom: int, top: int) -> None:
     """Flag rows and columns at the edges as bad."""
     h, w = codes.shape
     codes[:, :left] = codes[:, w - right :] = CODES["bad"]

@@ -1,20 +1,30 @@
 """PSF and sky calibrations of the mock images, in the survey's merged tables: one row per CCD of an exposure."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..versions import package_version
+
+if TYPE_CHECKING:
+    from ..calibration import SplineSky
+    from ..models import PsfModel
+    from .exposures import CcdPlan, Exposure
 
 __all__ = ["calibration_path", "psf_row", "sky_row", "stack_rows"]
 
 
-def calibration_path(exposure, kind):
+def calibration_path(exposure: Exposure, kind: str) -> str:
     """Path of the merged table below ``calib/``; `kind` is "psfex" or "splinesky"."""
     folder = {"psfex": "psfex", "splinesky": "sky"}[kind]
     image = exposure.image_filename()
     return f"{folder}/{image.removesuffix('.fits.fz')}-{kind}.fits"
 
 
-def _identity(plan):
+def _identity(plan: CcdPlan) -> dict[str, Any]:
     exposure = plan.exposure
     return {
         "legpipev": f"mock {package_version()}",
@@ -27,7 +37,7 @@ def _identity(plan):
     }
 
 
-def psf_row(plan, psf, fwhm):
+def psf_row(plan: CcdPlan, psf: PsfModel, fwhm: float) -> dict[Any, Any]:
     """Columns of a PsfEx model.
 
     Parameters
@@ -68,7 +78,7 @@ def psf_row(plan, psf, fwhm):
     }
 
 
-def sky_row(plan, sky):
+def sky_row(plan: CcdPlan, sky: SplineSky) -> dict[Any, Any]:
     """Columns of a spline sky model.
 
     Parameters
@@ -107,7 +117,7 @@ def sky_row(plan, sky):
     }
 
 
-def stack_rows(rows):
+def stack_rows(rows: list[dict[Any, Any]]) -> dict[str, NDArray[Any]]:
     """Columns of a table from a list of dicts; arrays of different shapes are padded with zeros, as the survey does.
 
     Parameters
@@ -125,7 +135,7 @@ def stack_rows(rows):
             shape = np.max([v.shape for v in values], axis=0)
             column = np.zeros((len(values), *shape), values[0].dtype)
             for i, v in enumerate(values):
-                column[(i, *map(slice, v.shape))] = v
+                column[i][tuple(slice(n) for n in v.shape)] = v
             columns[name] = column
         else:
             columns[name] = np.array(

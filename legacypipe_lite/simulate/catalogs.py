@@ -1,11 +1,18 @@
 """Reference catalogues of the mock sky: Gaia, Tycho-2, large galaxies."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table
 from scipy.special import gamma
 
 from .populations import GAIA_EPOCH, gaia_errors
 from .randoms import generator
+
+if TYPE_CHECKING:
+    from astropy.table import Row
 
 __all__ = ["GAIA_VERSION", "gaia_chunks", "large_galaxy_table", "tycho2_table"]
 
@@ -21,7 +28,7 @@ _D25_SURFACE_BRIGHTNESS = 25.0  # mag/arcsec^2
 _TRANSITS = 180
 
 
-def gaia_chunks(stars, ra, dec, radius, seed):
+def gaia_chunks(stars: Table, ra: float, dec: float, radius: float, seed: int) -> dict[int, Table]:
     """Tables of Gaia stars by HEALPix pixel (nside 32, ring): all pixels around a position, also empty ones.
 
     Parameters
@@ -49,7 +56,7 @@ def gaia_chunks(stars, ra, dec, radius, seed):
     return {int(p): table[pixel == p] for p in wanted}
 
 
-def _gaia_table(stars, rng):
+def _gaia_table(stars: Table, rng: Any) -> Table:
     """Gaia's columns, with measurement errors."""
     n = len(stars)
     g, bp_rp = np.asarray(stars["gaia_g"]), np.asarray(stars["bp_rp"])
@@ -82,7 +89,7 @@ def _gaia_table(stars, rng):
     return table
 
 
-def tycho2_table(stars, seed):
+def tycho2_table(stars: Table, seed: int) -> Table:
     """Tycho-2 entries of the bright ones of Gaia's stars.
 
     Parameters
@@ -127,7 +134,7 @@ def tycho2_table(stars, seed):
     return table
 
 
-def large_galaxy_table(sources):
+def large_galaxy_table(sources: Table) -> Table:
     """Entries of a catalogue of large galaxies (columns of the SGA-2020 parent catalogue) of the large galaxies.
 
     Parameters
@@ -159,7 +166,7 @@ def large_galaxy_table(sources):
     return table
 
 
-def _isophotal_diameter(row):
+def _isophotal_diameter(row: Row) -> float:
     """Diameter [arcmin] of the isophote of 25 mag/arcsec^2 in g, along the major axis, for a Sersic profile."""
     n, r_e = float(row["sersic"]), float(row["shape_r"])
     e = np.hypot(row["shape_e1"], row["shape_e2"])

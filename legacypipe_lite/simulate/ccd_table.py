@@ -1,8 +1,16 @@
 """Rows of the survey-ccds table."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..models.norms import galaxy_norm, psf_norm
+
+if TYPE_CHECKING:
+    from .exposures import CcdPlan, Exposure
+    from .images import CcdPixels
 
 __all__ = ["ccd_row"]
 
@@ -29,7 +37,7 @@ _TYPES |= {"ccd_cuts": "i8", "yshift": "?"}
 _DOUBLES = ("mjd_obs", "ra_bore", "dec_bore", "crval1", "crval2", "ra", "dec")
 
 
-def ccd_row(plan, pixels, fwhm):
+def ccd_row(plan: CcdPlan, pixels: CcdPixels, fwhm: float) -> dict[Any, Any]:
     """Row of a CCD.
 
     Parameters
@@ -108,12 +116,12 @@ def ccd_row(plan, pixels, fwhm):
     return {name: np.array(value, _dtype(name)) for name, value in values.items()}
 
 
-def _dtype(name):
+def _dtype(name: str) -> str:
     if name in _BYTES:
         return f"U{_BYTES[name]}"
     return _TYPES.get(name) or ("f8" if name in _DOUBLES else "f4")
 
 
-def _sky_brightness(exposure, sky):
+def _sky_brightness(exposure: Exposure, sky: float) -> float:
     nominal = _NOMINAL_ZEROPOINT[exposure.camera][exposure.band]
     return nominal - 2.5 * np.log10(sky / exposure.instrument.pixel_scale**2)

@@ -1,6 +1,9 @@
 """The observing plan: when each exposure is taken, under what conditions, and which CCDs see the field."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +11,12 @@ from ..cameras.extent import Region, covering_region
 from ..wcs import TpvWcs
 from .instruments import INSTRUMENTS, CcdPlace, FilterFacts, Instrument
 from .randoms import generator
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .field import Field
+    from .options import SimulationOptions
 
 __all__ = ["CcdPlan", "Exposure", "plan_ccds", "plan_exposures"]
 
@@ -64,61 +73,61 @@ class Exposure:
     seeing: float
     airmass: float
     rotation: float
-    pv: tuple
+    pv: tuple[tuple[float, ...], ...]
     seed: int
-    crval: tuple = (0.0, 0.0)
+    crval: tuple[float, float] = (0.0, 0.0)
     flaws: frozenset = field(default_factory=frozenset)
 
     @property
-    def camera(self):
+    def camera(self) -> str:
         """Name of the camera."""
         return self.instrument.camera
 
     @property
-    def counts_per_nanomaggy(self):
+    def counts_per_nanomaggy(self) -> float:
         """Image units per nanomaggy."""
         scale = 10 ** ((self.zeropoint - 22.5) / 2.5)
         return scale if self.instrument.count_rates else scale * self.exptime
 
     @property
-    def electrons_per_count(self):
+    def electrons_per_count(self) -> float:
         """Electrons per image unit."""
         return self.instrument.gain * (self.exptime if self.instrument.count_rates else 1.0)
 
     @property
-    def sky_level(self):
+    def sky_level(self) -> float:
         """Image units per pixel."""
         return self.sky_rate if self.instrument.count_rates else self.sky_rate * self.exptime
 
     @property
-    def sky_noise(self):
+    def sky_noise(self) -> float:
         """Standard deviation of a pixel without sources [image units]."""
         electrons = self.sky_level * self.electrons_per_count + self.instrument.read_noise**2
         return np.sqrt(electrons) / self.electrons_per_count
 
     @property
-    def start(self):
+    def start(self) -> datetime:
         """Start as a `datetime.datetime`, UTC."""
         from datetime import datetime, timedelta
 
         return datetime(1858, 11, 17) + timedelta(days=self.mjd)
 
     @property
-    def processed(self):
+    def processed(self) -> str:
         """Date of processing, as in DATE cards."""
         return _PROCESSED
 
-    def image_filename(self, tag="ooi"):
+    def image_filename(self, tag: str = "ooi") -> str:
         """Path of the image ("ooi"), data-quality ("ood") or weight ("oow") file below ``images/``."""
         i, start = self.instrument, self.start
         name = f"{i.prefix}_{start:%y%m%d_%H%M%S}_{tag}_{self.filter.tag}_ls9.fits.fz"
         return f"{self.camera}/CP/{i.plver}/CP{start:%Y%m%d}/{name}"
 
-    def generator(self, *purpose):
+    def generator(self, *purpose: Any) -> Any:
         """Random numbers that belong to this exposure."""
         return generator(self.seed, "exposure", self.camera, self.band, self.number, *purpose)
 
-    def ccd_wcs(self, place, crval=None):
+    def ccd_wcs(self, place: CcdPlace, crval: tuple[float, float] | None = None) -> TpvWcs:
         """True `TpvWcs` of a whole CCD."""
         turn = np.deg2rad(self.rotation)
         rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -145,26 +154,26 @@ class CcdPlan:
     place: CcdPlace
     window: Region
     hdu: int
-    offset: tuple
+    offset: tuple[float, float]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """CCD name."""
         return self.place.name
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self.window.height, self.window.width
 
     @property
-    def wcs(self):
+    def wcs(self) -> TpvWcs:
         """True `TpvWcs` of the window."""
         w = self.window
         return self.exposure.ccd_wcs(self.place).subimage(w.x0, w.y0, w.width, w.height)
 
     @property
-    def header_wcs(self):
+    def header_wcs(self) -> TpvWcs:
         """The WCS that the header gives, with its small error."""
         ra, dec = self.exposure.crval
         dec_header = dec - self.offset[1] / 3600.0
@@ -174,12 +183,12 @@ class CcdPlan:
         whole = self.exposure.ccd_wcs(self.place, (ra_header, dec_header))
         return whole.subimage(w.x0, w.y0, w.width, w.height)
 
-    def generator(self, *purpose):
+    def generator(self, *purpose: Any) -> Any:
         """Random numbers that belong to this CCD."""
         return self.exposure.generator(self.name, *purpose)
 
 
-def plan_exposures(options, sky_field):
+def plan_exposures(options: SimulationOptions, sky_field: Field) -> list[Exposure]:
     """All exposures of a survey, camera by camera, band by band.
 
     Parameters
@@ -203,7 +212,7 @@ def plan_exposures(options, sky_field):
     return exposures
 
 
-def _flaws(options, band_index, number, n_bands):
+def _flaws(options: SimulationOptions, band_index: int, number: int, n_bands: int) -> Any:
     """Artefacts of an exposure: those that hit a single one are spread over bands and exposures."""
     wanted = options.artefacts
     last = options.exposures - 1
@@ -217,7 +226,15 @@ def _flaws(options, band_index, number, n_bands):
     return frozenset(hit.intersection(wanted))
 
 
-def _exposure(options, instrument, band, number, expnum, flaws, sky_field):
+def _exposure(
+    options: SimulationOptions,
+    instrument: Instrument,
+    band: str,
+    number: int,
+    expnum: int,
+    flaws: Any,
+    sky_field: Field,
+) -> Exposure:
     rng = generator(options.seed, "plan", instrument.camera, band, number)
     facts = instrument.bands[band]
     exptime = round(facts.exptime * 10 ** (0.8 * options.depth) * rng.uniform(0.85, 1.2), 1)
@@ -247,7 +264,7 @@ def _exposure(options, instrument, band, number, expnum, flaws, sky_field):
     return replace(exposure, crval=_pointing(rng, options, exposure, sky_field))
 
 
-def _distortion(rng, instrument):
+def _distortion(rng: Any, instrument: Instrument) -> tuple[tuple[float, ...], ...]:
     """TPV coefficients: the camera's cubic distortion, and small terms that differ between exposures."""
     pv = rng.normal(0.0, 3e-4, (2, 17))
     pv[:, [3, 11]] = 0.0
@@ -258,7 +275,7 @@ def _distortion(rng, instrument):
     return tuple(tuple(float(v) for v in axis) for axis in pv)
 
 
-def _pointing(rng, options, exposure, sky_field):
+def _pointing(rng: Any, options: SimulationOptions, exposure: Exposure, sky_field: Field) -> tuple[float, float]:
     """True CRVAL that puts the centre of the field on a random place of a random CCD."""
     places = [place for place in exposure.instrument.ccds if place.name not in _AVOIDED_CCDS]
     place = places[rng.integers(len(places))]
@@ -274,12 +291,12 @@ def _pointing(rng, options, exposure, sky_field):
     return _crval_for(exposure, place, x, y, *sky_field.centre)
 
 
-def _within(rng, half, size):
+def _within(rng: Any, half: float, size: int) -> float:
     """A position at least `half` from both ends, or the middle."""
     return rng.uniform(half, size - half) if size > 2 * half else size / 2.0
 
 
-def _crval_for(exposure, place, x, y, ra, dec):
+def _crval_for(exposure: Exposure, place: CcdPlace, x: float, y: float, ra: float, dec: float) -> tuple[float, float]:
     """CRVAL for which a CCD pixel falls on a sky position."""
     crval = np.array([ra, dec])
     for _ in range(6):
@@ -288,7 +305,7 @@ def _crval_for(exposure, place, x, y, ra, dec):
     return float(crval[0] % 360.0), float(crval[1])
 
 
-def plan_ccds(exposure, options, sky_field):
+def plan_ccds(exposure: Exposure, options: SimulationOptions, sky_field: Field) -> list[CcdPlan]:
     """The CCD images of an exposure: those that see the field, or for a full brick whole CCDs.
 
     Parameters
@@ -301,7 +318,7 @@ def plan_ccds(exposure, options, sky_field):
     -------
     list of CcdPlan
     """
-    plans = []
+    plans: list[CcdPlan] = []
     for place in exposure.instrument.ccds:
         area = sky_field.target if options.full_brick else sky_field.image_area
         window = covering_region(exposure.ccd_wcs(place), area)
@@ -310,7 +327,7 @@ def plan_ccds(exposure, options, sky_field):
         if options.full_brick:
             window = Region(0, place.width, 0, place.height)
         rng = exposure.generator(place.name, "astrometry")
-        offset = tuple(float(np.float32(v)) for v in rng.normal(0.0, 0.02, 2))
+        offset_x, offset_y = (float(np.float32(v)) for v in rng.normal(0.0, 0.02, 2))
         hdu = place.number if exposure.instrument.hdu_is_ccd else len(plans) + 1
-        plans.append(CcdPlan(exposure, place, window, hdu, offset))
+        plans.append(CcdPlan(exposure, place, window, hdu, (offset_x, offset_y)))
     return plans

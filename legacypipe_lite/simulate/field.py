@@ -1,10 +1,16 @@
 """The simulated field: a brick, a window of it, and the larger area in which there are sources."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..survey import Brick
 from ..wcs import TanWcs, target_wcs
 from .tiling import brick_at
+
+if TYPE_CHECKING:
+    from .options import SimulationOptions
 
 __all__ = ["PIXSCALE", "Field", "make_field"]
 
@@ -30,37 +36,37 @@ class Field:
     """
 
     brick: Brick
-    zoom: tuple | None
+    zoom: tuple[int, int, int, int] | None
     target: TanWcs
 
-    def grown(self, margin):
+    def grown(self, margin: int) -> TanWcs:
         """`TanWcs` of the field grown by `margin` pixels on all sides."""
         t = self.target
         return t.subimage(-margin, -margin, t.width + 2 * margin, t.height + 2 * margin)
 
     @property
-    def source_area(self):
+    def source_area(self) -> TanWcs:
         """`TanWcs` of the area that holds sources."""
         return self.grown(SOURCE_MARGIN)
 
     @property
-    def image_area(self):
+    def image_area(self) -> TanWcs:
         """`TanWcs` of the area that images cover at least."""
         return self.grown(IMAGE_MARGIN)
 
     @property
-    def centre(self):
+    def centre(self) -> tuple[float, float]:
         """RA, Dec [deg]."""
         return self.target.pixel_to_sky((self.target.width - 1) / 2, (self.target.height - 1) / 2)
 
     @property
-    def run_arguments(self):
+    def run_arguments(self) -> list[str]:
         """Arguments of `runbrick` that select the field."""
         arguments = ["--brick", self.brick.name]
         return arguments if self.zoom is None else [*arguments, "--zoom", *map(str, self.zoom)]
 
 
-def make_field(options):
+def make_field(options: SimulationOptions) -> Field:
     """The field of a simulation.
 
     Parameters

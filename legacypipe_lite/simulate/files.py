@@ -1,15 +1,26 @@
 """Writing FITS files: image triplets CCD by CCD, and tables; with checksums, complete or not at all."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import fitsio
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import OutputError
 from ..files import atomic_file, atomic_path
 from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 from .headers import ccd_cards, primary_cards
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from .exposures import CcdPlan, Exposure
+    from .images import CcdPixels
 
 __all__ = ["ImageTriplet", "write_image", "write_table"]
 
@@ -31,15 +42,19 @@ class ImageTriplet:
     exposure : Exposure
     """
 
-    _COMPRESSION = {"ooi": _IMAGE_COMPRESSION, "ood": _CODES_COMPRESSION, "oow": _IMAGE_COMPRESSION}
+    _COMPRESSION: ClassVar[dict[str, dict[str, Any]]] = {
+        "ooi": _IMAGE_COMPRESSION,
+        "ood": _CODES_COMPRESSION,
+        "oow": _IMAGE_COMPRESSION,
+    }
 
-    def __init__(self, images_dir, exposure):
+    def __init__(self, images_dir: Path, exposure: Exposure) -> None:
         self._paths = {tag: Path(images_dir) / exposure.image_filename(tag) for tag in self._COMPRESSION}
         self._exposure = exposure
-        self._files = {}
+        self._files: dict[str, fitsio.FITS] = {}
         self._open_files = ExitStack()
 
-    def __enter__(self):
+    def __enter__(self) -> ImageTriplet:
         with ExitStack() as stack:
             for tag, path in self._paths.items():
                 temporary = stack.enter_context(atomic_path(path, failure=_FAILURE))
@@ -50,7 +65,7 @@ class ImageTriplet:
             self._open_files = stack.pop_all()
         return self
 
-    def add(self, plan, pixels, fwhm):
+    def add(self, plan: CcdPlan, pixels: CcdPixels, fwhm: float) -> None:
         """Write a CCD as the HDU that its plan says; HDUs before it that no CCD has are left empty."""
         arrays = {"ooi": pixels.image, "ood": pixels.codes, "oow": pixels.weight}
         cards = fits_cards(ccd_cards(plan, pixels, fwhm))
@@ -63,12 +78,12 @@ class ImageTriplet:
                 fits.write_image(array, extname=plan.name, header=cards, tile_dims=tile, **self._COMPRESSION[tag])
                 fits[-1].write_checksum()
 
-    def __exit__(self, *exception):
-        return self._open_files.__exit__(*exception)
+    def __exit__(self, *exception: Any) -> None:
+        self._open_files.__exit__(*exception)
 
 
 @contextmanager
-def _told(path):
+def _told(path: Path) -> Iterator[Any]:
     """What goes wrong with a file, as an `OutputError`."""
     try:
         yield
@@ -76,13 +91,20 @@ def _told(path):
         raise OutputError(_FAILURE.format(path=path, reason=error.strerror or error)) from error
 
 
-def _append_empty(fits):
+def _append_empty(fits: fitsio.FITS) -> None:
     """An image HDU of a single pixel, in the place of a CCD that is left out."""
     fits.write_image(np.zeros((1, 1), np.uint8), extname=f"EMPTY{len(fits)}")
     fits[-1].write_checksum()
 
 
-def write_table(path, columns, *, primary=(), header=(), extname=None):
+def write_table(
+    path: Path,
+    columns: dict[Any, Any] | Table,
+    *,
+    primary: Sequence[tuple[str, Any, str]] = (),
+    header: Sequence[tuple[str, Any, str]] = (),
+    extname: str | None = None,
+) -> None:
     """Write a table, gzipped if the name ends in .gz.
 
     Parameters
@@ -100,7 +122,7 @@ def write_table(path, columns, *, primary=(), header=(), extname=None):
     """
     rows = structured_array(columns, declared_widths=False)
 
-    def build(fits):
+    def build(fits: fitsio.FITS) -> None:
         fits.write(None, header=fits_cards(primary))
         fits[0].write_checksum()
         fits.write_table(rows, extname=extname, header=fits_cards(header))
@@ -109,7 +131,7 @@ def write_table(path, columns, *, primary=(), header=(), extname=None):
     _write(path, build)
 
 
-def write_image(path, image, cards):
+def write_image(path: Path, image: NDArray[Any], cards: Sequence[tuple[str, Any, str]]) -> None:
     """Write an image into the primary HDU, gzipped if the name ends in .gz.
 
     Parameters
@@ -123,14 +145,14 @@ def write_image(path, image, cards):
     OutputError
     """
 
-    def build(fits):
+    def build(fits: fitsio.FITS) -> None:
         fits.write_image(image, header=fits_cards(cards))
         fits[0].write_checksum()
 
     _write(path, build)
 
 
-def _write(path, build):
+def _write(path: Path, build: Callable[..., Any]) -> None:
     data = fits_bytes(build)
     with atomic_file(path, failure=_FAILURE) as stream:
         stream.write(gzipped(data) if str(path).endswith(".gz") else data)

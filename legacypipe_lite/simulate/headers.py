@@ -1,11 +1,19 @@
 """Headers of the mock images, with the cards of Community Pipeline products that matter to anyone."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from .exposures import CcdPlan, Exposure
+    from .images import CcdPixels
 
 __all__ = ["ccd_cards", "primary_cards"]
 
 
-def primary_cards(exposure, content_tag):
+def primary_cards(exposure: Exposure, content_tag: str) -> list[tuple[str, Any, str]]:
     """Cards of the primary HDU of an image, data-quality or weight file.
 
     Parameters
@@ -52,12 +60,12 @@ def primary_cards(exposure, content_tag):
     return cards + _exposure_number(exposure) + _sky_level(exposure)
 
 
-def _magzero(exposure):
+def _magzero(exposure: Exposure) -> float:
     rates = exposure.instrument.count_rates
     return round(exposure.zeropoint + (0.0 if rates else 2.5 * np.log10(exposure.exptime)), 4)
 
 
-def _exposure_number(exposure):
+def _exposure_number(exposure: Exposure) -> list[tuple[str, Any, str]]:
     """90Prime has no exposure numbers; theirs are made of the file name at acquisition."""
     if exposure.camera == "90prime":
         digits = str(exposure.expnum)
@@ -69,13 +77,13 @@ def _exposure_number(exposure):
     return [("EXPNUM", exposure.expnum, "Exposure number")]
 
 
-def _sky_level(exposure):
+def _sky_level(exposure: Exposure) -> list[tuple[str, Any, str]]:
     if exposure.instrument.count_rates:
         return [("SKYADU", exposure.sky_level, "Mean sky (BUNIT)")]
     return [("AVSKY", exposure.sky_level, "Mean sky")]
 
 
-def ccd_cards(plan, pixels, fwhm):
+def ccd_cards(plan: CcdPlan, pixels: CcdPixels, fwhm: float) -> list[tuple[str, Any, str]]:
     """Cards of a CCD's HDU.
 
     Parameters
@@ -127,7 +135,7 @@ def ccd_cards(plan, pixels, fwhm):
     return cards
 
 
-def _sexagesimal(value):
+def _sexagesimal(value: float) -> str:
     total = round(abs(value) * 3600e3)
     whole, milliseconds = divmod(total, 1000)
     minutes, seconds = divmod(whole, 60)

@@ -1,8 +1,12 @@
 """Pixels of a mock CCD image: light, noise, flaws, weights, data-quality codes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..calibration.sky import SplineSky
 from ..cameras.amplifiers import amplifier_scales
@@ -15,6 +19,13 @@ from . import artefacts
 from .populations import OPTICAL_BANDS
 from .psf import ccd_psf
 from .sky import ccd_sky
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from ..models import Source
+    from .exposures import CcdPlan, Exposure
+    from .instruments import Instrument
 
 __all__ = ["CcdPixels", "SkyContent", "make_ccd", "render_light"]
 
@@ -37,8 +48,8 @@ class SkyContent:
         Stars with halos, in the columns of a reference table.
     """
 
-    sources: list
-    bright_stars: object
+    sources: list[Source]
+    bright_stars: Table
 
 
 @dataclass
@@ -59,12 +70,12 @@ class CcdPixels:
         x, y of saturated pixels.
     """
 
-    image: np.ndarray
-    codes: np.ndarray
-    weight: np.ndarray
+    image: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    weight: NDArray[np.float32]
     psf: PsfModel
     sky: SplineSky
-    saturated: np.ndarray
+    saturated: NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -73,11 +84,11 @@ class _Scene:
 
     wcs: ImageWcs
     psf: PsfModel
-    shape: tuple
+    shape: tuple[Any, ...]
     mjd_tai: float
 
 
-def make_ccd(plan, content, noisy_weights=True):
+def make_ccd(plan: CcdPlan, content: SkyContent, noisy_weights: bool = True) -> CcdPixels:
     """Make a CCD image.
 
     Parameters
@@ -109,7 +120,7 @@ def make_ccd(plan, content, noisy_weights=True):
     return CcdPixels(image, codes, weight, psf, sky_model, np.column_stack([x, y]))
 
 
-def render_light(plan, psf, content):
+def render_light(plan: CcdPlan, psf: PsfModel, content: SkyContent) -> NDArray[np.float32]:
     """Noiseless image of all sources.
 
     Parameters
@@ -136,7 +147,7 @@ def render_light(plan, psf, content):
     return light
 
 
-def _near(sources, wcs):
+def _near(sources: list[Source], wcs: ImageWcs) -> list[Source]:
     """The sources that may be seen in an image."""
     ra, dec, re = (np.array([getattr(s, name) for s in sources]) for name in ("ra", "dec", "shape_r"))
     x, y = wcs.sky_to_pixel(ra, dec)
@@ -145,7 +156,7 @@ def _near(sources, wcs):
     return [sources[i] for i in np.flatnonzero(near)]
 
 
-def _apply_amplifiers(plan, light):
+def _apply_amplifiers(plan: CcdPlan, light: NDArray[np.float32]) -> None:
     """Amplifiers whose gain is a little wrong: what the amplifier corrections of 90Prime and Mosaic-3 undo."""
     exposure = plan.exposure
     if not exposure.instrument.count_rates:
@@ -154,7 +165,7 @@ def _apply_amplifiers(plan, light):
         light[y0:y1, x0:x1] /= scale
 
 
-def _noisy(rng, counts, exposure):
+def _noisy(rng: Any, counts: NDArray[np.float32], exposure: Exposure) -> NDArray[np.float32]:
     """Electrons as they are read: photon noise and read noise; float32."""
     electrons = np.empty_like(counts)
     per_count, read_noise = exposure.electrons_per_count, exposure.instrument.read_noise
@@ -166,7 +177,7 @@ def _noisy(rng, counts, exposure):
     return electrons
 
 
-def _add_flaws(plan, psf, electrons, codes):
+def _add_flaws(plan: CcdPlan, psf: PsfModel, electrons: NDArray[np.float32], codes: NDArray[np.int32]) -> None:
     exposure = plan.exposure
     instrument, flaws = exposure.instrument, exposure.flaws
     per_count = exposure.electrons_per_count
@@ -187,12 +198,12 @@ def _add_flaws(plan, psf, electrons, codes):
     artefacts.mark_border(codes, *borders)
 
 
-def full_well(instrument):
+def full_well(instrument: Instrument) -> float:
     """Electrons at which a pixel saturates."""
     return instrument.saturation * instrument.gain
 
 
-def _weights(exposure, image, sky):
+def _weights(exposure: Exposure, image: NDArray[np.float32], sky: NDArray[np.float32]) -> NDArray[np.floating]:
     """Inverse variance as the Community Pipeline gives it; float32.
 
     That of DECam is made of the pixel values themselves and so knows the noise of sources; that of the northern

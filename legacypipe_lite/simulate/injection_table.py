@@ -1,12 +1,21 @@
 """Tables of random sources to inject into real images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table, vstack
+from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..units import mag_to_nanomaggies
+from ..wcs import ImageWcs
 from . import populations
 from .randoms import generator
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["draw_injection"]
 
@@ -17,8 +26,17 @@ _MAGNITUDE_BINS = 10
 
 
 def draw_injection(
-    wcs, allowed, occupied, number, *, sizes=None, seed=1, magnitudes=(19.0, 22.0), galaxies=0.5, distance=5.0
-):
+    wcs: ImageWcs,
+    allowed: NDArray[np.bool_],
+    occupied: tuple[NDArray[Any], NDArray[Any]],
+    number: int,
+    *,
+    sizes: NDArray[Any] | None = None,
+    seed: int = 1,
+    magnitudes: tuple[float, float] = (19.0, 22.0),
+    galaxies: float = 0.5,
+    distance: float = 5.0,
+) -> Table:
     """Draw sources at random places of an image.
 
     Types, colours and shapes are those of the mock surveys (`populations`); magnitudes are uniformly distributed.
@@ -27,7 +45,7 @@ def draw_injection(
 
     Parameters
     ----------
-    wcs : TanWcs
+    wcs : ImageWcs
         Of the image.
     allowed : numpy.ndarray of bool, shape (h, w)
         Where sources may be put.
@@ -65,8 +83,10 @@ def draw_injection(
     table = table[np.argsort(-np.asarray(table["shape_r"], float), kind="stable")]
     there = np.column_stack(occupied).astype(np.float64)
     there_sizes = np.zeros(len(there)) if sizes is None else np.asarray(sizes, np.float64)
-    kept = [_RADII_FREE * radii / wcs.pixel_scale for radii in (there_sizes, np.asarray(table["shape_r"], float))]
-    x, y = _places(rng, allowed, there, *kept, distance / wcs.pixel_scale)
+    free, own_free = (
+        _RADII_FREE * radii / wcs.pixel_scale for radii in (there_sizes, np.asarray(table["shape_r"], float))
+    )
+    x, y = _places(rng, allowed, there, free, own_free, distance / wcs.pixel_scale)
     found = np.isfinite(x)
     if not found.any():
         raise InputError("there is no place to put sources: choose a smaller --distance")
@@ -79,7 +99,14 @@ def draw_injection(
     return table["id", "type", "ra", "dec", *fluxes, "shape_r", "shape_e1", "shape_e2", "sersic"]
 
 
-def _places(rng, allowed, there, there_radius, own_radius, distance):
+def _places(
+    rng: Any,
+    allowed: NDArray[np.bool_],
+    there: NDArray[np.float64],
+    there_radius: NDArray[np.float64],
+    own_radius: NDArray[np.float64],
+    distance: float,
+) -> NDArray[np.float64]:
     """Pixel positions x, y of sources that keep their distance; NaN for those that find no place."""
     ys, xs = np.nonzero(allowed)
     places = np.full((len(own_radius), 2), np.nan)
@@ -94,21 +121,22 @@ def _places(rng, allowed, there, there_radius, own_radius, distance):
     return places.T
 
 
-def _draw_stars(rng, which, magnitudes):
+def _draw_stars(rng: Any, which: NDArray[np.bool_], magnitudes: tuple[float, float]) -> Table:
     stars = populations.star_table(rng, rng.uniform(*magnitudes, int(which.sum())))
     return Table({name: stars[name] for name in stars.colnames if name not in ("gaia_g", "bp_rp")})
 
 
-def _draw_galaxies(rng, number, magnitudes):
+def _draw_galaxies(rng: Any, number: int, magnitudes: tuple[float, float]) -> Table:
     """Galaxies, the same number in each interval of magnitude but for chance."""
-    pool, area = [], 1.0
-    while sum(map(len, pool)) < _POOL * number:
+    drawn_tables: list[Table] = []
+    area = 1.0
+    while sum(len(table) for table in drawn_tables) < _POOL * number:
         drawn = populations.galaxies(rng, area, magnitudes[1] + 0.5)
-        pool.append(drawn[(drawn["mag_r"] >= magnitudes[0]) & (drawn["mag_r"] < magnitudes[1])])
+        drawn_tables.append(drawn[(drawn["mag_r"] >= magnitudes[0]) & (drawn["mag_r"] < magnitudes[1])])
         area = min(area * 4.0, 1e4)
     if number == 0:
         return populations.galaxies(rng, 0.0, magnitudes[1])
-    pool = vstack(pool)
+    pool = vstack(drawn_tables)
     edges = np.linspace(*magnitudes, _MAGNITUDE_BINS + 1)
     interval = np.clip(np.digitize(pool["mag_r"], edges) - 1, 0, _MAGNITUDE_BINS - 1)
     weight = 1.0 / np.bincount(interval, minlength=_MAGNITUDE_BINS)[interval]

@@ -5,7 +5,10 @@ table 3, for the three surveys), zero points and sky levels typical ones of the 
 of Mosaic-3 and 90Prime, except one each, are assumed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["INSTRUMENTS", "CcdPlace", "FilterFacts", "Instrument"]
 
@@ -27,7 +30,7 @@ class CcdPlace:
 
     name: str
     number: int
-    crpix: tuple
+    crpix: tuple[float, float]
     width: int
     height: int
 
@@ -100,9 +103,9 @@ class Instrument:
     """
 
     camera: str
-    bands: dict
-    ccds: tuple
-    cd: tuple
+    bands: dict[str, FilterFacts]
+    ccds: tuple[CcdPlace, ...]
+    cd: tuple[tuple[float, float], tuple[float, float]]
     scale: float
     cubic: float
     fourth_order: bool
@@ -117,24 +120,24 @@ class Instrument:
     plver: str
     plprocid: str
     propid: str
-    telescope: dict
+    telescope: dict[Any, Any]
     first_mjd: float
     last_mjd: float
     hdu_is_ccd: bool = False
 
     @property
-    def pixel_scale(self):
+    def pixel_scale(self) -> float:
         """True pixel scale near the optical axis [arcsec]."""
         (a, b), (c, d) = self.cd
         return 3600.0 * abs(a * d - b * c) ** 0.5 * self.scale
 
     @property
-    def count_unit(self):
+    def count_unit(self) -> str:
         """BUNIT."""
         return "electron/s" if self.count_rates else "adu"
 
 
-def _decam_layout():
+def _decam_layout() -> tuple[CcdPlace, ...]:
     """The 62 CCDs: 12 rows from North (N31) to South (S29), each from West to East, centred on the optical axis."""
     rows = (
         [("S", 29, 3), ("S", 25, 4), ("S", 20, 5), ("S", 14, 6), ("S", 8, 6), ("S", 1, 7)]
@@ -150,7 +153,7 @@ def _decam_layout():
     return tuple(place for place in places if place.name not in ("N30",))  # N30 does not work
 
 
-def _quadrants(names, size, near1, near2):
+def _quadrants(names: tuple[str, ...], size: tuple[int, int], near1: float, near2: float) -> tuple[CcdPlace, ...]:
     """Four CCDs around the optical axis; `near1`, `near2` is the distance of their edges from it in pixels."""
     width, height = size
     crpix = [(c1, c2) for c1 in (-near1, width + near1) for c2 in (-near2, height + near2)]

@@ -1,12 +1,19 @@
 """What kind of mock survey is wanted."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .instruments import INSTRUMENTS
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ARTEFACTS", "SimulationOptions"]
 
@@ -67,8 +74,8 @@ class SimulationOptions:
     seed: int = 1
     ra: float = 180.0
     dec: float = 33.0
-    cameras: tuple = ("decam",)
-    bands: tuple = ("g", "r", "z")
+    cameras: tuple[str, ...] = ("decam",)
+    bands: tuple[str, ...] = ("g", "r", "z")
     exposures: int = 3
     depth: float = 0.0
     seeing: float | None = None
@@ -76,13 +83,13 @@ class SimulationOptions:
     height: int = 400
     density: float = 1.0
     blends: float = 0.05
-    artefacts: tuple = ("trail", "cosmics", "saturation")
+    artefacts: tuple[str, ...] = ("trail", "cosmics", "saturation")
     large_galaxy: bool = True
     wise: bool = True
     noisy_weights: bool = True
     full_brick: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("cameras", "bands", "artefacts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_names("cameras", INSTRUMENTS)
@@ -106,7 +113,7 @@ class SimulationOptions:
             if value is not None and not low <= value <= high:
                 raise UsageError(f"--{name} {value}: must be within {low} to {high}")
 
-    def _check_names(self, name, known, may_be_empty=False):
+    def _check_names(self, name: str, known: Iterable[str], may_be_empty: bool = False) -> None:
         values = getattr(self, name)
         unknown = [value for value in values if value not in known]
         if unknown:
@@ -114,7 +121,7 @@ class SimulationOptions:
         if not values and not may_be_empty:
             raise UsageError(f"--{name}: give at least one of {', '.join(known)}")
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Hexadecimal digest of the options and the version of the simulation."""
         values = {"format": _FORMAT, **dataclasses.asdict(self)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

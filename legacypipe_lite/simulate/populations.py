@@ -16,11 +16,19 @@ The distributions are simple forms of published ones:
   Wright et al. 2010 (AJ 140, 1868), figure 12.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
 from ..reference.star_colors import gaia_to_optical
 from ..units import mag_to_nanomaggies
+
+if TYPE_CHECKING:
+    from astropy.table import Column
 
 __all__ = ["OPTICAL_BANDS", "WISE_BANDS", "galaxies", "gaia_errors", "stars"]
 
@@ -38,7 +46,7 @@ _STARS_AT_16, _STAR_SLOPE = 160.0, 0.15  # per square degree and magnitude
 _W_VEGA_TO_AB = np.array([2.699, 3.339, 5.174, 6.620])
 
 
-def galaxy_number(i_mag):
+def galaxy_number(i_mag: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """Galaxies per square arcmin brighter than an i magnitude."""
     i_mag = np.asarray(i_mag, float)
     at_break = _GALAXIES_AT_25 * 10 ** (_COUNT_SLOPE * (_COUNT_BREAK - 25.0))
@@ -46,7 +54,7 @@ def galaxy_number(i_mag):
     return np.where(i_mag > _COUNT_BREAK, faint, at_break * 10 ** (_BRIGHT_COUNT_SLOPE * (i_mag - _COUNT_BREAK)))
 
 
-def galaxies(rng, area, faintest, density=1.0):
+def galaxies(rng: np.random.Generator, area: float, faintest: float, density: float = 1.0) -> Table:
     """Draw galaxies.
 
     Parameters
@@ -76,7 +84,7 @@ def galaxies(rng, area, faintest, density=1.0):
     return table
 
 
-def _add_profiles(table, rng, early):
+def _add_profiles(table: Table, rng: Any, early: NDArray[np.bool_]) -> None:
     """Types and Sersic indices: half of each population has the classical profile."""
     n = len(early)
     classical = rng.uniform(size=n) < 0.6
@@ -87,7 +95,7 @@ def _add_profiles(table, rng, early):
     table["sersic"] = np.where(classical, np.where(early, 4.0, 1.0), index)
 
 
-def _add_shapes(table, rng, i_mag):
+def _add_shapes(table: Table, rng: Any, i_mag: NDArray[np.float64]) -> None:
     n = len(i_mag)
     log_r = np.log10(0.45) - 0.14 * (i_mag - 23.0) + rng.normal(0.0, 0.2, n)
     table["shape_r"] = np.clip(10**log_r, 0.1, 4.0)
@@ -96,7 +104,7 @@ def _add_shapes(table, rng, i_mag):
     table["shape_e1"], table["shape_e2"] = e * np.cos(angle), e * np.sin(angle)
 
 
-def _add_galaxy_colors(table, rng, i_mag, early):
+def _add_galaxy_colors(table: Table, rng: Any, i_mag: NDArray[np.float64], early: NDArray[np.bool_]) -> None:
     n = len(i_mag)
     redder = np.clip((i_mag - 17.0) / 5.0, 0.0, 1.0)  # with redshift
     gr = np.where(early, 0.75 + 0.75 * redder, 0.45 + 0.25 * redder) + rng.normal(0, 0.15, n)
@@ -113,7 +121,13 @@ def _add_galaxy_colors(table, rng, i_mag, early):
     _add_wise(table, table["mag_z"] - z_w1, w1_w2, w2_w3, w3_w4)
 
 
-def _add_wise(table, w1, w1_w2, w2_w3, w3_w4):
+def _add_wise(
+    table: Table,
+    w1: Column | NDArray[np.float64],
+    w1_w2: NDArray[np.float64],
+    w2_w3: NDArray[np.float64],
+    w3_w4: NDArray[np.float64],
+) -> None:
     """AB magnitudes from that of W1 and Vega colours."""
     steps = -np.array([w1_w2, w2_w3, w3_w4]) + np.diff(_W_VEGA_TO_AB)[:, np.newaxis]
     mags = np.vstack([w1, w1 + np.cumsum(steps, axis=0)])
@@ -121,7 +135,7 @@ def _add_wise(table, w1, w1_w2, w2_w3, w3_w4):
         table[f"mag_{band}"] = mag
 
 
-def stars(rng, area, brightest, faintest, density=1.0):
+def stars(rng: np.random.Generator, area: float, brightest: float, faintest: float, density: float = 1.0) -> Table:
     """Draw stars.
 
     Parameters
@@ -146,7 +160,7 @@ def stars(rng, area, brightest, faintest, density=1.0):
     return star_table(rng, r_mag)
 
 
-def star_table(rng, r_mag):
+def star_table(rng: Any, r_mag: NDArray[np.float64]) -> Table:
     """Stars of given r magnitudes, see `stars`."""
     n = len(r_mag)
     red = rng.uniform(size=n) < np.interp(r_mag, [14.0, 20.0], [0.1, 0.6])
@@ -169,13 +183,13 @@ def star_table(rng, r_mag):
     return table
 
 
-def _optical(band, bp_rp):
+def _optical(band: str, bp_rp: NDArray[np.float64]) -> NDArray[np.float64]:
     """Optical magnitude minus G of a star of given colour."""
     some_g = np.full(len(bp_rp), 15.0)
     return gaia_to_optical(band, some_g, some_g + bp_rp, some_g) - some_g
 
 
-def _add_motions(table, rng, red):
+def _add_motions(table: Table, rng: Any, red: NDArray[np.bool_]) -> None:
     """Distances from absolute magnitudes of the two sequences, motions from a velocity dispersion of 40 km/s."""
     absolute = np.where(red, 4.5 + 2.5 * table["bp_rp"], 1.0 + 4.5 * table["bp_rp"])
     parallax = 10 ** (0.2 * (np.asarray(absolute - table["gaia_g"]) + 10.0))  # mas
@@ -185,7 +199,7 @@ def _add_motions(table, rng, red):
         table[name] = np.clip(v / 4.74 * table["parallax"], -300.0, 300.0)
 
 
-def gaia_errors(g_mag):
+def gaia_errors(g_mag: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Uncertainties of Gaia's astrometry (data release 3).
 
     The fit to the end-of-mission performance that ESA publishes, scaled to DR3:
@@ -205,7 +219,7 @@ def gaia_errors(g_mag):
     return 0.8 * parallax, parallax, 1.03 * parallax
 
 
-def fluxes(table):
+def fluxes(table: Table) -> Table:
     """Set flux_<band> [nanomaggies] from mag_<band>, and drop the magnitudes."""
     for band in (*OPTICAL_BANDS, *WISE_BANDS):
         table[f"flux_{band}"] = mag_to_nanomaggies(table[f"mag_{band}"])

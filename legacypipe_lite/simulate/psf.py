@@ -1,11 +1,19 @@
 """PSFs of the mock images: elliptical Moffat profiles that vary over the CCD."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models import PsfModel
 from ..units import SIGMA_PER_FWHM
+
+if TYPE_CHECKING:
+    from .exposures import CcdPlan
 
 __all__ = ["ccd_psf", "moffat_stamp", "stamp_fwhm"]
 
@@ -15,7 +23,7 @@ _GRID = 4  # PSFs per axis to which the polynomial is fitted
 _DEGREE = 2
 
 
-def moffat_stamp(fwhm, beta, e1, e2, size):
+def moffat_stamp(fwhm: float, beta: float, e1: float, e2: float, size: int) -> NDArray[np.float64]:
     """Elliptical Moffat profile, integrated over pixels.
 
     Parameters
@@ -51,7 +59,7 @@ def moffat_stamp(fwhm, beta, e1, e2, size):
     return stamp / stamp.sum()
 
 
-def stamp_fwhm(stamp):
+def stamp_fwhm(stamp: NDArray[np.float32]) -> float:
     """FWHM [pixel] of a PSF stamp: diameter of the circle of the area above half the central value."""
     from scipy.ndimage import zoom
 
@@ -63,7 +71,7 @@ def stamp_fwhm(stamp):
     return float(2.0 * step * np.sqrt(np.count_nonzero(fine > 0.5 * inner.max()) / np.pi))
 
 
-def ccd_psf(plan):
+def ccd_psf(plan: CcdPlan) -> PsfModel:
     """The PSF of a CCD image.
 
     Parameters
@@ -94,7 +102,7 @@ def ccd_psf(plan):
     return replace(psf, gaussian_sigma=fwhm * SIGMA_PER_FWHM)
 
 
-def _shapes(plan):
+def _shapes(plan: CcdPlan) -> Callable[[float, float], tuple[float, float, float, float]]:
     """Function of the position in the CCD (-0.5 to 0.5 in both axes): FWHM [pixel], beta, e1, e2."""
     exposure = plan.exposure
     whole = exposure.generator("psf")
@@ -106,7 +114,7 @@ def _shapes(plan):
     gradient = rng.normal(0.0, 0.02, (2, 2))
     fwhm = exposure.seeing / exposure.instrument.pixel_scale
 
-    def shape(u, v):
+    def shape(u: float, v: float) -> tuple[float, float, float, float]:
         e1, e2 = ellipticity + gradient @ (u, v)
         return fwhm * (1.0 + slope[0] * u + slope[1] * v + bowl * (u**2 + v**2)), beta, e1, e2
 

@@ -1,5 +1,7 @@
 """Random number generators that do not disturb each other: one per purpose."""
 
+from __future__ import annotations
+
 import zlib
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 __all__ = ["generator"]
 
 
-def generator(seed, *purpose):
+def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """A generator that depends on the seed and on what it is for, and on nothing else.
 
     Parameters

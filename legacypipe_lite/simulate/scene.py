@@ -1,7 +1,12 @@
 """The simulated sky: which sources are where, and the stars around the field."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table, vstack
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..models import Motion, Source
@@ -13,6 +18,13 @@ from .images import SkyContent
 from .instruments import INSTRUMENTS
 from .populations import GAIA_EPOCH, OPTICAL_BANDS
 from .randoms import generator
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Row
+
+    from ..wcs import ImageWcs
+    from .field import Field
+    from .options import SimulationOptions
 
 __all__ = ["draw_sources", "draw_outer_stars", "mark_saturated", "nearest_neighbours", "sky_content"]
 
@@ -30,7 +42,7 @@ _SEPARATION = (1.0, 2.5)  # arcsec, of blends
 _LARGE_GALAXY = {"mag_r": 15.6, "shape_r": 6.5, "sersic": 1.0, "shape_e1": 0.18, "shape_e2": -0.16}
 
 
-def point_source_depth(options):
+def point_source_depth(options: SimulationOptions) -> float:
     """5-sigma magnitude limit in r (or the middle band) of all exposures of a typical camera together."""
     band = "r" if "r" in options.bands else options.bands[0]
     camera = next(c for c in options.cameras if band in INSTRUMENTS[c].bands)
@@ -44,7 +56,7 @@ def point_source_depth(options):
     return facts.zeropoint - 2.5 * np.log10(5.0 * effective_noise / (exptime * instrument.gain))
 
 
-def draw_sources(options, sky_field):
+def draw_sources(options: SimulationOptions, sky_field: Field) -> Table:
     """All sources of the field and its surroundings.
 
     Parameters
@@ -82,7 +94,7 @@ def draw_sources(options, sky_field):
     return populations.fluxes(table)
 
 
-def _with_blends(table, options):
+def _with_blends(table: Table, options: SimulationOptions) -> Table:
     """Add companions to some of the sources: copies of others of about their brightness."""
     rng = generator(options.seed, "blends")
     hosts = np.flatnonzero((table["mag_r"] < _BLENDED_TO) & (rng.uniform(size=len(table)) < options.blends))
@@ -102,7 +114,7 @@ def _with_blends(table, options):
     return vstack([table, companions])
 
 
-def _special(options, sky_field):
+def _special(options: SimulationOptions, sky_field: Field) -> list[Table]:
     """The bright star and the large galaxy, at fixed places of the field."""
     target, found = sky_field.target, []
     rng = generator(options.seed, "special")
@@ -122,13 +134,13 @@ def _special(options, sky_field):
     return found
 
 
-def _placed(table, target, x_fraction, y_fraction, note):
+def _placed(table: Table, target: ImageWcs, x_fraction: float, y_fraction: float, note: str) -> Table:
     ra, dec = target.pixel_to_sky(x_fraction * target.width + 0.31, y_fraction * target.height - 0.27)
     table["ra"], table["dec"], table["note"] = [ra], [dec], np.array([note], "U10")
     return table
 
 
-def draw_outer_stars(options, sky_field):
+def draw_outer_stars(options: SimulationOptions, sky_field: Field) -> Table:
     """Stars around the field, that are in the reference catalogues but not in the table of sources.
 
     Parameters
@@ -154,7 +166,7 @@ def draw_outer_stars(options, sky_field):
     return table[(outside > np.minimum(1.5 * radius, OUTER_RADIUS)) & (table["gaia_g"] < GAIA_LIMIT)]
 
 
-def sky_content(table, outer_stars):
+def sky_content(table: Table, outer_stars: Table) -> SkyContent:
     """Sources and halo stars in the form that images are rendered from.
 
     Parameters
@@ -180,16 +192,16 @@ def sky_content(table, outer_stars):
     return SkyContent(sources, stars)
 
 
-def _source(row):
+def _source(row: Row) -> Source:
     motion = None
     if row["is_gaia"]:
         motion = Motion(float(row["pmra"]), float(row["pmdec"]), float(row["parallax"]), GAIA_EPOCH)
-    flux = [float(row[f"flux_{band}"]) for band in OPTICAL_BANDS]
-    shape = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2", "sersic")}
+    flux = np.array([float(row[f"flux_{band}"]) for band in OPTICAL_BANDS])
+    shape: dict[str, Any] = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2", "sersic")}
     return Source(str(row["type"]), float(row["ra"]), float(row["dec"]), flux, motion=motion, **shape)
 
 
-def mark_saturated(table, ra, dec):
+def mark_saturated(table: Table, ra: NDArray[Any], dec: NDArray[Any]) -> None:
     """Note, in place, the brightest source near each saturated pixel.
 
     Parameters
@@ -210,13 +222,13 @@ def mark_saturated(table, ra, dec):
     table["note"][bright[sorted(hit)]] = "saturated"
 
 
-def unit_vectors(ra, dec):
+def unit_vectors(ra: Column | NDArray[np.float64], dec: Column | NDArray[np.float64]) -> NDArray[np.float64]:
     """Unit vectors of sky positions [deg]; shape (n, 3)."""
     a, d = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
     return np.column_stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
 
 
-def nearest_neighbours(table):
+def nearest_neighbours(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distance [arcsec] to the nearest other source, and the ratio of its r flux to the source's."""
     vectors = unit_vectors(table["ra"], table["dec"])
     if len(vectors) < 2:

@@ -1,8 +1,16 @@
 """Sky background of the mock images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..calibration.sky import SplineSky
+
+if TYPE_CHECKING:
+    from .exposures import CcdPlan
 
 __all__ = ["ccd_sky"]
 
@@ -10,7 +18,7 @@ _GRID_STEP = 256  # pixels, as in real sky models
 _ORDER = 3
 
 
-def ccd_sky(plan):
+def ccd_sky(plan: CcdPlan) -> SplineSky:
     """The sky of a CCD image: a level with a gentle slope and curvature.
 
     Parameters
@@ -33,7 +41,7 @@ def ccd_sky(plan):
     return SplineSky(xgrid, ygrid, values, _ORDER, window.x0, window.y0)
 
 
-def _grid(size):
+def _grid(size: int) -> NDArray[np.int32]:
     """Grid positions of a sky model along an axis."""
     n = size // _GRID_STEP + 2
     start = (size - (n - 2) * _GRID_STEP) // 2

@@ -1,10 +1,14 @@
 """Writing a mock survey directory."""
 
+from __future__ import annotations
+
 import json
 import logging
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import vstack
@@ -24,6 +28,13 @@ from .scene import OUTER_RADIUS, draw_outer_stars, draw_sources, mark_saturated,
 from .tiling import brick_row
 from .truth import TRUTH_UNITS, truth_table
 from .unwise import COADDS_FOLDER, EPOCHS_FOLDER, write_unwise
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from .exposures import Exposure
+    from .images import SkyContent
+    from .options import SimulationOptions
 
 __all__ = ["MockSurvey", "simulate"]
 
@@ -46,13 +57,13 @@ class MockSurvey:
     options : SimulationOptions
     """
 
-    def __init__(self, root, options):
+    def __init__(self, root: Path, options: SimulationOptions) -> None:
         self.root = Path(root)
         self.options = options
         self.field = make_field(options)
 
     @property
-    def is_complete(self):
+    def is_complete(self) -> bool:
         """True if the directory holds the whole survey of these options."""
         try:
             found = json.loads((self.root / _FINGERPRINT).read_text())
@@ -61,12 +72,12 @@ class MockSurvey:
         return isinstance(found, dict) and found.get("fingerprint") == self.options.fingerprint()
 
     @property
-    def truth_path(self):
+    def truth_path(self) -> Path:
         """Path of the table of true sources."""
         return self.root / "truth.fits"
 
     @property
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """Environment variables of a brick run on it; dict of str to str."""
         variables = {
             "GAIA_CAT_DIR": self.root / "gaia",
@@ -83,18 +94,20 @@ class MockSurvey:
         return {name: str(value) for name, value in variables.items()}
 
     @property
-    def run_arguments(self):
+    def run_arguments(self) -> list[str]:
         """Arguments of `runbrick` but for the output directory; list of str."""
         return [*self.field.run_arguments, *self.band_arguments, "--survey-dir", str(self.root)]
 
     @property
-    def band_arguments(self):
+    def band_arguments(self) -> list[str]:
         """Arguments of `runbrick` that name the bands; list of str."""
         arguments = ["--bands", ",".join(self.options.bands)]
         return arguments if self.options.wise else [*arguments, "--no-wise"]
 
 
-def simulate(outdir, options, threads=1, progress=None):
+def simulate(
+    outdir: str | Path, options: SimulationOptions, threads: int = 1, progress: Callable[..., Any] | None = None
+) -> MockSurvey:
     """Write a mock survey directory, with everything that a brick run needs, and the truth.
 
     A directory that holds the same survey already is left as it is.
@@ -140,7 +153,7 @@ def simulate(outdir, options, threads=1, progress=None):
     return survey
 
 
-def _prepare(root):
+def _prepare(root: Path) -> None:
     """Make the folder, or empty one that holds a mock survey."""
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -158,7 +171,7 @@ def _prepare(root):
         raise OutputError(f"{error.filename or root}: cannot be written ({error.strerror})") from error
 
 
-def _draw(survey):
+def _draw(survey: MockSurvey) -> tuple[Table, ...]:
     """Sources of the field and stars around it, numbered."""
     options, sky_field = survey.options, survey.field
     sources, outer = draw_sources(options, sky_field), draw_outer_stars(options, sky_field)
@@ -171,7 +184,7 @@ def _draw(survey):
     return sources, outer
 
 
-def _write_images(survey, content, threads, progress):
+def _write_images(survey: MockSurvey, content: SkyContent, threads: int, progress: Any) -> tuple[Any, ...]:
     """All images and calibrations; returns the rows of the CCD tables, and RA, Dec of the saturated pixels."""
     exposures = plan_exposures(survey.options, survey.field)
     shared = (survey, content)
@@ -187,7 +200,7 @@ def _write_images(survey, content, threads, progress):
     return rows, saturated
 
 
-def _write_exposure(shared, exposure):
+def _write_exposure(shared: tuple[MockSurvey, SkyContent], exposure: Exposure) -> tuple[Any, ...]:
     """Image triplet and calibrations of an exposure; returns its rows of the CCD table, and its saturated pixels."""
     survey, content = shared
     root = survey.root
@@ -209,17 +222,17 @@ def _write_exposure(shared, exposure):
     return rows, np.concatenate(saturated, axis=1)
 
 
-def _write_ccd_tables(root, rows):
+def _write_ccd_tables(root: Path, rows: list[Any]) -> None:
     for camera in dict.fromkeys(str(row["camera"]) for row in rows):
         own = [row for row in rows if str(row["camera"]) == camera]
         write_table(root / f"survey-ccds-{camera}-1.fits.gz", stack_rows(own))
 
 
-def _one_row(row):
+def _one_row(row: dict[str, Any]) -> dict[str, Any]:
     return {name: np.array([value]) for name, value in row.items()}
 
 
-def _write_catalogs(survey, sources, outer):
+def _write_catalogs(survey: MockSurvey, sources: Table, outer: Table) -> None:
     root, seed = survey.root, survey.options.seed
     columns = ["ra", "dec", "gaia_g", "bp_rp", "pmra", "pmdec", "parallax", "source_id", "mag_z"]
     own = sources[np.asarray(sources["is_gaia"])]
@@ -235,13 +248,13 @@ def _write_catalogs(survey, sources, outer):
         write_table(root / _LARGE_GALAXIES, large_galaxy_table(sources), primary=version)
 
 
-def _write_truth(survey, sources):
+def _write_truth(survey: MockSurvey, sources: Table) -> None:
     table = truth_table(sources, survey.field)
     units = [(f"TUNIT{i}", TRUTH_UNITS[name], "") for i, name in enumerate(table.colnames, 1) if name in TRUTH_UNITS]
     write_table(survey.truth_path, table, header=units, extname="TRUTH")
 
 
-def _write_scripts(survey):
+def _write_scripts(survey: MockSurvey) -> None:
     """A file of environment variables, the arguments of a brick run, and how to use them."""
     _write_text(survey.root / "run.txt", shlex.join([*survey.field.run_arguments, *survey.band_arguments]) + "\n")
     lines = [f"export {name}={shlex.quote(value)}" for name, value in survey.environment.items()]
@@ -258,6 +271,6 @@ def _write_scripts(survey):
     _write_text(survey.root / "README.txt", text)
 
 
-def _write_text(path, text):
+def _write_text(path: Path, text: str) -> None:
     with atomic_file(path, failure="{path}: cannot be written ({reason})") as stream:
         stream.write(text.encode())

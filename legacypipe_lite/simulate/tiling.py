@@ -1,9 +1,13 @@
 """The sky's division into bricks, and into the tiles of the unWISE coadds, by formula."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..survey import Brick
 from ..wcs import great_circle_distance
@@ -21,7 +25,7 @@ _TILE_SHRINKAGE = 1 - 4e-6  # of the distances along a ring
 
 
 @lru_cache(maxsize=1)
-def _columns_per_row():
+def _columns_per_row() -> NDArray[np.int64]:
     """Bricks in each row of equal declination; the rows at the poles hold one brick."""
     edges = -90.0 + _BRICK_SIZE * (np.arange(_BRICK_ROWS + 1) - 0.5)
     nearest_equator = np.minimum(np.abs(edges[:-1]), np.abs(edges[1:]))
@@ -31,7 +35,7 @@ def _columns_per_row():
     return columns
 
 
-def brick_at(ra, dec):
+def brick_at(ra: float, dec: float) -> Brick:
     """The brick that holds a position.
 
     Parameters
@@ -55,7 +59,7 @@ def brick_at(ra, dec):
     return Brick(name, brickid, centre_ra, centre_dec, column * width, (column + 1) * width, dec1, dec2)
 
 
-def brick_row(brick):
+def brick_row(brick: Brick) -> dict[str, Any]:
     """Row of the table of bricks; dict."""
     row = round((brick.dec + 90.0) / _BRICK_SIZE)
     column = int(np.floor(brick.ra / (360.0 / _columns_per_row()[row])))
@@ -90,7 +94,7 @@ class UnwiseTile:
     dec: float
 
 
-def unwise_tiles_near(ra, dec, radius):
+def unwise_tiles_near(ra: float, dec: float, radius: float) -> list[UnwiseTile]:
     """Tiles that a circle may touch.
 
     The rings are those of the real tiling; along a ring the centres differ a little from it.

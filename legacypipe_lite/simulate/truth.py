@@ -1,10 +1,17 @@
 """The table of true sources, in the columns and units of the catalogue."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.table import Table
 
 from .populations import GAIA_EPOCH, OPTICAL_BANDS, WISE_BANDS
 from .scene import nearest_neighbours
+
+if TYPE_CHECKING:
+    from .field import Field
 
 __all__ = ["TRUTH_UNITS", "truth_table"]
 
@@ -26,7 +33,7 @@ TRUTH_UNITS = {
 }
 
 
-def truth_table(sources, sky_field):
+def truth_table(sources: Table, sky_field: Field) -> Table:
     """The truth.
 
     Parameters

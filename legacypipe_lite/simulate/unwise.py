@@ -4,10 +4,14 @@ The PSFs are the radial profiles that the pipeline uses where it has no PSF imag
 are those of the real coadds at moderate ecliptic latitude.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..cameras.extent import covering_region
 from ..models import PsfModel, Source
@@ -17,6 +21,12 @@ from ..wise.psf import PsfModels
 from .files import write_image, write_table
 from .randoms import generator
 from .tiling import UNWISE_SCALE, UNWISE_SIZE, unwise_tiles_near
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from .field import Field
+    from .tiling import UnwiseTile
 
 __all__ = ["COADDS_FOLDER", "EPOCHS_FOLDER", "write_unwise"]
 
@@ -44,11 +54,11 @@ class _Scene:
 
     wcs: ImageWcs
     psf: PsfModel
-    shape: tuple
+    shape: tuple[Any, ...]
     mjd_tai: float
 
 
-def write_unwise(root, sources, sky_field, seed):
+def write_unwise(root: Path, sources: Table, sky_field: Field, seed: int) -> list[str]:
     """Write the images, and the atlas of epochs.
 
     Parameters
@@ -83,7 +93,7 @@ def write_unwise(root, sources, sky_field, seed):
     return [tile.name for tile in tiles]
 
 
-def _cutout_wcs(tile, sky_field):
+def _cutout_wcs(tile: UnwiseTile, sky_field: Field) -> TanWcs | None:
     """WCS of the part of a tile that sees the field; None if it does not."""
     s = UNWISE_SCALE / 3600.0
     centre = UNWISE_SIZE / 2 + 0.5
@@ -95,7 +105,7 @@ def _cutout_wcs(tile, sky_field):
     return whole.subimage(region.x0, region.y0, region.width, region.height)
 
 
-def _write_tile(root, tile, wcs, sources, seed):
+def _write_tile(root: Path, tile: UnwiseTile, wcs: ImageWcs, sources: Table, seed: int) -> None:
     folder = Path(tile.name[:3]) / tile.name
     models = PsfModels(None, [])
     for band in VEGA_TO_AB:
@@ -112,7 +122,7 @@ def _write_tile(root, tile, wcs, sources, seed):
     write_image(root / COADDS_FOLDER / folder / f"unwise-{tile.name}-msk.fits.gz", mask, _cards(wcs, 1, _FULL_MJD))
 
 
-def _render(wcs, psf_image, sources, band):
+def _render(wcs: ImageWcs, psf_image: NDArray[np.float32], sources: Table, band: int) -> NDArray[np.float32]:
     """Noiseless image in Vega nanomaggies; float32."""
     light = np.zeros(wcs.shape, np.float32)
     half = psf_image.shape[0] // 2
@@ -127,13 +137,13 @@ def _render(wcs, psf_image, sources, band):
     near = (x > -half) & (x < wcs.width + half) & (y > -half) & (y < wcs.height + half)
     for row in sources[near]:
         flux = float(row[f"flux_w{band}"]) * 10 ** (VEGA_TO_AB[band] / 2.5)
-        shape = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2", "sersic")}
-        source = Source(str(row["type"]), float(row["ra"]), float(row["dec"]), [flux], **shape)
+        shape: dict[str, Any] = {name: float(row[name]) for name in ("shape_r", "shape_e1", "shape_e2", "sersic")}
+        source = Source(str(row["type"]), float(row["ra"]), float(row["dec"]), np.array([flux]), **shape)
         renderers[flux > _LARGE_FROM * _NOISE[band]].draw([source], light)
     return light
 
 
-def _write_band(stem, rng, light, band, exposures, cards):
+def _write_band(stem: Path, rng: Any, light: NDArray[np.float32], band: int, exposures: int, cards: list[Any]) -> None:
     """Image, inverse variance and numbers of exposures of one band of a tile."""
     sigma = _NOISE[band] * np.sqrt(_EXPOSURES[band] / exposures)
     image = light + (sigma * _noise(rng, light.shape, band)).astype(np.float32)
@@ -145,7 +155,7 @@ def _write_band(stem, rng, light, band, exposures, cards):
     write_image(Path(f"{stem}n-u.fits.gz"), counts, cards)
 
 
-def _noise(rng, shape, band):
+def _noise(rng: Any, shape: tuple[int, int], band: int) -> NDArray[np.float64]:
     """Gaussian noise of unit variance; in W4 four pixels share one value, as the detector's pixels are larger."""
     if band != 4:
         return rng.standard_normal(shape)
@@ -153,7 +163,7 @@ def _noise(rng, shape, band):
     return np.repeat(np.repeat(coarse, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
 
 
-def _cards(wcs, band, mjd):
+def _cards(wcs: ImageWcs, band: int, mjd: tuple[float, float] | None) -> list[Any]:
     cards = [
         ("WCSAXES", 2, ""),
         *wcs.header_cards(),

@@ -1,11 +1,20 @@
 """Bricks: the named patches of sky that the survey is cut into, and custom ones."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, NoSuchBrickError, UsageError
 from ..tables import open_fits, read_columns
+
+if TYPE_CHECKING:
+    from ..wcs import ImageWcs, TanWcs
 
 __all__ = ["Brick", "find_brick", "parse_radec"]
 
@@ -42,7 +51,7 @@ class Brick:
     custom: bool = False
 
     @classmethod
-    def around(cls, ra, dec, target_wcs, name=None):
+    def around(cls, ra: float, dec: float, target_wcs: TanWcs, name: str | None = None) -> Any:
         """The custom brick at a position, with the bounds of its (zoomed) target image.
 
         Parameters
@@ -61,7 +70,7 @@ class Brick:
         _, dec2 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, h - 1.0)
         return cls(name or custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
 
-    def contains(self, ra, dec):
+    def contains(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
         """True where a position belongs to the brick's own area.
 
         Parameters
@@ -80,7 +89,7 @@ class Brick:
             inside = (ra >= self.ra1) & (ra < self.ra2)
         return inside & (dec >= self.dec1) & (dec < self.dec2)
 
-    def unique_pixels(self, target_wcs):
+    def unique_pixels(self, target_wcs: ImageWcs) -> NDArray[np.bool_]:
         """Map of the target pixels whose centres lie in the brick's own area.
 
         Parameters
@@ -98,7 +107,7 @@ class Brick:
             unique[y, x] = self.contains(*target_wcs.pixel_to_sky(columns[np.newaxis, :], rows[:, np.newaxis]))
         return unique
 
-    def _tiles_at_border(self, target_wcs):
+    def _tiles_at_border(self, target_wcs: ImageWcs) -> Iterator[Any]:
         """Tiles (slices y, x) of a target that may have pixels outside the brick's own area.
 
         A tile whose corners, moved outwards by a pixel, are all inside has none: over the length of a tile the area's
@@ -115,12 +124,12 @@ class Brick:
             yield slice(int(y0[i]), int(y1[i])), slice(int(x0[j]), int(x1[j]))
 
 
-def custom_brick_name(ra, dec):
+def custom_brick_name(ra: Any, dec: Any) -> str:
     """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``."""
     return f"custom-{int(1000 * ra):06d}{'m' if dec < 0 else 'p'}{int(1000 * abs(dec)):05d}"
 
 
-def find_brick(path, name):
+def find_brick(path: Path | None, name: str) -> Brick:
     """The brick of that name in a table of bricks.
 
     Parameters
@@ -148,11 +157,11 @@ def find_brick(path, name):
         if len(rows) == 0:
             raise NoSuchBrickError(f"No such brick: {name} is not in {path}")
         row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
-    bounds = [float(row[c]) for c in _COLUMNS[2:]]
-    return Brick(name, int(row["brickid"]), *bounds)
+    ra, dec, ra1, ra2, dec1, dec2 = (float(row[c]) for c in _COLUMNS[2:])
+    return Brick(name, int(row["brickid"]), ra, dec, ra1, ra2, dec1, dec2)
 
 
-def parse_radec(ra, dec):
+def parse_radec(ra: str | float, dec: str | float) -> tuple[float, float]:
     """RA and Dec in degrees from what the user typed: decimal degrees, or hh:mm:ss and dd:mm:ss.
 
     Parameters
@@ -175,7 +184,7 @@ def parse_radec(ra, dec):
     return ra_deg % 360.0, dec_deg
 
 
-def _angle(text, degrees_per_unit):
+def _angle(text: Any, degrees_per_unit: Any) -> Any:
     """Degrees of a decimal or sexagesimal number; None if it is neither."""
     parts = str(text).strip().split(":")
     try:

@@ -1,13 +1,24 @@
 """The tables of CCDs: reading, and choosing those that a brick needs."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..tables import open_fits, read_columns, stack_columns
 from ..wcs import cd_pixel_scale, great_circle_distance, plane_to_sky
 from .polygons import polygons_overlap
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Table
+
+    from ..wcs import ImageWcs
 
 __all__ = ["read_ccds", "touching", "good_ccds", "EDGE_MARGIN"]
 
@@ -41,7 +52,7 @@ REQUIRED_COLUMNS = (
 )
 
 #: Columns that may be missing: type of the zeros that stand for them.
-OPTIONAL_COLUMNS = {
+OPTIONAL_COLUMNS: dict[str, type | str] = {
     "ccdraoff": np.float32,
     "ccddecoff": np.float32,
     "plver": "U1",
@@ -56,7 +67,7 @@ _FOOTPRINT = ("ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"
 EDGE_MARGIN = 50.0
 
 
-def read_ccds(paths, target_wcs):
+def read_ccds(paths: list[Path], target_wcs: ImageWcs) -> Table:
     """Rows of the CCD tables near a target image.
 
     Parameters
@@ -92,14 +103,14 @@ def read_ccds(paths, target_wcs):
     return merged
 
 
-def _stripped(column):
+def _stripped(column: Column) -> NDArray[np.str_]:
     """Strings without blanks around them, in a column just wide enough."""
     texts = np.char.strip(np.asarray(column))
     width = int(np.char.str_len(texts).max()) if len(texts) else 1
     return texts.astype(f"U{max(width, 1)}")
 
 
-def _read_near(path, target_wcs):
+def _read_near(path: Path, target_wcs: ImageWcs) -> NDArray[np.void]:
     """Rows of one table whose CCD circle meets the circle around the target, the latter grown by the margin."""
     with open_fits(path) as fits:
         position = read_columns(fits, path, columns=list(_FOOTPRINT))
@@ -107,7 +118,7 @@ def _read_near(path, target_wcs):
         return read_columns(fits, path, rows=rows)
 
 
-def _within_reach(ccds, target_wcs):
+def _within_reach(ccds: NDArray[np.void], target_wcs: ImageWcs) -> NDArray[np.bool_]:
     if len(ccds) == 0:
         return np.zeros(0, bool)
     scale = cd_pixel_scale(_cd_matrices(ccds)) / 3600.0
@@ -118,32 +129,32 @@ def _within_reach(ccds, target_wcs):
     return (np.abs(ccds["dec"] - dec) < reach) & (great_circle_distance(ccds["ra"], ccds["dec"], ra, dec) < reach)
 
 
-def _cd_matrices(ccds):
+def _cd_matrices(ccds: NDArray[np.void] | Table) -> NDArray[np.float64]:
     """CD matrix of each CCD in the table; float64 (rows, 2, 2)."""
     columns = [np.asarray(ccds[c], np.float64) for c in ("cd1_1", "cd1_2", "cd2_1", "cd2_2")]
     return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
-def _require(tables, paths):
-    present = {name for t in tables for name in t.dtype.names}
+def _require(tables: list[NDArray[np.void]], paths: list[Path]) -> None:
+    present = {name for t in tables for name in t.dtype.names or ()}
     missing = [c for c in REQUIRED_COLUMNS if c not in present]
     if missing:
         raise InputError(f"{_listed(paths)}: no column {', '.join(missing)}: not a complete survey-ccds table")
 
 
-def _tell_missing(tables, paths):
+def _tell_missing(tables: list[NDArray[np.void]], paths: list[Path]) -> None:
     """Say which columns some of the tables lack."""
-    names = [set(table.dtype.names) for table in tables]
-    missing = set.union(*names) - set.intersection(*names)
+    names = [set(table.dtype.names or ()) for table in tables]
+    missing = set().union(*names) - names[0].intersection(*names)
     if missing:
         logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
 
 
-def _listed(paths):
+def _listed(paths: Any) -> Any:
     return ", ".join(str(p) for p in paths)
 
 
-def touching(ccds, target_wcs, margin=EDGE_MARGIN):
+def touching(ccds: Table, target_wcs: ImageWcs, margin: float = EDGE_MARGIN) -> NDArray[np.bool_]:
     """Which CCDs may touch a target image: footprint in plain TAN, tested as polygons.
 
     Parameters
@@ -176,14 +187,14 @@ def touching(ccds, target_wcs, margin=EDGE_MARGIN):
     return keep
 
 
-def _without_position(ccds):
+def _without_position(ccds: Table) -> NDArray[np.bool_]:
     """CCDs whose place on the sky cannot be told from the table; bool (rows,)."""
     names = ("crval1", "crval2", "crpix1", "crpix2", "cd1_1", "cd1_2", "cd2_1", "cd2_2")
     finite = np.all([np.isfinite(np.asarray(ccds[name], float)) for name in names], axis=0)
     return ~finite | (np.asarray(ccds["width"]) <= 0) | (np.asarray(ccds["height"]) <= 0)
 
 
-def _footprints(ccds, target_wcs, margin):
+def _footprints(ccds: Table, target_wcs: ImageWcs, margin: float) -> NDArray[np.float64]:
     """CCD corners in target pixels; float64 (rows, 4, 2)."""
     width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
     low = 0.5 - margin
@@ -198,7 +209,9 @@ def _footprints(ccds, target_wcs, margin):
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
 
 
-def good_ccds(ccds, bands, min_mjd=None, max_mjd=None):
+def good_ccds(
+    ccds: Table, bands: Sequence[str], min_mjd: float | None = None, max_mjd: float | None = None
+) -> NDArray[np.bool_]:
     """Which CCDs passed the quality cuts and belong to the run's bands and dates.
 
     Parameters

@@ -1,11 +1,16 @@
 """The survey directory: where bricks, CCD tables, images, calibrations and reference catalogues are found."""
 
+from __future__ import annotations
+
 import logging
 import os
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from ..options import RunOptions
 
 __all__ = ["SurveyDirectory", "RunConfiguration", "RUNS", "image_base_name"]
 
@@ -23,7 +28,7 @@ class RunConfiguration(NamedTuple):
         Default release number of the catalogue.
     """
 
-    words: tuple
+    words: tuple[str, ...]
     release: int
 
 
@@ -39,7 +44,7 @@ RUNS = {
 _CALIBRATIONS = {"psf": ("psfex", "psfex"), "sky": ("sky", "splinesky")}
 
 
-def image_base_name(image_filename):
+def image_base_name(image_filename: str) -> str:
     """File name of an image up to the first dot: ``.../X.N3.fits`` and ``.../X.fits.fz`` both give ``X``."""
     return PurePosixPath(image_filename).name.split(".", 1)[0]
 
@@ -66,7 +71,13 @@ class SurveyDirectory:
         If `run` is unknown.
     """
 
-    def __init__(self, root, cache_dir=None, data_dir=None, run=None):
+    def __init__(
+        self,
+        root: str | Path,
+        cache_dir: str | Path | None = None,
+        data_dir: str | Path | None = None,
+        run: str | None = None,
+    ) -> None:
         self.root = Path(root)
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self.data_dir = Path(data_dir) if data_dir else None
@@ -81,7 +92,7 @@ class SurveyDirectory:
                 raise InputError(f"{path} is not a folder: check {flag}")
 
     @classmethod
-    def from_options(cls, options):
+    def from_options(cls, options: RunOptions) -> SurveyDirectory:
         """The survey directory that `options` (and the environment) name; the current one, with a warning, if none."""
         root = options.resolved_survey_dir()
         if root is None:
@@ -89,25 +100,25 @@ class SurveyDirectory:
             logger.warning("no --survey-dir and no $LEGACY_SURVEY_DIR: using the current directory")
         return cls(root, cache_dir=options.cache_dir, data_dir=options.resolved_data_dir(), run=options.run)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"SurveyDirectory({str(self.root)!r})"
 
     @property
-    def images_dir(self):
+    def images_dir(self) -> Path:
         """Folder that `image_filename` of the CCD tables is relative to."""
         return self.root / "images"
 
     @property
-    def calib_dir(self):
+    def calib_dir(self) -> Path:
         """Folder of the calibrations."""
         return self.root / "calib"
 
     @property
-    def default_release(self):
+    def default_release(self) -> int:
         """Release number of the catalogue unless ``--release`` is given."""
         return RUNS[self.run].release
 
-    def cached(self, path):
+    def cached(self, path: Path) -> Path:
         """`path`, or its copy in the cache directory if there is one."""
         path = Path(path)
         if self.cache_dir is None or not path.is_relative_to(self.root):
@@ -115,7 +126,7 @@ class SurveyDirectory:
         copy = self.cache_dir / path.relative_to(self.root)
         return copy if copy.exists() else path
 
-    def relative(self, path):
+    def relative(self, path: Path) -> str:
         """`path` relative to the survey (or cache) directory, as a string for headers."""
         path = Path(path)
         for base in (self.root, self.cache_dir):
@@ -125,14 +136,17 @@ class SurveyDirectory:
 
     # --- tables
 
-    def bricks_file(self):
+    def bricks_file(self) -> Path | None:
         """Path of the table of bricks, or None."""
         path = self.root / "survey-bricks.fits.gz"
         if not path.is_file():
-            path = next(iter(sorted(self.root.glob("survey-bricks-*.fits.gz"))), None)
-        return None if path is None else self.cached(path)
+            found = sorted(self.root.glob("survey-bricks-*.fits.gz"))
+            if not found:
+                return None
+            path = found[0]
+        return self.cached(path)
 
-    def ccd_files(self):
+    def ccd_files(self) -> list[Path]:
         """Paths of the CCD tables of this run: the .kd.fits tables if there are any, else the .fits.gz ones.
 
         Returns
@@ -156,11 +170,11 @@ class SurveyDirectory:
 
     # --- images and calibrations
 
-    def image_file(self, image_filename):
+    def image_file(self, image_filename: str) -> Path:
         """Path of an image, given its name in the CCD table."""
         return self.cached(self.images_dir / image_filename)
 
-    def calibration_files(self, kind, image_filename, ccdname):
+    def calibration_files(self, kind: str, image_filename: str, ccdname: str) -> list[Path]:
         """Where the PSF or sky model of a CCD may be, in the order of search.
 
         Parameters
@@ -184,14 +198,14 @@ class SurveyDirectory:
         paths = [merged, single, old] if kind == "psf" else [single, merged, old]
         return [self.cached(p) for p in paths]
 
-    def single_calibration_file(self, kind, image_filename, ccdname):
+    def single_calibration_file(self, kind: str, image_filename: str, ccdname: str) -> Path:
         """Path in the survey directory of the PSF or sky model of one CCD: where a new one is written."""
         folder, suffix = _CALIBRATIONS[kind]
         base = image_base_name(image_filename)
         image_dir = PurePosixPath(image_filename).parent
         return self.calib_dir / f"{folder}-single" / image_dir / base / f"{base}-{ccdname}-{suffix}.fits"
 
-    def source_extractor_file(self, image_filename, ccdname):
+    def source_extractor_file(self, image_filename: Any, ccdname: Any) -> Any:
         """Path of the SExtractor catalogue of a CCD, from which its PSF model is made."""
         base = image_base_name(image_filename)
         image_dir = PurePosixPath(image_filename).parent
@@ -199,7 +213,7 @@ class SurveyDirectory:
 
     # --- reference catalogues and survey-wide tables
 
-    def tycho2_file(self):
+    def tycho2_file(self) -> Path | None:
         """Path of the Tycho-2 catalogue ($TYCHO2_KD_DIR, else the survey directory), or None."""
         name = "tycho2.kd.fits"
         folder = os.environ.get("TYCHO2_KD_DIR")
@@ -208,12 +222,12 @@ class SurveyDirectory:
         path = self.cached(self.root / name)
         return path if path.is_file() else None
 
-    def large_galaxies_file(self):
+    def large_galaxies_file(self) -> Path | None:
         """Path of the large-galaxy catalogue ($LARGEGALAXIES_CAT), or None if unset or not a file."""
         name = os.environ.get("LARGEGALAXIES_CAT")
         return Path(name) if name and Path(name).is_file() else None
 
-    def data_file(self, name):
+    def data_file(self, name: str) -> Any:
         """Path of a survey-wide table in the data directory, or None if it is not there.
 
         Parameters

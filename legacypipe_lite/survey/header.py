@@ -4,9 +4,19 @@ It grows stage by stage: cards of the run, of the brick, then those that each st
 value, comment).
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..versions import package_version, software_versions
+
+if TYPE_CHECKING:
+    from ..bits import Bit
+    from ..wcs import TanWcs
+    from .bricks import Brick
 
 __all__ = [
     "run_cards",
@@ -25,7 +35,15 @@ _REFERENCE_DATA = {
 }
 
 
-def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), unwise_tr_dir=None, unwise_sky_dir=None):
+def run_cards(
+    survey_dir: str | Path,
+    release: int,
+    command: str,
+    data_model: str = "dr10",
+    unwise_dirs: Sequence[str] = (),
+    unwise_tr_dir: str | None = None,
+    unwise_sky_dir: str | None = None,
+) -> list[tuple[str, Any, str]]:
     """Cards that hold for a whole run.
 
     Parameters
@@ -67,14 +85,14 @@ def run_cards(survey_dir, release, command, data_model="dr10", unwise_dirs=(), u
     return cards
 
 
-def _dependencies():
+def _dependencies() -> Iterator[tuple[str, ...]]:
     yield from software_versions().items()
     for name, variable in _REFERENCE_DATA.items():
         if os.environ.get(variable):
             yield name, os.environ[variable]
 
 
-def brick_cards(brick, target):
+def brick_cards(brick: Brick, target: TanWcs) -> list[tuple[str, Any, str]]:
     """Cards of the brick and the corners of its target image.
 
     Parameters
@@ -106,7 +124,7 @@ def brick_cards(brick, target):
     return cards
 
 
-def _sexagesimal(value, sign=False):
+def _sexagesimal(value: float, sign: bool = False) -> str:
     """``hh:mm:ss.sss`` (or ``+dd:mm:ss.sss``), rounded to milliseconds."""
     total = round(abs(value) * 3600e3)
     whole, milliseconds = divmod(total, 1000)
@@ -116,9 +134,10 @@ def _sexagesimal(value, sign=False):
     return f"{prefix}{units:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
 
 
-def merge_cards(*lists):
+def merge_cards(*lists: Iterable[tuple[str, Any, str]]) -> list[tuple[str, Any, str]]:
     """One list of cards: a keyword that comes again replaces the earlier value in its place; comments all stay."""
-    merged, place = [], {}
+    merged: list[tuple[str, Any, str]] = []
+    place: dict[str, int] = {}
     for card in (card for cards in lists for card in cards):
         keyword = card[0]
         if keyword in ("COMMENT", "HISTORY"):
@@ -131,7 +150,7 @@ def merge_cards(*lists):
     return merged
 
 
-def bit_cards(bits, prefix, what):
+def bit_cards(bits: Sequence[Bit], prefix: str, what: str) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of a mask: ``MB_NPRIMARY = 1`` ... and ``MBIT_0 = 'NPRIMARY'`` ...
 
     Parameters
@@ -147,7 +166,7 @@ def bit_cards(bits, prefix, what):
     list of (str, object, str)
     """
     plural = what if what.endswith("mask") else what + "s"
-    cards = [("COMMENT", f"{plural} bits:", "")]
+    cards: list[tuple[str, Any, str]] = [("COMMENT", f"{plural} bits:", "")]
     cards += [(f"{prefix}B_{bit.name}", bit.value, f"{what}: {bit.text}") for bit in bits]
     for bit in sorted(bits, key=lambda bit: bit.value):
         number = bit.value.bit_length() - 1
@@ -155,7 +174,7 @@ def bit_cards(bits, prefix, what):
     return cards
 
 
-def dq_bit_cards(dq_bits):
+def dq_bit_cards(dq_bits: dict[Any, Any]) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of the columns anymask and allmask.
 
     Parameters

@@ -1,11 +1,17 @@
 """Polygons in the plane: do two overlap, and the part of one inside another."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["polygons_overlap", "clip_polygon"]
 
 
-def polygons_overlap(first, second):
+def polygons_overlap(first: ArrayLike, second: ArrayLike) -> bool:
     """True if two simple polygons have a point in common.
 
     Parameters
@@ -21,7 +27,7 @@ def polygons_overlap(first, second):
     )
 
 
-def _points_inside(points, polygon):
+def _points_inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Even-odd rule, for each point."""
     x, y = points[:, 0, np.newaxis], points[:, 1, np.newaxis]
     x1, y1 = polygon.T
@@ -32,12 +38,12 @@ def _points_inside(points, polygon):
     return np.sum(straddles & (x < crossing), axis=1) % 2 == 1
 
 
-def _edges_cross(first, second):
+def _edges_cross(first: Any, second: Any) -> Any:
     """For each pair of edges whether they meet, end points included."""
     a, b = first[:, np.newaxis, :], np.roll(first, -1, axis=0)[:, np.newaxis, :]
     c, d = second[np.newaxis, :, :], np.roll(second, -1, axis=0)[np.newaxis, :, :]
 
-    def side(p, q, r):
+    def side(p: Any, q: Any, r: Any) -> Any:
         return np.sign(
             (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
         )
@@ -49,7 +55,7 @@ def _edges_cross(first, second):
     return (side(a, b, c) * side(a, b, d) <= 0) & (side(c, d, a) * side(c, d, b) <= 0) & ~apart
 
 
-def clip_polygon(subject, clip):
+def clip_polygon(subject: NDArray[Any] | Sequence[Sequence[float]], clip: ArrayLike) -> NDArray[Any]:
     """The part of a polygon inside a convex one (Sutherland and Hodgman 1974).
 
     Parameters
@@ -74,10 +80,12 @@ def clip_polygon(subject, clip):
     return np.array(points).reshape(-1, 2)
 
 
-def _clip_half_plane(points, a, b):
+def _clip_half_plane(
+    points: list[NDArray[np.float64]], a: NDArray[np.float64], b: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
     """Vertices of a polygon left of the line from a to b."""
 
-    def distance(p):
+    def distance(p: NDArray[np.float64]) -> float:
         return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
 
     kept = []

@@ -5,16 +5,24 @@ a reader never sees half a file and a full disk loses nothing that was there. Th
 remembered for the brick's checksum file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..files import atomic_file, check_writable
 from ..tables import fits_bytes, fits_cards, gzipped, structured_array
+
+if TYPE_CHECKING:
+    import fitsio
+    from astropy.table import Table
 
 __all__ = ["OutputTree", "PRODUCTS", "mapper_for", "tile_size"]
 
@@ -41,11 +49,11 @@ _COMPRESSION = {
 }
 
 
-def _image(name, compression):
+def _image(name: str, compression: str) -> _Product:
     return _Product(_COADD + name + "-{band}.fits.fz", name.upper() + "_{band}", compression)
 
 
-def _jpeg(name):
+def _jpeg(name: str) -> _Product:
     return _Product(_COADD + name + ".jpg")
 
 
@@ -90,7 +98,7 @@ PRODUCTS = {
 }
 
 
-def tile_size(length):
+def tile_size(length: int) -> int:
     """Length of a compression tile along one axis.
 
     It is 100 pixels or a few more: the compressor cannot handle a last, partial tile of one to three pixels, so the
@@ -127,13 +135,13 @@ class OutputTree:
         Path relative to `outdir` -> hexadecimal SHA-256, in the order of first writing.
     """
 
-    def __init__(self, outdir, brickname, prefix="legacysurvey"):
+    def __init__(self, outdir: str | Path, brickname: str, prefix: str = "legacysurvey") -> None:
         self.outdir = Path(outdir).absolute()
         self.brickname = brickname
         self.prefix = prefix
-        self.checksums = {}
+        self.checksums: dict[str, str] = {}
 
-    def relative(self, product, band=None):
+    def relative(self, product: str, band: str | None = None) -> str:
         """Path of a product relative to the output directory, as a string with ``/``.
 
         Raises
@@ -148,11 +156,11 @@ class OutputTree:
             raise ValueError(f"product {product!r} {'needs a' if band is None else 'has no'} band")
         return pattern.format(group=self.brickname[:3], brick=self.brickname, prefix=self.prefix, band=band)
 
-    def path(self, product, band=None):
+    def path(self, product: str, band: str | None = None) -> Path:
         """Absolute `pathlib.Path` of a product."""
         return self.outdir / self.relative(product, band)
 
-    def check_writable(self):
+    def check_writable(self) -> None:
         """Find out whether files can be written, without creating anything.
 
         Raises
@@ -162,7 +170,15 @@ class OutputTree:
         """
         check_writable(self.outdir)
 
-    def write_image(self, product, image, cards=(), *, band=None, primary_cards=()):
+    def write_image(
+        self,
+        product: str,
+        image: NDArray[Any],
+        cards: Sequence[tuple[Any, Any, Any]] = (),
+        *,
+        band: str | None = None,
+        primary_cards: Sequence[tuple[str, Any, str]] = (),
+    ) -> Path:
         """Write one image product: an empty primary HDU, then the image, compressed as the product asks.
 
         Parameters
@@ -191,7 +207,15 @@ class OutputTree:
             extname = extname.format(band=band)
         return self.write_images(product, [(image, extname, cards)], band=band, primary_cards=primary_cards)
 
-    def write_images(self, product, hdus, *, band=None, primary_cards=(), mapper=None):
+    def write_images(
+        self,
+        product: str,
+        hdus: Sequence[tuple[Any, str | None, Any]],
+        *,
+        band: str | None = None,
+        primary_cards: Sequence[tuple[str, Any, str]] = (),
+        mapper: Callable[..., Any] | None = None,
+    ) -> Path:
         """Write an image product with several HDUs, given as (image, extension name or None, cards).
 
         Parameters
@@ -204,7 +228,7 @@ class OutputTree:
         mapper : callable, optional
             ``mapper(function, tasks, shared=..., label=...)`` over worker processes, which then compress the images.
         """
-        compression = _COMPRESSION.get(PRODUCTS[product].compression)
+        compression = _COMPRESSION.get(PRODUCTS[product].compression or "")
         if compression is None:
             # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
             return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
@@ -216,7 +240,9 @@ class OutputTree:
             extensions = mapper(_extension, tasks, shared=shared, label=product)
         return self._publish(self.relative(product, band), b"".join([primary, *extensions]))
 
-    def write_all(self, jobs, mapper=None):
+    def write_all(
+        self, jobs: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], mapper: Callable[..., Any] | None = None
+    ) -> None:
         """Write several products, which do not depend on each other.
 
         Parameters
@@ -233,7 +259,14 @@ class OutputTree:
         for checksums in mapper(_write_job, range(len(jobs)), shared=(self, jobs), label="products"):
             self.checksums.update(checksums)
 
-    def write_table(self, product, table, *, primary_cards=(), units=None):
+    def write_table(
+        self,
+        product: str,
+        table: Table | NDArray[np.void],
+        *,
+        primary_cards: Sequence[tuple[str, Any, str]] = (),
+        units: dict[Any, Any] | None = None,
+    ) -> Path:
         """Write a table product: a primary HDU with cards, and one binary table.
 
         Parameters
@@ -254,16 +287,16 @@ class OutputTree:
         OutputError
         """
         rows = structured_array(table)
-        names = list(rows.dtype.names)
+        names = list(rows.dtype.names or ())
         unit_list = [str(units.get(name) or "") for name in names] if units else None
 
-        def build(fits):
+        def build(fits: fitsio.FITS) -> None:
             fits.write(None, header=fits_cards(primary_cards))
             fits.write_table(rows, extname=PRODUCTS[product].extname, units=unit_list)
 
         return self._publish(self.relative(product), fits_bytes(build))
 
-    def write_jpeg(self, product, rgb):
+    def write_jpeg(self, product: str, rgb: NDArray[np.uint8]) -> Path:
         """Write a JPEG.
 
         Parameters
@@ -287,7 +320,7 @@ class OutputTree:
         Image.fromarray(np.ascontiguousarray(rgb[::-1])).save(buffer, format="JPEG", dpi=(100, 100))
         return self._write_bytes(self.relative(product), buffer.getvalue())
 
-    def write_json(self, product, data):
+    def write_json(self, product: str, data: dict[Any, Any]) -> Path:
         """Write a JSON product.
 
         Parameters
@@ -302,7 +335,7 @@ class OutputTree:
         """
         return self._write_bytes(self.relative(product), (json.dumps(data, indent=1) + "\n").encode())
 
-    def lost(self, checksums):
+    def lost(self, checksums: dict[Any, Any]) -> list[str]:
         """Which products of an earlier run are not there any more, or have changed.
 
         Parameters
@@ -316,11 +349,11 @@ class OutputTree:
         """
         return [name for name, digest in checksums.items() if self._digest(name) != digest]
 
-    def _digest(self, relative):
+    def _digest(self, relative: Any) -> Any:
         path = self.outdir / relative
         return _file_digest(path) if path.is_file() else None
 
-    def write_checksums(self):
+    def write_checksums(self) -> Path:
         """Write the list of checksums in the form that ``sha256sum -c`` reads; it does not list itself."""
         own = self.relative("checksums")
         lines = [f"{digest} *{relative}\n" for relative, digest in self.checksums.items() if relative != own]
@@ -328,13 +361,13 @@ class OutputTree:
         del self.checksums[own]
         return path
 
-    def _publish(self, relative, data):
+    def _publish(self, relative: str, data: bytes) -> Path:
         """Write the bytes of a FITS file, gzipped if its name says so."""
         if relative.endswith(".gz"):
             data = gzipped(data)
         return self._write_bytes(relative, data)
 
-    def _write_bytes(self, relative, data):
+    def _write_bytes(self, relative: str, data: bytes) -> Path:
         path = self.outdir / relative
         with atomic_file(path, sync=True) as stream:
             stream.write(data)
@@ -342,7 +375,7 @@ class OutputTree:
         return path
 
 
-def _write_job(shared, index):
+def _write_job(shared: Any, index: Any) -> Any:
     """Do one job of `OutputTree.write_all`; the checksums of what it wrote."""
     tree, jobs = shared
     function, arguments = jobs[index]
@@ -351,7 +384,7 @@ def _write_job(shared, index):
     return tree.checksums
 
 
-def _extension(shared, index):
+def _extension(shared: tuple[Any, ...], index: int) -> bytes:
     """Bytes of one compressed image extension, as it is in a file behind others."""
     hdus, compression = shared
     image, extname, cards = hdus[index]
@@ -359,7 +392,7 @@ def _extension(shared, index):
         image = image.dense()
     empty = []
 
-    def build(fits):
+    def build(fits: fitsio.FITS) -> None:
         fits.write(None)
         empty.append(len(fits.read_raw()))
         _append_image(fits, image, extname, fits_cards(cards), compression)
@@ -368,12 +401,18 @@ def _extension(shared, index):
     return data[empty[0] :]
 
 
-def _append_images(fits, hdus):
+def _append_images(fits: Any, hdus: Any) -> None:
     for image, extname, cards in hdus:
         _append_image(fits, image, extname, fits_cards(cards), None)
 
 
-def _append_image(fits, image, extname, cards, compression):
+def _append_image(
+    fits: fitsio.FITS,
+    image: NDArray[Any],
+    extname: str,
+    cards: list[dict[str, Any]],
+    compression: dict[str, Any] | None,
+) -> None:
     image = np.asarray(image)
     if image.dtype == bool:
         image = image.astype(np.uint8)
@@ -385,7 +424,7 @@ def _append_image(fits, image, extname, cards, compression):
     fits.write_image(image, extname=extname, header=cards or None, **keywords)
 
 
-def _file_digest(path):
+def _file_digest(path: Any) -> Any:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -394,6 +433,6 @@ def _file_digest(path):
 _PIXELS_WORTH_WORKERS = 2_000_000
 
 
-def mapper_for(tools, pixels):
+def mapper_for(tools: Any, pixels: int) -> Any:
     """`Tools.map` for writing products of so many pixels, or None if they are so small that workers do not pay."""
     return tools.map if pixels >= _PIXELS_WORTH_WORKERS else None

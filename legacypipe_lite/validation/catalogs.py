@@ -1,5 +1,9 @@
 """Catalogues and truth tables in the form in which they are compared."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import numpy as np
 from astropy.table import Table
 
@@ -19,7 +23,7 @@ _SHAPES = ("shape_r", "shape_e1", "shape_e2", "sersic")
 _NOT_MEASURED = ("DUP", "NUN")
 
 
-def read_catalog(path):
+def read_catalog(path: str | Path) -> Table:
     """Read the primary, fitted rows of a tractor catalogue.
 
     Parameters
@@ -49,7 +53,7 @@ def read_catalog(path):
     return table[keep]
 
 
-def read_truth(path):
+def read_truth(path: str | Path) -> Table:
     """Read a table of true parameters.
 
     It has the columns ra, dec, type, flux_<band> and, if there are galaxies, shape_r, shape_e1, shape_e2, sersic of
@@ -88,19 +92,19 @@ def read_truth(path):
     return table
 
 
-def is_partial(path):
+def is_partial(path: str | Path) -> bool:
     """True if a table of true parameters lists only the sources that were added to real images."""
     with open_fits(path) as fits:
         return fits[1].get_extname().strip().upper() == INJECTED_EXTNAME
 
 
-def bands_of(table):
+def bands_of(table: Table) -> list[str]:
     """Optical bands of a table, in the order of its columns ``flux_<band>``."""
     names = [name.removeprefix("flux_") for name in table.colnames if name.startswith("flux_")]
     return [name for name in names if "_" not in name and name not in ("w1", "w2", "w3", "w4")]
 
 
-def common_bands(truth, catalog, min_fraction=0.3):
+def common_bands(truth: Table, catalog: Table, min_fraction: float = 0.3) -> list[str]:
     """Bands that the truth has and in which at least this fraction of the catalogue is measured."""
     bands = []
     for band in bands_of(catalog):
@@ -109,14 +113,14 @@ def common_bands(truth, catalog, min_fraction=0.3):
     return bands
 
 
-def _read(path):
+def _read(path: Path | str) -> Table:
     with open_fits(path) as fits:
         if len(fits) < 2:
             raise InputError(f"{path}: holds no table")
         rows = read_columns(fits, path)
         header = fits[0].read_header()
     columns = {}
-    for name in rows.dtype.names:
+    for name in rows.dtype.names or ():
         column = rows[name]
         columns[name] = np.char.strip(column) if column.dtype.kind == "U" else column
     corners = [(header.get(f"CORN{i}RA"), header.get(f"CORN{i}DEC")) for i in range(1, 5)]
@@ -124,7 +128,7 @@ def _read(path):
     return Table(columns, meta={"path": str(path), "corners": corners if known else None})
 
 
-def _require(table, names, path):
+def _require(table: Table, names: list[str] | tuple[str, ...], path: Path | str) -> None:
     missing = [name for name in names if name not in table.colnames]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}")

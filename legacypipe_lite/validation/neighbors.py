@@ -4,12 +4,21 @@ A distance says little about that: at 4 arcsec from a star there is nothing left
 a galaxy with a half-light radius of 3 arcsec there is a third of its light.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..models.profiles import mixture
 from ..units import GAUSSIAN_FWHM_PER_SIGMA
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["light_in_errors", "neighbor_light"]
 
@@ -18,7 +27,14 @@ _PAIRS_AT_ONCE = 20_000
 _SIGMA_PER_FWHM = 1 / GAUSSIAN_FWHM_PER_SIGMA
 
 
-def neighbor_light(x, y, shapes, flux, fwhm, reach=_REACH):
+def neighbor_light(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    shapes: Sequence[tuple[type, Any, Any]],
+    flux: NDArray[np.float64],
+    fwhm: float,
+    reach: float = _REACH,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Light that a fit of its flux would find at each source, if only its neighbours were there.
 
     With P the profile of the source, Q_k those of its neighbours and F_k their fluxes, all of them seen through the
@@ -58,7 +74,7 @@ def neighbor_light(x, y, shapes, flux, fwhm, reach=_REACH):
     return light, 1.0 / own
 
 
-def _mixtures(shapes):
+def _mixtures(shapes: Any) -> Any:
     """Amplitudes and variances [arcsec^2] of the Gaussians of all profiles; components that are not there have 0."""
     found = [mixture(kind, sersic) for kind, _, sersic in shapes]
     amplitude = np.zeros((len(found), max((len(a) for a, _ in found), default=1)))
@@ -68,14 +84,16 @@ def _mixtures(shapes):
     return amplitude, variance
 
 
-def _overlap(amplitude1, variance1, amplitude2, variance2, distance2, psf):
+def _overlap(amplitude1: Any, variance1: Any, amplitude2: Any, variance2: Any, distance2: Any, psf: Any) -> Any:
     """Integral of the product of two profiles, each convolved with the PSF, row by row [1/arcsec^2]."""
     variance = variance1[:, :, np.newaxis] + variance2[:, np.newaxis, :] + 2 * psf
     density = np.exp(-0.5 * distance2[:, np.newaxis, np.newaxis] / variance) / (2 * np.pi * variance)
     return np.einsum("ik,il,ikl->i", amplitude1, amplitude2, density)
 
 
-def light_in_errors(plane, sources, catalog, index, bands):
+def light_in_errors(
+    plane: NDArray[np.float64], sources: Table, catalog: Table, index: NDArray[np.integer], bands: list[str]
+) -> NDArray[np.float64]:
     """Light of its neighbours on each source, in units of the error of its flux.
 
     The error is the one that the depth of the images at this place gives to a profile of this kind. It does not know
@@ -118,7 +136,7 @@ def light_in_errors(plane, sources, catalog, index, bands):
         typical = float(np.median(fwhm[good]))
         here = np.where((index >= 0) & good[index], depth[index], np.median(depth[good]))
         flux = np.maximum(np.asarray(sources[f"flux_{band}"], np.float64), 0.0)
-        light, area = neighbor_light(*plane.T, shapes, flux, typical)
+        light, area = neighbor_light(plane[:, 0], plane[:, 1], shapes, flux, typical)
         point = 4 * np.pi * (_SIGMA_PER_FWHM * typical) ** 2
         result = np.fmax(result, light * np.sqrt(here * point / area))
     return result

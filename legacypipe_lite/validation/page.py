@@ -1,14 +1,21 @@
 """Pieces of a self-contained HTML page: nothing in it is fetched from elsewhere."""
 
+from __future__ import annotations
+
 import base64
 import html
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .tables import ScoreTable
 
 __all__ = ["figure", "figures", "page", "section", "table", "text_table"]
 
 
-def page(title, subtitle, sections):
+def page(title: str, subtitle: str, sections: list[tuple[str, str]]) -> str:
     """A whole page.
 
     Parameters
@@ -34,12 +41,12 @@ def page(title, subtitle, sections):
     )
 
 
-def section(name, *parts):
+def section(name: str, *parts: str) -> tuple[str, str]:
     """A section: its heading, and its parts (HTML; empty ones are left out)."""
     return name, "\n".join(part for part in parts if part)
 
 
-def figure(image, caption, kind="png", wide=False):
+def figure(image: bytes, caption: str, kind: str = "png", wide: bool = False) -> str:
     """An image in the page.
 
     Parameters
@@ -60,12 +67,12 @@ def figure(image, caption, kind="png", wide=False):
     return f"{opening}{image_tag}<figcaption>{text}</figcaption></figure>"
 
 
-def figures(*items):
+def figures(*items: Any) -> str:
     """Figures side by side."""
     return '<div class="figures">' + "\n".join(item for item in items if item) + "</div>"
 
 
-def table(header, rows, caption=""):
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
     """A table of plain text; columns after the first are aligned to the right if they look like numbers.
 
     Parameters
@@ -81,18 +88,18 @@ def table(header, rows, caption=""):
     return "\n".join(line for line in [*lines, "</table>"] if line)
 
 
-def text_table(score_table):
+def text_table(score_table: ScoreTable) -> str:
     """A `tables.ScoreTable`."""
     note = f"<p class='note'>{html.escape(score_table.note)}</p>" if score_table.note else ""
     return table(score_table.header, score_table.rows, score_table.title) + note
 
 
-def _row(cells, numeric, tag):
+def _row(cells: Sequence[str], numeric: list[bool], tag: str) -> str:
     texts = (
         f"<{tag}{' class=n' if right else ''}>{html.escape(str(cell))}</{tag}>" for cell, right in zip(cells, numeric)
     )
     return "<tr>" + "".join(texts) + "</tr>"
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     return not text or text == "-" or text[0] in "+-0123456789"

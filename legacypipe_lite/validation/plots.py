@@ -1,12 +1,19 @@
 """Plots of scores, as PNG images. This is where matplotlib is used; it comes with the extra ``plots``."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .pulls import environments, pull, true_radius
 from .scores import CATALOG_TYPES, TRUE_TYPES
+
+if TYPE_CHECKING:
+    from .scenes import Scene
 
 __all__ = ["score_plots", "new_figure", "png", "BAND_COLORS"]
 
@@ -15,7 +22,7 @@ _STAR, _GALAXY = "#1f4e9c", "#c4561a"
 _PULL_BINS = np.linspace(-6, 6, 31)
 
 
-def new_figure(columns=1, rows=1, width=4.2, height=3.2):
+def new_figure(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.2) -> tuple[Any, Any]:
     """A figure and its axes, laid out without overlap.
 
     Raises
@@ -31,14 +38,14 @@ def new_figure(columns=1, rows=1, width=4.2, height=3.2):
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def png(figure, dpi=100):
+def png(figure: Any, dpi: int = 100) -> bytes:
     """The bytes of a figure as a PNG image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
-def score_plots(scene, scores):
+def score_plots(scene: Scene, scores: dict[Any, Any]) -> dict[str, tuple[str, bytes]]:
     """Plots of a catalogue against its truth.
 
     Parameters
@@ -68,7 +75,7 @@ def score_plots(scene, scores):
     return {name: (caption, png(figure)) for name, (caption, figure) in plots.items()}
 
 
-def _found(scores):
+def _found(scores: dict[str, Any]) -> Any:
     figure, ((left, right),) = new_figure(2)
     band = scores["counts"]["reference_band"]
     for name, color in (("stars", _STAR), ("galaxies", _GALAXY)):
@@ -85,7 +92,7 @@ def _found(scores):
     return figure
 
 
-def _confusion(scores):
+def _confusion(scores: dict[str, Any]) -> Any:
     ranges = list(dict.fromkeys((row["mag_low"], row["mag_high"]) for row in scores["types"]))
     figure, (axes,) = new_figure(len(ranges), width=2.9, height=2.8)
     for ax, (low, high) in zip(axes, ranges):
@@ -106,7 +113,7 @@ def _confusion(scores):
     return figure
 
 
-def _pull_histograms(scene):
+def _pull_histograms(scene: Scene) -> Any:
     """Histograms of the pulls of fluxes, positions and shapes, stars and galaxies apart."""
     names = [(f"flux_{band}", f"{band} flux") for band in scene.bands]
     names += [("ra", "RA"), ("dec", "Dec"), ("shape_r", "r"), ("shape_e1", "e1"), ("shape_e2", "e2")]
@@ -133,7 +140,7 @@ def _pull_histograms(scene):
     return figure
 
 
-def _histogram(ax, values, label, color):
+def _histogram(ax: Any, values: NDArray[np.float64], label: str, color: str) -> None:
     if len(values) < 2:
         return
     low, high = np.percentile(values, [16, 84])
@@ -144,7 +151,7 @@ def _histogram(ax, values, label, color):
     ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color="0.6", lw=0.8)
 
 
-def _flux_ratios(scene):
+def _flux_ratios(scene: Scene) -> Any:
     figure, (axes,) = new_figure(len(scene.bands), width=3.6, height=2.8)
     found_type = scene.matched_column("type", "U3")
     for ax, band in zip(axes, scene.bands):
@@ -163,7 +170,7 @@ def _flux_ratios(scene):
     return figure
 
 
-def _positions(scene):
+def _positions(scene: Scene) -> Any:
     figure, (axes,) = new_figure(2)
     cosine = np.cos(np.radians(np.asarray(scene.truth["dec"], np.float64)))
     dra = (scene.matched_column("ra") - np.asarray(scene.truth["ra"], np.float64)) * cosine * 3.6e6
@@ -179,7 +186,7 @@ def _positions(scene):
     return figure
 
 
-def _shapes(scene):
+def _shapes(scene: Scene) -> Any:
     figure, (axes,) = new_figure(3, width=3.4, height=2.9)
     found_type = scene.matched_column("type", "U3")
     extended = environments(scene)["isolated"] & ~scene.star & scene.found & (found_type != "PSF")

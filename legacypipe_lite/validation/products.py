@@ -1,13 +1,20 @@
 """The products of a brick run, found in its output directory and read back."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..survey import OutputTree
 from ..tables import open_fits, read_table
+
+if TYPE_CHECKING:
+    import fitsio
 
 __all__ = ["BrickProducts"]
 
@@ -33,7 +40,7 @@ class BrickProducts:
         If there is no such catalogue, or more than one.
     """
 
-    def __init__(self, outdir, brickname=None):
+    def __init__(self, outdir: str | Path, brickname: str | None = None) -> None:
         outdir = Path(outdir)
         if brickname is None:
             found = sorted(outdir.glob("tractor/*/tractor-*.fits"))
@@ -49,27 +56,27 @@ class BrickProducts:
         if not self.path("tractor").is_file():
             raise InputError(f"{self.path('tractor')}: does not exist")
 
-    def path(self, product, band=None):
+    def path(self, product: str, band: str | None = None) -> Path:
         """Path of a product."""
         return self.tree.path(product, band)
 
-    def has(self, product, band=None):
+    def has(self, product: str, band: str | None = None) -> bool:
         """True if the product was written."""
         return self.path(product, band).is_file()
 
     @property
-    def bands(self):
+    def bands(self) -> list[str]:
         """Bands with coadded images, in the order of the header."""
         with open_fits(self.path("tractor")) as fits:
             header = fits[0].read_header()
         named = [band for band in str(header.get("BANDS", "")).split(",") if band]
         return [band for band in named if self.has("image", band)]
 
-    def table(self, product, columns=None):
+    def table(self, product: str, columns: list[str] | None = None) -> NDArray[np.void]:
         """A table product; structured numpy array, names in lower case."""
         return read_table(self.path(product), columns=columns)
 
-    def image(self, product, band=None):
+    def image(self, product: str, band: str | None = None) -> tuple[NDArray[Any], fitsio.FITSHDR]:
         """The image of a product, and its header; (numpy.ndarray, mapping)."""
         path = self.path(product, band)
         with open_fits(path) as fits:
@@ -78,11 +85,11 @@ class BrickProducts:
                     return np.asarray(hdu.read()), hdu.read_header()
         raise InputError(f"{path}: holds no image")
 
-    def bytes(self, product):
+    def bytes(self, product: str) -> bytes:
         """The bytes of a product's file."""
         return self.path(product).read_bytes()
 
-    def log(self):
+    def log(self) -> dict[str, Any] | None:
         """The log of the run (see `runlog.run_log`); None if there is none.
 
         Raises

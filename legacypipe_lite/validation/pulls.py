@@ -4,12 +4,21 @@ Pulls have the median 0 and the width 1 if the catalogue and its errors are righ
 convention of the Legacy Surveys) those of galaxies are wider, because the parameters of a galaxy are correlated.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .catalogs import GALAXY_TYPES
 from .statistics import spread
+
+if TYPE_CHECKING:
+    from astropy.table import Column
+
+    from .scenes import Scene
 
 __all__ = [
     "flux_scores",
@@ -33,12 +42,12 @@ _MAS_PER_DEGREE = 3.6e6
 _FAMILIES = (("EXP", "EXP"), ("EXP", "REX"), ("DEV", "DEV"), ("SER", "SER"), ("REX", "REX"))
 
 
-def environments(scene):
+def environments(scene: Scene) -> dict[str, NDArray[np.bool_]]:
     """Name -> true sources: isolated ones and those with neighbours."""
     return {"isolated": scene.isolated, "blended": scene.blended}
 
 
-def pull(scene, name):
+def pull(scene: Scene, name: str) -> NDArray[np.float64]:
     """Deviation of a catalogue column from the truth in units of its stated error, row by row of the truth.
 
     Returns
@@ -51,7 +60,7 @@ def pull(scene, name):
     return _deviation(scene, name) * error
 
 
-def true_radius(scene):
+def true_radius(scene: Scene) -> NDArray[np.float64]:
     """Radius that a fit with the found type should give, source by source [arcsec].
 
     shape_r is the major half-axis of the half-light ellipse. A round model (REX) of a galaxy that is not round measures
@@ -63,15 +72,15 @@ def true_radius(scene):
     return np.where(scene.matched_column("type", "U3") == "REX", round_radius, radius)
 
 
-def _ivar_of(name):
+def _ivar_of(name: str) -> str:
     return name.replace("flux_", "flux_ivar_") if name.startswith("flux_") else f"{name}_ivar"
 
 
-def _positive(values):
+def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(values > 0, values, np.nan)
 
 
-def _deviation(scene, name):
+def _deviation(scene: Scene, name: str) -> NDArray[np.float64]:
     true = true_radius(scene) if name == "shape_r" else np.asarray(scene.truth[name], np.float64)
     deviation = scene.matched_column(name) - true
     if name == "ra":
@@ -84,7 +93,7 @@ def _deviation(scene, name):
 # --- fluxes
 
 
-def flux_scores(scene):
+def flux_scores(scene: Scene) -> list[dict[Any, Any]]:
     """Flux pulls, and relative deviations at high signal-to-noise ratio.
 
     Stars count if they were found as stars, galaxies if they were found as galaxies of any type; rows with ``as``
@@ -105,7 +114,7 @@ def flux_scores(scene):
     return rows
 
 
-def _flux_groups(scene):
+def _flux_groups(scene: Scene) -> list[tuple[str, NDArray[np.bool_], str]]:
     """(name, true sources, catalogue type or "") of the groups."""
     found_type, true_type = scene.matched_column("type", "U3"), np.asarray(scene.truth["type"])
     extended = ~scene.star & (found_type != "PSF")
@@ -118,7 +127,9 @@ def _flux_groups(scene):
     return groups
 
 
-def _flux_rows(scene, chosen, band, environment, group, chosen_as):
+def _flux_rows(
+    scene: Scene, chosen: NDArray[np.bool_], band: str, environment: str, group: str, chosen_as: str
+) -> list[dict[str, Any]]:
     """One row over all signal-to-noise ratios, and one for each of their ranges."""
     true = np.asarray(scene.truth[f"flux_{band}"], np.float64)
     measured, ivar = scene.matched_column(f"flux_{band}"), scene.matched_column(f"flux_ivar_{band}")
@@ -132,7 +143,7 @@ def _flux_rows(scene, chosen, band, environment, group, chosen_as):
         inside = chosen & (expected > low) & (expected <= high)
         if not inside.any():
             continue
-        row = {"environment": environment, "group": group, "as": chosen_as, "band": band, "low": low}
+        row: dict[str, Any] = {"environment": environment, "group": group, "as": chosen_as, "band": band, "low": low}
         row["high"] = None if np.isinf(high) else high
         row["whole"] = bool(low == _MIN_SIGNAL_TO_NOISE and np.isinf(high))
         row["pull"] = asdict(spread(pulls[inside]))
@@ -144,7 +155,7 @@ def _flux_rows(scene, chosen, band, environment, group, chosen_as):
 # --- positions
 
 
-def position_scores(scene):
+def position_scores(scene: Scene) -> list[dict[Any, Any]]:
     """Deviations of positions.
 
     Returns
@@ -167,7 +178,7 @@ def position_scores(scene):
     for environment, chosen in environments(scene).items():
         for name, kind in groups:
             inside = chosen & kind & scene.found
-            row = {"environment": environment, "group": name, "n": int(inside.sum())}
+            row: dict[str, Any] = {"environment": environment, "group": name, "n": int(inside.sum())}
             measured = inside & (scene.matched_column("ra_ivar") > 0) & (scene.matched_column("dec_ivar") > 0)
             for axis in ("ra", "dec"):
                 row[axis] = asdict(spread(_deviation(scene, axis)[inside] * _MAS_PER_DEGREE))
@@ -179,7 +190,7 @@ def position_scores(scene):
 # --- shapes
 
 
-def shape_scores(scene):
+def shape_scores(scene: Scene) -> list[dict[Any, Any]]:
     """Deviations of radii and ellipticities of galaxies that were found as galaxies.
 
     Returns
@@ -200,17 +211,17 @@ def shape_scores(scene):
                 inside = extended & (ratio >= low) & (ratio < high)
                 if right_type:
                     inside &= right
-                row = {"environment": environment, "right_type": right_type, "low": low}
+                row: dict[str, Any] = {"environment": environment, "right_type": right_type, "low": low}
                 row["high"] = None if np.isinf(high) else high
                 row.update(_shape_row(scene, inside, inside & (found_type != "REX")))
                 rows.append(row)
     return rows
 
 
-def _shape_row(scene, extended, elliptic):
+def _shape_row(scene: Scene, extended: NDArray[np.bool_], elliptic: NDArray[np.bool_]) -> dict[str, Any]:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = scene.matched_column("shape_r") / true_radius(scene)
-    row = {"n": int(extended.sum()), "n_elliptic": int(elliptic.sum())}
+    row: dict[str, Any] = {"n": int(extended.sum()), "n_elliptic": int(elliptic.sum())}
     row["ratio_r"] = asdict(spread(ratio[extended]))
     row["pull_r"] = asdict(spread(pull(scene, "shape_r")[extended]))
     for name in ("e1", "e2"):
@@ -221,7 +232,7 @@ def _shape_row(scene, extended, elliptic):
     return row
 
 
-def _slope(measured, true):
+def _slope(measured: NDArray[np.float64], true: Column) -> float:
     """Regression of measured on true values through the origin; NaN for less than four."""
     true = np.asarray(true, np.float64)
     if len(true) < 4 or not np.any(true):
@@ -229,7 +240,7 @@ def _slope(measured, true):
     return float(np.sum(measured * true) / np.sum(true**2))
 
 
-def profile_scores(scene):
+def profile_scores(scene: Scene) -> list[dict[Any, Any]]:
     """Shapes and fluxes of bright galaxies whose profile family was recognised.
 
     Returns
@@ -249,7 +260,12 @@ def profile_scores(scene):
             if inside.sum() < 2:
                 continue
             elliptic = inside & (found != "REX")
-            row = {"environment": environment, "true": true, "found": found, **_shape_row(scene, inside, elliptic)}
+            row: dict[str, Any] = {
+                "environment": environment,
+                "true": true,
+                "found": found,
+                **_shape_row(scene, inside, elliptic),
+            }
             for name in ("e1", "e2"):
                 row[name] = asdict(spread(_deviation(scene, f"shape_{name}")[inside]))
             row["percent"] = asdict(spread(percent[inside]))
@@ -258,7 +274,7 @@ def profile_scores(scene):
     return rows
 
 
-def sersic_scores(scene):
+def sersic_scores(scene: Scene) -> list[dict[Any, Any]]:
     """Sersic indices of bright galaxies that were found as SER.
 
     Returns

@@ -1,9 +1,15 @@
 """The report of a brick run: one HTML page with what went in, what came out, and how long it took."""
 
+from __future__ import annotations
+
 import html
 import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models.sources import TYPES_SIMPLE_FIRST
 from ..tables import open_fits
@@ -15,6 +21,9 @@ from .products import BrickProducts
 from .scenes import read_scene
 from .scores import evaluate
 from .tables import headline, score_tables
+
+if TYPE_CHECKING:
+    from .scenes import MatchSettings
 
 __all__ = ["brick_report"]
 
@@ -33,7 +42,13 @@ _PICTURES = {
 }
 
 
-def brick_report(outdir, brickname=None, truth=None, settings=None, plots=True):
+def brick_report(
+    outdir: str | Path,
+    brickname: str | None = None,
+    truth: str | Path | None = None,
+    settings: MatchSettings | None = None,
+    plots: bool = True,
+) -> str:
     """Make the page of a brick run.
 
     Parameters
@@ -80,7 +95,7 @@ def brick_report(outdir, brickname=None, truth=None, settings=None, plots=True):
 class _Report:
     """The sections of the page, each (heading, HTML); without HTML if there is nothing to say."""
 
-    def __init__(self, products, plots):
+    def __init__(self, products: BrickProducts, plots: bool) -> None:
         self.products = products
         self.plots = plots
         self.bands = products.bands
@@ -88,10 +103,10 @@ class _Report:
         self.tractor = products.table("tractor")
         self.types = np.char.strip(self.tractor["type"])
 
-    def _plot(self, function, arguments, caption, wide=False):
+    def _plot(self, function: Callable[..., Any], arguments: tuple[Any, ...], caption: str, wide: bool = False) -> str:
         return page.figure(function(*arguments), caption, wide=wide) if self.plots else ""
 
-    def subtitle(self):
+    def subtitle(self) -> str:
         """What was run, when, and how long it took."""
         with open_fits(self.products.path("tractor")) as fits:
             header = fits[0].read_header()
@@ -103,7 +118,7 @@ class _Report:
 
     # --- sections
 
-    def pictures(self):
+    def pictures(self) -> tuple[str, str]:
         """Image, model, residual and blobs."""
         shown = [
             page.figure(_small_jpeg(self.products.bytes(product)), caption, "jpeg")
@@ -117,7 +132,7 @@ class _Report:
             shown.insert(3, page.figure(picture, f"Blobs: {number} groups of pixels that were fitted together", "jpeg"))
         return page.section("Pictures", page.figures(*shown) if shown else "")
 
-    def scores(self, truth, settings):
+    def scores(self, truth: str | Path, settings: Any) -> tuple[str, str]:
         """Tables and plots of the comparison with the truth."""
         keywords = {} if settings is None else {"settings": settings}
         scene = read_scene(self.products.path("tractor"), truth, **keywords)
@@ -129,7 +144,7 @@ class _Report:
         tables = [page.text_table(table) for table in score_tables(scores)]
         return page.section("Truth", f"<p>{html.escape(headline(scores))}</p>", shown, *tables)
 
-    def catalog(self):
+    def catalog(self) -> tuple[str, str]:
         """Numbers by type, number counts and colours."""
         rows = [(kind, str(int((self.types == kind).sum()))) for kind in _TYPES if np.any(self.types == kind)]
         rows.append(("all", str(len(self.types))))
@@ -151,13 +166,13 @@ class _Report:
             "Catalogue", page.table(("type", "rows"), rows), page.figures(*plots) if self.plots else "", counts
         )
 
-    def _area(self):
+    def _area(self) -> float:
         """Of the image [square arcmin]."""
         image, header = self.products.image("nexp", self.bands[0])
         pixel = abs(header["CD1_1"] * header["CD2_2"] - header["CD1_2"] * header["CD2_1"])
         return image.size * pixel * 3600.0
 
-    def depth(self):
+    def depth(self) -> tuple[str, str]:
         """Depth maps, and depth, seeing and exposures by band."""
         depths = {
             band: self.products.image("depth", band)[0] for band in self.bands if self.products.has("depth", band)
@@ -184,7 +199,7 @@ class _Report:
         maps = self._plot(run_plots.depth_maps, (depths,), "5-sigma depth for point sources [AB mag]", wide=True)
         return page.section("Depth", page.table(header, rows, "Medians over the image"), maps)
 
-    def quality(self):
+    def quality(self) -> tuple[str, str]:
         """Reduced chi-squared and residuals."""
         reduced = {band: self.tractor[f"rchisq_{band}"][self.tractor[f"flux_ivar_{band}"] > 0] for band in self.bands}
         chi = {band: self._residual(band) for band in self.bands if self.products.has("model", band)}
@@ -201,13 +216,13 @@ class _Report:
         table = page.table(header, rows, "Residuals of the coadds, in units of the noise") if rows else ""
         return page.section("Fit quality", page.figures(*plots) if self.plots else "", table)
 
-    def _residual(self, band):
+    def _residual(self, band: str) -> NDArray[np.float32]:
         invvar = self.products.image("invvar", band)[0]
         difference = self.products.image("image", band)[0] - self.products.image("model", band)[0]
         good = invvar > 0
         return difference[good] * np.sqrt(invvar[good])
 
-    def blobs(self):
+    def blobs(self) -> tuple[str, str]:
         """The blobs that took longest."""
         if not self.products.has("all-models"):
             return page.section("Slowest blobs", "")
@@ -239,10 +254,10 @@ class _Report:
         )
         return page.section("Slowest blobs", page.table(header, shown, caption), page.figures(plot) if plot else "")
 
-    def ccds(self):
+    def ccds(self) -> tuple[str, str]:
         """Exposures that were dropped, and those that were used."""
         parts = []
-        dropped = [] if self.log is None else self.log["dropped_ccds"]
+        dropped: list[Any] = [] if self.log is None else self.log["dropped_ccds"]
         if dropped:
             parts.append(page.table(("dropped CCD", "reason"), [(d["name"], d["reason"]) for d in dropped]))
         elif self.log is not None:
@@ -265,7 +280,7 @@ class _Report:
             parts.append(f"<details><summary>{len(rows)} CCDs were used</summary>\n{table}</details>")
         return page.section("CCDs", *parts)
 
-    def stages(self):
+    def stages(self) -> tuple[str, str]:
         """Times and memory of the stages."""
         if self.log is None:
             return page.section("Stages", "<p>There is no run log (metrics/AAA/run-&lt;brick&gt;.json).</p>")
@@ -302,16 +317,16 @@ class _Report:
         ]
         return page.section("Stages", page.table(header, rows), page.figures(plot) if plot else "", *facts)
 
-    def warnings(self):
+    def warnings(self) -> tuple[str, str]:
         """What the run warned of."""
         return page.section("Warnings", _list([] if self.log is None else self.log["warnings"]))
 
 
-def _list(texts):
+def _list(texts: list[str]) -> str:
     return "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in texts) + "</ul>" if texts else ""
 
 
-def _text(value):
+def _text(value: dict[str, int] | int | list[int] | str) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {number}" for key, number in value.items())
     if isinstance(value, list):
@@ -319,16 +334,16 @@ def _text(value):
     return str(value)
 
 
-def _three(bands):
+def _three(bands: list[str]) -> list[str]:
     """Three bands for a colour-colour diagram: g, r, z if they are there."""
     return [band for band in bands if band in ("g", "r", "z")] if {"g", "r", "z"} <= set(bands) else bands[:3]
 
 
-def _median(values):
+def _median(values: NDArray[Any]) -> float:
     return float(np.median(values)) if np.size(values) else np.nan
 
 
-def _pixel_scale(ccd):
+def _pixel_scale(ccd: Any) -> float:
     """arcsec."""
     return cd_pixel_scale([[ccd["cd1_1"], ccd["cd1_2"]], [ccd["cd2_1"], ccd["cd2_2"]]])
 
@@ -336,7 +351,7 @@ def _pixel_scale(ccd):
 # --- pictures
 
 
-def _small_jpeg(data):
+def _small_jpeg(data: bytes) -> bytes:
     """A JPEG, made smaller if it is large."""
     from PIL import Image
 
@@ -346,7 +361,7 @@ def _small_jpeg(data):
         return _jpeg(picture)
 
 
-def _outlined(data, blobmap):
+def _outlined(data: bytes, blobmap: NDArray[np.int32]) -> bytes:
     """The picture with the borders of the blobs drawn in."""
     from PIL import Image
 
@@ -357,7 +372,7 @@ def _outlined(data, blobmap):
     return _jpeg(Image.fromarray(pixels))
 
 
-def _borders(blobmap):
+def _borders(blobmap: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Pixels of blobs with a neighbour of another blob, or of none."""
     border = np.zeros(blobmap.shape, bool)
     border[:, 1:] |= blobmap[:, 1:] != blobmap[:, :-1]
@@ -367,7 +382,7 @@ def _borders(blobmap):
     return border & (blobmap >= 0)
 
 
-def _jpeg(picture):
+def _jpeg(picture: Any) -> bytes:
     buffer = io.BytesIO()
     picture.thumbnail((_MAX_PICTURE, _MAX_PICTURE))
     picture.save(buffer, format="JPEG", quality=88)

@@ -1,6 +1,11 @@
 """Plots of a brick run, as PNG images."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..units import nanomaggies_to_mag, point_source_depth_mag
 from .plots import BAND_COLORS, new_figure, png
@@ -13,11 +18,11 @@ _MAP_PIXELS = 500  # maps are thinned out to about this size
 _STAR, _GALAXY = "#1f4e9c", "#c4561a"
 
 
-def _color(band, i=0):
+def _color(band: str, i: int = 0) -> str:
     return BAND_COLORS.get(band, f"C{i}")
 
 
-def depth_maps(depths):
+def depth_maps(depths: dict[str, NDArray[Any]]) -> bytes:
     """Maps of the 5-sigma depth for point sources.
 
     Parameters
@@ -47,7 +52,7 @@ def depth_maps(depths):
     return png(figure)
 
 
-def number_counts(magnitudes, star, area):
+def number_counts(magnitudes: dict[str, NDArray[Any]], star: NDArray[np.bool_], area: float) -> bytes:
     """Histogram of the magnitudes of stars and galaxies.
 
     Parameters
@@ -81,7 +86,7 @@ def number_counts(magnitudes, star, area):
     return png(figure)
 
 
-def color_color(colors, names, star):
+def color_color(colors: tuple[NDArray[Any], NDArray[Any]], names: tuple[str, str], star: NDArray[np.bool_]) -> bytes:
     """Colour-colour diagram.
 
     Parameters
@@ -102,7 +107,7 @@ def color_color(colors, names, star):
     return png(figure)
 
 
-def fit_quality(reduced):
+def fit_quality(reduced: dict[str, NDArray[Any]]) -> bytes:
     """Histograms of reduced chi-squared.
 
     Parameters
@@ -127,7 +132,7 @@ def fit_quality(reduced):
     return png(figure)
 
 
-def residuals(chi):
+def residuals(chi: dict[str, NDArray[Any]]) -> bytes:
     """Histograms of the residuals of the coadds in units of their noise.
 
     Parameters
@@ -154,7 +159,7 @@ def residuals(chi):
     return png(figure)
 
 
-def blob_times(pixels, seconds):
+def blob_times(pixels: NDArray[Any], seconds: NDArray[Any]) -> bytes:
     """CPU time of the blobs against their size.
 
     Parameters
@@ -171,7 +176,7 @@ def blob_times(pixels, seconds):
     return png(figure)
 
 
-def stage_times(names, seconds, cpu):
+def stage_times(names: list[str], seconds: list[float], cpu: list[float]) -> bytes:
     """Bars of the times of the stages.
 
     Parameters
@@ -194,7 +199,9 @@ def stage_times(names, seconds, cpu):
     return png(figure)
 
 
-def magnitudes_of(flux, ivar, min_signal_to_noise=3.0):
+def magnitudes_of(
+    flux: NDArray[np.float32], ivar: NDArray[np.float32], min_signal_to_noise: float = 3.0
+) -> NDArray[np.float64]:
     """Magnitudes of fluxes that are at least so significant; NaN for others."""
     flux, ivar = np.asarray(flux, np.float64), np.asarray(ivar, np.float64)
     good = (ivar > 0) & (flux * np.sqrt(np.maximum(ivar, 0)) > min_signal_to_noise)

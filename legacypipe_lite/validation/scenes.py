@@ -1,9 +1,14 @@
 """A catalogue beside its truth: which row belongs to which true source, and which of them are scored."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..catalog.matching import match, sky_plane
@@ -46,7 +51,7 @@ class MatchSettings:
     isolation: float = 4.0
     neighbor_light: float | None = None
     reference_band: str | None = None
-    bands: tuple | None = None
+    bands: tuple[str, ...] | None = None
     partial: bool | None = None
 
 
@@ -80,36 +85,36 @@ class Scene:
 
     truth: Table
     catalog: Table
-    index: np.ndarray
-    distance: np.ndarray
-    matched: np.ndarray
-    scored: np.ndarray
-    scored_rows: np.ndarray
-    isolated: np.ndarray
-    blended: np.ndarray
-    bands: list
+    index: NDArray[np.integer]
+    distance: NDArray[np.floating]
+    matched: NDArray[np.bool_]
+    scored: NDArray[np.bool_]
+    scored_rows: NDArray[np.bool_]
+    isolated: NDArray[np.bool_]
+    blended: NDArray[np.bool_]
+    bands: list[str]
     reference_band: str
     partial: bool = False
     number: int = 1
 
     @property
-    def found(self):
+    def found(self) -> NDArray[np.bool_]:
         """True sources that have a catalogue row."""
         return self.index >= 0
 
     @property
-    def star(self):
+    def star(self) -> NDArray[np.bool_]:
         """True point sources."""
         return np.asarray(self.truth["type"] == "PSF")
 
     @property
-    def mag(self):
+    def mag(self) -> NDArray[np.float64]:
         """True magnitudes in the reference band."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return 22.5 - 2.5 * np.log10(np.asarray(self.truth[f"flux_{self.reference_band}"], np.float64))
 
     @property
-    def row_signal_to_noise(self):
+    def row_signal_to_noise(self) -> NDArray[np.float64]:
         """Signal-to-noise ratio of each catalogue row in its best band."""
         ratios = [
             self.catalog[f"flux_{band}"] * np.sqrt(np.maximum(self.catalog[f"flux_ivar_{band}"], 0))
@@ -118,13 +123,13 @@ class Scene:
         return np.max(np.asarray(ratios, np.float64), axis=0)
 
     @property
-    def signal_to_noise(self):
+    def signal_to_noise(self) -> NDArray[np.float64]:
         """The same of the row of each true source; 0 if it was not found."""
         result = np.zeros(len(self.truth))
         result[self.found] = self.row_signal_to_noise[self.index[self.found]]
         return result
 
-    def matched_column(self, name, dtype=np.float64):
+    def matched_column(self, name: str, dtype: str | type = np.float64) -> NDArray[Any]:
         """A catalogue column row by row of the truth; NaN (or an empty string) if the source was not found."""
         empty = "" if np.dtype(dtype).kind == "U" else np.nan
         result = np.full(len(self.truth), empty, dtype)
@@ -132,7 +137,7 @@ class Scene:
         return result
 
 
-def read_scene(catalog_path, truth_path, settings=MatchSettings()):  # noqa: B008 - an immutable value
+def read_scene(catalog_path: str | Path, truth_path: str | Path, settings: MatchSettings = MatchSettings()) -> Scene:  # noqa: B008 - an immutable value
     """Read a catalogue and its truth, and match them.
 
     Parameters
@@ -152,7 +157,7 @@ def read_scene(catalog_path, truth_path, settings=MatchSettings()):  # noqa: B00
     return make_scene(read_catalog(catalog_path), read_truth(truth_path), settings)
 
 
-def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an immutable value
+def make_scene(catalog: Table, truth: Table, settings: MatchSettings = MatchSettings()) -> Scene:  # noqa: B008 - an immutable value
     """Match a catalogue with its truth and find out which sources are scored.
 
     Parameters
@@ -198,7 +203,7 @@ def make_scene(catalog, truth, settings=MatchSettings()):  # noqa: B008 - an imm
     )
 
 
-def stack(scenes):
+def stack(scenes: list[Scene]) -> Scene:
     """Several scenes as one, so that their sources are counted together.
 
     Parameters
@@ -241,11 +246,11 @@ def stack(scenes):
     )
 
 
-def _joined(tables):
+def _joined(tables: Any) -> Any:
     return vstack(tables, join_type="inner", metadata_conflicts="silent")
 
 
-def _bands(truth, catalog, settings):
+def _bands(truth: Table, catalog: Table, settings: MatchSettings) -> tuple[list[str], str]:
     bands = common_bands(truth, catalog)
     if settings.bands is not None:
         missing = [band for band in settings.bands if f"flux_{band}" not in truth.colnames or band not in bands]
@@ -260,7 +265,7 @@ def _bands(truth, catalog, settings):
     return bands, reference
 
 
-def _tangent_plane(table, ra0, dec0):
+def _tangent_plane(table: Table, ra0: float, dec0: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tangent projection around (ra0, dec0)."""
     dra = np.radians(np.asarray(table["ra"], np.float64) - ra0)
     dec, dec0 = np.radians(np.asarray(table["dec"], np.float64)), np.radians(dec0)
@@ -270,7 +275,7 @@ def _tangent_plane(table, ra0, dec0):
     return x, (np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(dra)) / depth
 
 
-def _pixels(truth, catalog):
+def _pixels(truth: Table, catalog: Table) -> tuple[Any, ...]:
     """Pixel positions of the true sources in the image of the catalogue, and the width and height of that image.
 
     The catalogue's own positions on the sky and in pixels give the mapping, its header the corners of the image.
@@ -280,7 +285,7 @@ def _pixels(truth, catalog):
     ra0, dec0 = float(catalog["ra"][0]), float(np.mean(catalog["dec"]))
     pixels = np.column_stack([catalog["bx"], catalog["by"]]).astype(np.float64)
 
-    def terms(table):
+    def terms(table: Table) -> NDArray[np.float64]:
         return np.column_stack([np.ones(len(table)), *_tangent_plane(table, ra0, dec0)])
 
     # Bricks are tangent projections, and two of these around different points differ by next to nothing but an affine
@@ -296,16 +301,18 @@ def _pixels(truth, catalog):
     return x, y, width, height
 
 
-def _flags(table, name, default):
+def _flags(table: Table, name: str, default: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A boolean column, restricted to `default`; `default` if there is none."""
     return np.asarray(table[name], bool) & default if name in table.colnames else default
 
 
-def _off_edge(x, y, x1, y1):
+def _off_edge(x: NDArray[np.float64], y: NDArray[np.float64], x1: float, y1: float) -> NDArray[np.bool_]:
     return (x > _EDGE) & (x < x1 - _EDGE) & (y > _EDGE) & (y < y1 - _EDGE)
 
 
-def _neighbor_distance(truth, catalog, index, reference, partial):
+def _neighbor_distance(
+    truth: Table, catalog: Table, index: NDArray[np.int64], reference: str, partial: bool
+) -> NDArray[np.float64]:
     """Distance of the nearest neighbour that matters [arcsec].
 
     If the truth lists only some of the sources, the neighbours are the catalogue rows that it does not explain.
@@ -324,7 +331,7 @@ def _neighbor_distance(truth, catalog, index, reference, partial):
     return distance
 
 
-def _neighbor_light(truth, catalog, index, bands, partial):
+def _neighbor_light(truth: Any, catalog: Any, index: Any, bands: Any, partial: Any) -> Any:
     """Light of the neighbours of each true source, in units of its error; see `neighbors.light_in_errors`.
 
     If the truth lists only some of the sources, the catalogue rows that it does not explain shine, too.
@@ -341,7 +348,7 @@ def _neighbor_light(truth, catalog, index, bands, partial):
     return light_in_errors(plane, sources, catalog, rows, bands)[: len(truth)]
 
 
-def _nearest_bright(truth, column, radius=20.0):
+def _nearest_bright(truth: Any, column: Any, radius: float = 20.0) -> Any:
     """Distance of the nearest source of at least a tenth of the own flux, within `radius` [arcsec]."""
     xy = sky_plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))
     flux = np.asarray(truth[column], np.float64)
@@ -353,7 +360,7 @@ def _nearest_bright(truth, column, radius=20.0):
     return distance
 
 
-def _disturbed(truth):
+def _disturbed(truth: Table) -> NDArray[np.bool_]:
     """Saturated stars and sources near them, and sources near a large galaxy."""
     note = np.asarray(truth["note"]).astype(str)
     xy = sky_plane(truth, float(truth["ra"][0]), float(np.median(truth["dec"])))

@@ -1,12 +1,18 @@
 """Scores of a catalogue against its truth: what was found, what was invented, and as what it was classified."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..models.sources import TYPES_SIMPLE_FIRST
 from .pulls import flux_scores, position_scores, profile_scores, sersic_scores, shape_scores
 from .statistics import fraction
+
+if TYPE_CHECKING:
+    from .scenes import Scene
 
 __all__ = ["evaluate", "MAGNITUDE_BINS", "TYPE_MAGNITUDES", "SIGNAL_TO_NOISE_BINS", "CATALOG_TYPES", "TRUE_TYPES"]
 
@@ -21,7 +27,7 @@ _LISTED = 20  # sources that are listed one by one at most
 _BRIGHT_MISSED = 22.0  # mag, to which missed sources are listed
 
 
-def evaluate(scene):
+def evaluate(scene: Scene) -> dict[Any, Any]:
     """Score a catalogue against its truth.
 
     Parameters
@@ -54,7 +60,7 @@ def evaluate(scene):
     }
 
 
-def _counts(scene):
+def _counts(scene: Scene) -> dict[str, Any]:
     types = np.asarray(scene.catalog["type"])
     return {
         "catalogs": scene.number,
@@ -71,24 +77,24 @@ def _counts(scene):
     }
 
 
-def _completeness(scene):
+def _completeness(scene: Scene) -> list[Any]:
     rows, mag = [], scene.mag
     for low, high in MAGNITUDE_BINS:
         inside = scene.scored & (mag >= low) & (mag < high)
-        row = {"mag_low": low, "mag_high": high}
+        row: dict[str, Any] = {"mag_low": low, "mag_high": high}
         for name, chosen in (("all", inside), ("stars", inside & scene.star), ("galaxies", inside & ~scene.star)):
             row[name] = asdict(fraction(scene.found[chosen]))
         rows.append(row)
     return rows
 
 
-def _pairs(scene):
+def _pairs(scene: Scene) -> list[Any]:
     """Completeness of sources that were placed as close pairs."""
     chosen = scene.scored & (np.asarray(scene.truth["note"]).astype(str) == "pair")
     return [asdict(fraction(scene.found[chosen]))] if chosen.any() else []
 
 
-def _purity(scene):
+def _purity(scene: Scene) -> list[dict[str, Any]]:
     rows, ratio = [], scene.row_signal_to_noise
     for low, high in (*SIGNAL_TO_NOISE_BINS, (-np.inf, np.inf)):
         chosen = scene.scored_rows & (ratio >= low) & (ratio < high)
@@ -97,7 +103,7 @@ def _purity(scene):
     return rows
 
 
-def _types(scene):
+def _types(scene: Scene) -> list[Any]:
     """Confusion matrix: per range of magnitude and true type, how often each catalogue type."""
     rows, mag, found_type = [], scene.mag, scene.matched_column("type", "U3")
     for low, high in TYPE_MAGNITUDES:
@@ -109,7 +115,7 @@ def _types(scene):
     return [row for row in rows if row["true"] not in absent]
 
 
-def _star_galaxy(scene):
+def _star_galaxy(scene: Scene) -> list[Any]:
     rows, mag = [], scene.mag
     pointlike = scene.matched_column("type", "U3") == "PSF"
     for low, high in TYPE_MAGNITUDES:
@@ -125,11 +131,12 @@ def _star_galaxy(scene):
     return rows
 
 
-def _special(scene):
+def _special(scene: Scene) -> list[dict[str, Any]]:
     """Saturated stars and large galaxies, one by one."""
     rows, note = [], np.asarray(scene.truth["note"]).astype(str)
     for i in np.flatnonzero(np.isin(note, ("saturated", "biggal")) & scene.scored):
-        true, row = scene.truth[i], {"note": str(note[i]), "true": str(scene.truth["type"][i]), "found": "-"}
+        true = scene.truth[i]
+        row: dict[str, Any] = {"note": str(note[i]), "true": str(true["type"]), "found": "-"}
         if scene.found[i]:
             measured = scene.catalog[scene.index[i]]
             row["found"] = str(measured["type"])
@@ -142,7 +149,7 @@ def _special(scene):
     return rows
 
 
-def _reduced_chi_squared(scene):
+def _reduced_chi_squared(scene: Scene) -> list[dict[str, Any]]:
     rows = []
     for band in scene.bands:
         if f"rchisq_{band}" not in scene.catalog.colnames:
@@ -156,7 +163,7 @@ def _reduced_chi_squared(scene):
     return rows
 
 
-def _spurious(scene):
+def _spurious(scene: Scene) -> list[Any]:
     """Catalogue rows without a true source, the most significant first."""
     ratio = scene.row_signal_to_noise
     rows = np.flatnonzero(scene.scored_rows & ~scene.matched)
@@ -172,7 +179,7 @@ def _spurious(scene):
     ]
 
 
-def _missed(scene):
+def _missed(scene: Scene) -> list[Any]:
     """Bright true sources without a catalogue row, the brightest first."""
     mag = scene.mag
     rows = np.flatnonzero(scene.scored & ~scene.found & (mag < _BRIGHT_MISSED))
@@ -188,6 +195,6 @@ def _missed(scene):
     ]
 
 
-def _bound(value):
+def _bound(value: float) -> float | None:
     """A bin's limit, None for infinity (which JSON does not know)."""
     return None if np.isinf(value) else value

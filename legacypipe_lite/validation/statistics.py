@@ -1,9 +1,14 @@
 """Robust summaries of samples, with the errors of the numbers themselves."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Spread", "Fraction", "spread", "fraction"]
 
@@ -58,7 +63,7 @@ class Fraction:
     error: float
 
 
-def spread(values):
+def spread(values: NDArray[Any] | Sequence[float]) -> Spread:
     """Summary of a sample; values that are not finite are left out.
 
     Parameters
@@ -82,7 +87,7 @@ def spread(values):
     return Spread(n, float(median), _MEDIAN_ERROR * error, width, _WIDTH_ERROR * error, outliers)
 
 
-def fraction(flags):
+def fraction(flags: ArrayLike) -> Fraction:
     """How many of some flags are set.
 
     Parameters

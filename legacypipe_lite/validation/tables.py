@@ -1,7 +1,10 @@
 """Scores as tables of text: for the terminal, log files and pages."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..models.sources import TYPES_SIMPLE_FIRST
 
@@ -24,11 +27,11 @@ class ScoreTable:
 
     title: str
     note: str
-    header: tuple
-    rows: tuple
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
-def headline(scores):
+def headline(scores: dict[Any, Any]) -> str:
     """What was compared, in one line.
 
     Parameters
@@ -50,7 +53,7 @@ def headline(scores):
     )
 
 
-def score_tables(scores, detail=False):
+def score_tables(scores: dict[Any, Any], detail: bool = False) -> list[ScoreTable]:
     """Tables of the scores; those without rows are left out.
 
     Parameters
@@ -85,7 +88,7 @@ def score_tables(scores, detail=False):
     return [table for table in tables if table.rows]
 
 
-def text_lines(table):
+def text_lines(table: ScoreTable) -> list[str]:
     """A table as lines of plain text, columns aligned.
 
     Parameters
@@ -107,7 +110,7 @@ def text_lines(table):
     return lines
 
 
-def rich_table(table):
+def rich_table(table: Any) -> Any:
     """A table for a terminal; `rich.table.Table`."""
     from rich.table import Table
 
@@ -122,7 +125,7 @@ def rich_table(table):
 # --- the tables
 
 
-def _completeness(scores, band):
+def _completeness(scores: dict[str, Any], band: str) -> ScoreTable:
     rows = []
     for row in scores["completeness"]:
         if row["all"]["n"]:
@@ -134,7 +137,7 @@ def _completeness(scores, band):
     return ScoreTable("Completeness", "", header, tuple(rows))
 
 
-def _purity(scores):
+def _purity(scores: dict[str, Any]) -> ScoreTable:
     rows = []
     for row in scores["purity"]:
         name = "all" if row["low"] is None else _range(row)
@@ -143,7 +146,7 @@ def _purity(scores):
     return ScoreTable("Purity: catalogue rows that belong to a true source", "", header, tuple(rows))
 
 
-def _types(scores, band):
+def _types(scores: dict[str, Any], band: str) -> ScoreTable:
     rows = []
     kinds = TYPES_SIMPLE_FIRST
     for row in scores["types"]:
@@ -152,7 +155,7 @@ def _types(scores, band):
     return ScoreTable("Types: rows are true types, columns those of the catalogue", "", ("", *kinds), tuple(rows))
 
 
-def _star_galaxy(scores, band):
+def _star_galaxy(scores: dict[str, Any], band: str) -> ScoreTable:
     rows = []
     for row in scores["star_galaxy"]:
         if row["stars"]["n"] + row["galaxies"]["n"]:
@@ -162,7 +165,7 @@ def _star_galaxy(scores, band):
     return ScoreTable("Stars and galaxies told apart", "", header, tuple(rows))
 
 
-def _flux(scores, detail):
+def _flux(scores: dict[str, Any], detail: bool) -> ScoreTable:
     rows = []
     for row in scores["flux"]:
         if not (detail or _is_main(row)):
@@ -183,13 +186,13 @@ def _flux(scores, detail):
     return ScoreTable("Fluxes", note, header, tuple(rows))
 
 
-def _is_main(row):
+def _is_main(row: dict[str, Any]) -> bool:
     """True for flux rows that are always shown: of all stars and galaxies, and of isolated ones of the right type."""
     everything = row["group"] in ("PSF", "GAL")
-    return row["whole"] and (everything or (row["environment"] == "isolated" and row["as"] == row["group"]))
+    return bool(row["whole"]) and (everything or (row["environment"] == "isolated" and row["as"] == row["group"]))
 
 
-def _position(scores):
+def _position(scores: dict[str, Any]) -> ScoreTable:
     rows = []
     for row in scores["position"]:
         if row["n"]:
@@ -202,7 +205,7 @@ def _position(scores):
     return ScoreTable("Positions (mas)", "", header, tuple(rows))
 
 
-def _shape(scores):
+def _shape(scores: dict[str, Any]) -> ScoreTable:
     rows = []
     for row in scores["shape"]:
         if row["n"]:
@@ -212,14 +215,14 @@ def _shape(scores):
     return ScoreTable("Shapes of galaxies (S/N: best band)", "", header, tuple(rows))
 
 
-def _shape_cells(row):
+def _shape_cells(row: dict[str, Any]) -> list[str]:
     cells = [_with_error(row["ratio_r"], "median", 3), _number(row["ratio_r"]["width"], 3)]
     for name in ("pull_r", "pull_e1", "pull_e2"):
         cells += [_with_error(row[name], "median", 2, True), _with_error(row[name], "width", 2)]
     return [*cells, str(row["n"]), str(row["n_elliptic"])]
 
 
-def _profile(scores, band):
+def _profile(scores: dict[str, Any], band: str) -> ScoreTable:
     rows = []
     for row in scores["profile"]:
         name = f"{row['environment']} {row['true']} as {row['found']}"
@@ -232,7 +235,7 @@ def _profile(scores, band):
     return ScoreTable("Galaxies whose profile was recognised (S/N > 50)", "", header, tuple(rows))
 
 
-def _sersic(scores):
+def _sersic(scores: dict[str, Any]) -> ScoreTable:
     rows = []
     for row in scores["sersic"]:
         cells = [_with_error(row["difference"], "median", 2, True), _number(row["difference"]["width"], 2)]
@@ -243,7 +246,7 @@ def _sersic(scores):
     return ScoreTable("Sersic indices (catalogue SER, S/N > 50)", "", header, tuple(rows))
 
 
-def _special(scores):
+def _special(scores: dict[str, Any]) -> ScoreTable:
     bands = scores["counts"]["bands"]
     rows = []
     for row in scores["special"]:
@@ -257,12 +260,12 @@ def _special(scores):
     return ScoreTable("Saturated stars and large galaxies", "", header, tuple(rows))
 
 
-def _reduced_chi_squared(scores):
+def _reduced_chi_squared(scores: dict[str, Any]) -> ScoreTable:
     rows = [(f"{row['group']} {row['band']}", _number(row["median"], 3), str(row["n"])) for row in scores["rchisq"]]
     return ScoreTable("Reduced chi-squared of isolated sources of S/N > 10", "", ("", "median", "n"), tuple(rows))
 
 
-def _listed(scores, key, title):
+def _listed(scores: Any, key: Any, title: Any) -> Any:
     rows = []
     for row in scores[key]:
         value = row.get("signal_to_noise", row.get("mag"))
@@ -273,36 +276,36 @@ def _listed(scores, key, title):
 # --- cells
 
 
-def _pull_cells(values):
+def _pull_cells(values: dict[str, Any]) -> list[str]:
     outliers = "-" if not values["n"] else f"{100 * values['outliers']:.1f}%"
     return [_with_error(values, "median", 2, True), _with_error(values, "width", 2), outliers, str(values["n"])]
 
 
-def _fraction_cells(values):
+def _fraction_cells(values: dict[str, Any]) -> list[str]:
     return [_value(values), str(values["n"])]
 
 
-def _value(values):
+def _value(values: dict[str, Any]) -> str:
     return "-" if not values["n"] else f"{values['value']:.3f}±{values['error']:.3f}"
 
 
-def _with_error(values, name, digits, sign=False):
+def _with_error(values: dict[str, Any], name: str, digits: int, sign: bool = False) -> str:
     value, error = values[name], values[f"{name}_error"]
     text = _number(value, digits, sign)
     return text if math.isnan(error) else f"{text}±{error:.{digits}f}"
 
 
-def _number(value, digits, sign=False):
+def _number(value: float, digits: int, sign: bool = False) -> str:
     if value is None or math.isnan(value):
         return "-"
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
-def _range(row):
+def _range(row: dict[str, Any]) -> str:
     return f"> {row['low']:g}" if row["high"] is None else f"{row['low']:g}-{row['high']:g}"
 
 
-def _magnitudes(row, band):
+def _magnitudes(row: dict[str, Any], band: str) -> str:
     if row["mag_low"] is None:
         return f"{band} < {row['mag_high']:g}"
     return (

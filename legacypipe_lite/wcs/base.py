@@ -38,7 +38,7 @@ class ImageWcs:
         self.cd = np.array(cd, dtype=np.float64).reshape(2, 2)
         self.width = int(width)
         self.height = int(height)
-        self._packed = None
+        self._packed: NDArray[np.float64] | None = None
 
     def __getstate__(self):
         return {**self.__dict__, "_packed": None}
@@ -196,6 +196,6 @@ def cd_pixel_scale(cd: ArrayLike) -> Any:
 
 def great_circle_distance(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> Any:
     """Angular distance [deg] between sky positions [deg] (haversine formula, accurate for small angles)."""
-    ra1, dec1, ra2, dec2 = (np.deg2rad(np.asarray(a, float)) for a in (ra1, dec1, ra2, dec2))
-    h = np.sin((dec2 - dec1) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra2 - ra1) / 2) ** 2
+    a1, d1, a2, d2 = (np.deg2rad(np.asarray(a, float)) for a in (ra1, dec1, ra2, dec2))
+    h = np.sin((d2 - d1) / 2) ** 2 + np.cos(d1) * np.cos(d2) * np.sin((a2 - a1) / 2) ** 2
     return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ __all__ = ["wcs_from_header"]
 
 
 def wcs_from_header(
-    header: Mapping[str, Any], filename: str = "", correction: tuple[float, float] = (0.0, 0.0)
+    header: Mapping[str, Any], filename: str | Path = "", correction: tuple[float, float] = (0.0, 0.0)
 ) -> ImageWcs:
     """WCS object of an image header: TAN, TPV (also TAN with PV cards) or TAN-SIP.
 
@@ -48,10 +49,11 @@ def wcs_from_header(
     ctype = str(header["CTYPE1"]).strip() if "CTYPE1" in header else ""
     if ctype not in ("RA---TAN", "RA---TPV", "RA---TAN-SIP"):
         raise InputError(f"{filename}: WCS projection {ctype!r} is not supported (RA---TAN, RA---TPV, RA---TAN-SIP)")
-    crval = [get("CRVAL1"), get("CRVAL2")]
-    dec = crval[1]
-    crval[0] += float(correction[0]) / 3600.0 / np.cos(np.deg2rad(dec))
-    crval[1] += float(correction[1]) / 3600.0
+    dec = get("CRVAL2")
+    crval = (
+        get("CRVAL1") + float(correction[0]) / 3600.0 / np.cos(np.deg2rad(dec)),
+        dec + float(correction[1]) / 3600.0,
+    )
     crpix = (get("CRPIX1"), get("CRPIX2"))
     cd = [[get("CD1_1"), get("CD1_2")], [get("CD2_1"), get("CD2_2")]]
     if np.linalg.det(np.array(cd)) == 0:

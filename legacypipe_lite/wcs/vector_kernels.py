@@ -147,5 +147,5 @@ def _stencil_sum_compiled(typing_context, image, at, width, wx, wy, first):
     return signature, generate
 
 
-blend = _blend if config.DISABLE_JIT else _blend_compiled
-stencil_sum = _stencil_sum if config.DISABLE_JIT else _stencil_sum_compiled
+blend = _blend if config.DISABLE_JIT else _blend_compiled  # type: ignore[attr-defined]  # set from the environment
+stencil_sum = _stencil_sum if config.DISABLE_JIT else _stencil_sum_compiled  # type: ignore[attr-defined]

@@ -69,13 +69,9 @@ class BandPhotometry:
     def empty(cls, n: int) -> BandPhotometry:
         """Without any data."""
         return cls(
-            *(np.zeros(n) for _ in range(4)),
-            np.zeros(n, np.int16),
-            *(np.zeros(n) for _ in range(2)),
-            np.zeros(n, "U8"),
-            *(np.zeros(n) for _ in range(2)),
-            [],
-        )
+            np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.int16), np.zeros(n), np.zeros(n),
+            np.zeros(n, "U8"), np.zeros(n), np.zeros(n), [],
+        )  # fmt: skip
 
 
 def forced_photometry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +118,8 @@ class StampRenderer:
 
     def __init__(self, psf: NDArray[np.float32]) -> None:
         self.psf = np.ascontiguousarray(psf, np.float32)
-        self._cropped = {}
-        self._spectra = {}
+        self._cropped: dict[Any, Any] = {}
+        self._spectra: dict[Any, Any] = {}
 
     def render(
         self,
