@@ -23,6 +23,13 @@ BATCH_SYSTEMS = {
     "htcondor": "HTCondorCluster",
 }
 _SECONDS_TO_CONNECT = 30.0
+#: A worker that compiles kernels, or is in a library that holds Python's lock, does not answer for minutes on a busy
+#: machine, and is not dead for that. One that has died is seen by its closed connection at once.
+_PATIENCE = {
+    "distributed.comm.timeouts.connect": "120s",
+    "distributed.comm.timeouts.tcp": "3600s",
+    "distributed.scheduler.worker-ttl": None,
+}
 #: Part of this machine's memory that workers share.
 _MEMORY_PART = 0.9
 
@@ -120,7 +127,7 @@ def _of_this_machine(where: Where) -> Iterator[tuple[Any, float]]:
         "distributed.scheduler.allowed-failures": 0,  # what is run again is for the campaign to say
         "distributed.admin.log-format": "%(message)s",
         "logging.distributed": "critical",
-        "distributed.comm.timeouts.connect": f"{_SECONDS_TO_CONNECT}s",
+        **_PATIENCE,
     }
     with (
         dask.config.set(settings),
@@ -188,7 +195,7 @@ def _of_batch_system(where: Where) -> Iterator[tuple[Any, float]]:
     keywords = {name: value for name, value in chosen.items() if value is not None}
     if where.cluster in ("sge", "htcondor"):
         keywords.pop("account", None)
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0, **_PATIENCE}):
         try:
             cluster = getattr(dask_jobqueue, BATCH_SYSTEMS[where.cluster])(
                 cores=processes,

@@ -19,7 +19,7 @@ Run many bricks with Dask: on this machine, on a Dask scheduler, or through a ba
 "--". Stopped or broken off, the same command goes on with what is not done; "legacypipe-lite status OUT" tells how far
 it is. Exit status 0 only if all bricks are done, or have nothing to do. Needs pip install 'legacypipe-lite[campaign]'.
 
-  legacypipe-lite campaign mysurvey --outdir out --touched --workers 8 -- --no-wise
+  legacypipe-lite campaign mysurvey --outdir out --touched --workers 8 -- --no-wise   # as for runbrick
   legacypipe-lite campaign mysurvey --outdir out --region 350 10 -5 5 --cluster slurm --queue regular --workers 256
   legacypipe-lite campaign mysurvey --outdir out --positions targets.fits --width 100 --height 100
 """

@@ -30,6 +30,7 @@ def brick_name(options: RunOptions) -> str:
         return options.brick
     if options.custom_name is not None:
         return options.custom_name
+    assert options.radec is not None  # one of them is given
     return custom_brick_name(*parse_radec(*options.radec), options.short_name)
 
 
