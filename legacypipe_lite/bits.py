@@ -169,6 +169,7 @@ FITBITS = (
     Bit("RUNNER", 0x800, "fitting moved pos > 2.5 arcsec", "RUN"),
     Bit("GAIA_POINTSOURCE", 0x1000, "Gaia source treated as point source", "GPSF"),
     Bit("ITERATIVE", 0x2000, "source detected during iterative detection", "ITER"),
+    Bit("BAD_VALUE", 0x4000, "a value not finite, or a flux beyond its images", "BAD"),
 )
 
 #: Bits of the catalog columns `wisemask_w1`, `wisemask_w2` (uint8).

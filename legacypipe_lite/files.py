@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import Any
 
 from .errors import OutputError
 
-__all__ = ["atomic_file", "atomic_path", "check_writable"]
+__all__ = ["atomic_file", "atomic_path", "check_writable", "plain_alias"]
+
+#: Characters of paths that mean nothing but themselves, to CFITSIO and to the shell-like expansion before it.
+_PLAIN = re.compile(r"/[A-Za-z0-9_./,:=-]*")
 
 
 @contextmanager
@@ -97,9 +102,44 @@ def check_writable(folder: str | Path) -> None:
         If it, or the folder in which it would be made, is not a folder or not writable.
     """
     folder = wanted = Path(folder)
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        is_folder = folder.is_dir()
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        raise OutputError(f"cannot write to {wanted}: {getattr(error, 'strerror', None) or error}") from error
+    if not is_folder:
         raise OutputError(f"cannot write to {wanted}: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write to {wanted}: no permission to write in {folder}")
+
+
+@contextmanager
+def plain_alias(path):
+    """Another name of a file, for libraries to which some characters of a path have a meaning.
+
+    CFITSIO takes ``[``, ``(``, ``+`` and a blank at the start for the beginning of its own syntax, and variables are
+    expanded before it. If there are such characters in the path, a link to the file's folder is made in a temporary
+    folder while the context lasts; if they are in the file's own name, a link to the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of a file that exists, or may be created if its own name is plain.
+
+    Yields
+    ------
+    str
+    """
+    path = Path(os.path.abspath(path))
+    if _PLAIN.fullmatch(str(path)):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="legacypipe-") as folder:
+        if _PLAIN.fullmatch("/" + path.name):
+            os.symlink(path.parent, Path(folder) / "folder")
+            yield str(Path(folder) / "folder" / path.name)
+        else:
+            link = Path(folder) / ("file" + "".join(s for s in path.suffixes if _PLAIN.fullmatch("/" + s)))
+            os.symlink(path, link)
+            yield str(link)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import UsageError
+from .names import check_band_names, check_file_part, did_you_mean
 from .option_declaration import OptionInfo, declared_options, known_by_flags, option
 from .refused_flags import REFUSED
 
@@ -76,6 +77,10 @@ class RunOptions:
         metavar=("X0", "X1", "Y0", "Y1"),
     )
     bands: tuple[Any, ...] = option(("g", "r", "z"), "--bands", "bands to process, comma-separated", _WHAT, "bands")
+    verify_inputs: bool = option(
+        False, "--verify-inputs", "check images and calibrations against the checksums in them", _INPUT, "flag"
+    )
+    require_bands: bool = option(False, "--require-bands", "a band without any image is an error", _WHAT, "flag")
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
@@ -436,6 +441,7 @@ class RunOptions:
         UsageError
             Naming the flag.
         """
+        self._take_texts_for_lists()
         for info in option_infos():
             info.check(getattr(self, info.name))
         if (self.brick is None) == (self.radec is None):
@@ -444,8 +450,9 @@ class RunOptions:
             )
         if not self.bands:
             raise UsageError("--bands is empty")
-        if len(set(self.bands)) != len(self.bands):
-            raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
+        check_band_names(self.bands)
+        if self.brick is not None:
+            check_file_part(self.brick, "--brick", UsageError)
         self._check_zoom()
         self._check_custom()
         if self.blobid is not None and not all(part.strip().lstrip("-").isdigit() for part in self.blobid.split(",")):
@@ -489,11 +496,18 @@ class RunOptions:
             ("--force", self.force),
             ("--write-stage", self.write_stage),
         ):
-            if isinstance(names, str):
-                raise UsageError(f"{flag}: expected a list of stages, got {names!r}")
             for name in names:
                 if name not in STAGE_ORDER:
-                    raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}")
+                    hint = did_you_mean(name, STAGE_ORDER)
+                    raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}{hint}")
+
+    def _take_texts_for_lists(self):
+        """A text where a list is meant counts as it does on the command line."""
+        for info in option_infos():
+            value = getattr(self, info.name)
+            if info.kind in ("bands", "append") and info.nargs is None and isinstance(value, str):
+                parts = value.split(",") if info.kind == "bands" else [value]
+                setattr(self, info.name, tuple(part.strip() for part in parts if part.strip()))
 
     def resolved_survey_dir(self) -> str | None:
         """Survey directory: the option, $LEGACY_SURVEY_DIR, or None (the caller warns and uses the current one)."""

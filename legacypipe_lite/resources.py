@@ -1,4 +1,4 @@
-"""Time and memory that a piece of work takes, worker processes included."""
+"""Time and memory that a piece of work takes, worker processes included, and that a run will take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from typing import Any
 
 from .parallel import take_worker_peak_memory
 
-__all__ = ["Usage", "give_back_freed_memory", "measure", "rare_garbage_collection"]
+__all__ = [
+    "Prediction",
+    "Usage",
+    "expected_sources",
+    "give_back_freed_memory",
+    "measure",
+    "predict",
+    "rare_garbage_collection",
+]
 
 
 @dataclass
@@ -112,3 +120,113 @@ def _peak_memory() -> int:
                 return int(line.split()[1]) * 1024
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+# --- what a run will take
+
+#: CPU seconds on the machine of docs/performance.md, from its tables: what a run costs that does nothing; per source,
+#: and per source and image; per 1e6 pixels of images, and of the brick; per source with WISE; per CCD that is opened.
+_CPU_START = 3.0
+_CPU_PER_SOURCE, _CPU_PER_SOURCE_AND_IMAGE = 2.45e-3, 0.55e-3
+_CPU_PER_IMAGE_MEGAPIXEL, _CPU_PER_BRICK_MEGAPIXEL = 0.48, 2.3
+_CPU_PER_WISE_SOURCE = 1.7e-3
+_CPU_PER_CCD = 0.03
+#: Part of that which one process does alone.
+_SERIAL_PART = 0.2
+#: Bytes of memory: of the program; per pixel of an image (value, error, mask), and of the brick; of each worker.
+_PROGRAM_MEMORY, _WORKER_MEMORY = 300e6, 350e6
+_MEMORY_PER_IMAGE_PIXEL, _MEMORY_PER_BRICK_PIXEL = 10, 60
+#: Bytes on disk: coadds per pixel and band, tables and metrics per source; pickles per pixel of an image and the brick.
+_DISK_PER_PIXEL_AND_BAND, _DISK_PER_SOURCE = 5, 12e3
+_PICKLE_PER_IMAGE_PIXEL, _PICKLE_PER_BRICK_PIXEL, _PICKLE_PER_SOURCE = 8, 8, 15e3
+#: Objects per square arcmin that are detected at a 5-sigma depth of 24 mag, and how their number grows with depth.
+_SOURCES_AT_24, _SOURCE_SLOPE = 35.0, 0.3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the run of a brick will take, to a factor of about 1.5.
+
+    Attributes
+    ----------
+    cpu_seconds : float
+        Of one core of the machine of docs/performance.md, summed over all processes.
+    seconds : float
+        Wall time with the given number of processes.
+    memory : float
+        Bytes that all processes together need at most.
+    disk : float
+        Bytes of products, and of stage pickles if they are written.
+    """
+
+    cpu_seconds: float
+    seconds: float
+    memory: float
+    disk: float
+
+
+def expected_sources(square_arcmin: float, depth: float) -> float:
+    """How many sources a typical field has.
+
+    Parameters
+    ----------
+    square_arcmin : float
+        Area.
+    depth : float
+        5-sigma depth for point sources in the deepest band [mag].
+    """
+    return square_arcmin * _SOURCES_AT_24 * 10.0 ** (_SOURCE_SLOPE * (depth - 24.0))
+
+
+def predict(
+    n_ccds: int,
+    ccd_pixels: float,
+    brick_pixels: float,
+    n_bands: int,
+    n_sources: float,
+    *,
+    wise: bool = False,
+    threads: int = 1,
+    pickles: bool = True,
+) -> Prediction:
+    """Time, memory and disk that the run of a brick will take; prices are those of docs/performance.md.
+
+    Parameters
+    ----------
+    n_ccds : int
+        Images.
+    ccd_pixels : float
+        Pixels of all images that lie on the brick.
+    brick_pixels : float
+        Width times height.
+    n_bands : int
+    n_sources : float
+        See `expected_sources`.
+    wise : bool
+        With photometry on unWISE images.
+    threads : int
+        Processes.
+    pickles : bool
+        Results of the stages are kept.
+
+    Returns
+    -------
+    Prediction
+    """
+    coverage = ccd_pixels / max(brick_pixels, 1.0)
+    cpu = _CPU_START + _CPU_PER_CCD * n_ccds
+    cpu += n_sources * (
+        _CPU_PER_SOURCE + _CPU_PER_SOURCE_AND_IMAGE * coverage + (_CPU_PER_WISE_SOURCE if wise else 0.0)
+    )
+    cpu += 1e-6 * (_CPU_PER_IMAGE_MEGAPIXEL * ccd_pixels + _CPU_PER_BRICK_MEGAPIXEL * brick_pixels)
+    memory = _PROGRAM_MEMORY + _MEMORY_PER_IMAGE_PIXEL * ccd_pixels + _MEMORY_PER_BRICK_PIXEL * brick_pixels
+    disk = _DISK_PER_PIXEL_AND_BAND * brick_pixels * n_bands + _DISK_PER_SOURCE * n_sources
+    if pickles:
+        disk += _PICKLE_PER_IMAGE_PIXEL * ccd_pixels + _PICKLE_PER_BRICK_PIXEL * brick_pixels
+        disk += _PICKLE_PER_SOURCE * n_sources
+    return Prediction(
+        cpu_seconds=cpu,
+        seconds=cpu * (_SERIAL_PART + (1.0 - _SERIAL_PART) / threads),
+        memory=memory + (_WORKER_MEMORY * threads if threads > 1 else 0.0),
+        disk=disk,
+    )

@@ -202,10 +202,10 @@ class BrickRun:
             forced = set(self.order)
         last = max(named, key=self.order.index)
         names = self.order[: self.order.index(last) + 1]
-        for name in names:
-            stages.load_stage(name).check(self.options)
         started = datetime.now(UTC)
         with collected_warnings() as warnings, _freezing(self.frugal):
+            for name in names:
+                stages.load_stage(name).check(self.options, self.survey, self.report)
             for i, name in enumerate(names):
                 self._ensure(name, name in forced)
                 if self.frugal:

@@ -60,7 +60,8 @@ def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> d
     dict
         JSON types: format, brick, command, started and finished (ISO, UTC), versions, environment, options (those that
         differ from their defaults), threads, stages (name, read_back, seconds, cpu_seconds, peak_memory and
-        worker_memory in bytes), counts, dropped_ccds (name, reason), warnings.
+        worker_memory in bytes), counts, ccds (name, fate,
+        reason; all that are near the brick), dropped_ccds (name, reason), warnings.
     """
     return {
         "format": FORMAT,
@@ -88,6 +89,7 @@ def run_log(run: Any, command: str, warnings: list[str], started: datetime) -> d
             for record in run.stages
         ],
         "counts": _plain(run.report.counts),
+        "ccds": [{"name": n, "fate": f, "reason": r} for n, f, r in run.state.get("ccd_fates", ())],
         "dropped_ccds": [{"name": name, "reason": reason} for name, reason in run.report.dropped_ccds],
         "warnings": list(warnings),
     }

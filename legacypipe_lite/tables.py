@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,10 @@ import fitsio
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .cards import read_cards
+from .columns import decoded
 from .errors import InputError
+from .files import plain_alias
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -23,13 +27,18 @@ __all__ = [
     "fits_cards",
     "gzipped",
     "native_array",
+    "null_values",
     "open_fits",
     "read_columns",
     "read_table",
     "short_message",
     "stack_columns",
     "structured_array",
+    "verify_checksums",
 ]
+
+#: A gzipped file cannot hold more than so many bytes per byte.
+_MAX_GZIP_RATIO = 1100
 
 
 def native_array(array: NDArray[Any]) -> NDArray[Any]:
@@ -54,13 +63,12 @@ def native_array(array: NDArray[Any]) -> NDArray[Any]:
             native[name] = column
         return native
     if array.dtype.kind == "S":
-        wide = f"U{array.dtype.itemsize}"
-        return np.char.decode(array, "latin-1").astype(wide) if array.size else array.astype(wide)
+        return decoded(array)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def open_fits(path: str | Path) -> fitsio.FITS:
-    """Open a FITS file for reading.
+    """Open a FITS file for reading. All characters of the path mean themselves.
 
     Raises
     ------
@@ -68,8 +76,9 @@ def open_fits(path: str | Path) -> fitsio.FITS:
         If it does not exist or is not a FITS file.
     """
     try:
-        return fitsio.FITS(str(path), lower=True)
-    except OSError as e:
+        with plain_alias(path) as alias:
+            return fitsio.FITS(alias, lower=True)
+    except (OSError, ValueError, MemoryError) as e:
         reason = f"cannot be read ({short_message(e)})" if os.path.exists(path) else "does not exist"
         raise InputError(f"{path}: {reason}") from None
 
@@ -123,17 +132,85 @@ def read_columns(
     """
     try:
         table = fits[1]
-        names = {name.lower(): name for name in table.get_colnames()}
+        names = _names(table, path)
         if columns is not None:
             missing = [c for c in columns if c not in names]
             if missing:
                 raise InputError(f"{path}: no column {', '.join(missing)} in HDU 1")
             columns = [names[c] for c in columns]
+        _check_size(table, path)
         if rows is not None and np.size(rows) == 0:  # fitsio would read all rows
-            return native_array(table.read(rows=[0][: table.get_nrows()], columns=columns))[:0]
-        return native_array(table.read(rows=rows, columns=columns))
-    except (OSError, ValueError, AttributeError) as e:
+            return _read(table, path, [0][: table.get_nrows()], columns)[:0]
+        return _read(table, path, rows, columns)
+    except (OSError, ValueError, AttributeError, IndexError, TypeError, MemoryError, OverflowError) as e:
         raise InputError(f"{path}: table in HDU 1 cannot be read ({short_message(e)})") from None
+
+
+def _names(table, path):
+    """Names of the columns by their lower-case forms."""
+    names = table.get_colnames()
+    twice = [name for name, n in Counter(name.lower() for name in names).items() if n > 1]
+    if twice:
+        spelt = ", ".join(name for name in names if name.lower() == twice[0])
+        raise InputError(f"{path}: columns {spelt} in HDU 1: names that differ in case only are the same in FITS")
+    return {name.lower(): name for name in names}
+
+
+def _check_size(table, path):
+    """A damaged header may claim more rows than there is memory for."""
+    offsets, size = table.get_offsets(), os.path.getsize(path)
+    with open(path, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    if offsets["data_end"] - offsets["data_start"] > size * (_MAX_GZIP_RATIO if packed else 1) + 2880:
+        raise InputError(
+            f"{path}: HDU 1 claims {table.get_nrows()} rows, more than its {size} bytes can hold: is the file cut off?"
+        )
+
+
+def _read(table, path, rows, columns):
+    try:
+        return native_array(table.read(rows=rows, columns=columns))
+    except UnicodeDecodeError:
+        return _read_bytes(table, path, rows, columns)
+
+
+def _read_bytes(table, path, rows, columns):
+    """As `_read`, where text columns hold characters beyond ASCII, which fitsio does not decode."""
+    from astropy.io import fits
+
+    arrays = {}
+    with fits.open(path, memmap=False) as file:
+        raw = file[1].data.view(np.ndarray)
+        for name in table.get_colnames() if columns is None else columns:
+            try:
+                column = table.read(rows=rows, columns=[name])[name.lower()]
+            except UnicodeDecodeError:
+                column = raw[name] if rows is None else raw[name][np.asarray(rows, int)]
+            arrays[name.lower()] = native_array(column)
+    length = len(next(iter(arrays.values()))) if arrays else 0
+    result = np.empty(length, [(name, a.dtype, a.shape[1:]) for name, a in arrays.items()])
+    for name, array in arrays.items():
+        result[name] = array
+    return result
+
+
+def null_values(fits, path):
+    """Numbers that stand for "no value" in integer columns of the table in HDU 1 (cards TNULL), by column.
+
+    Parameters
+    ----------
+    fits : fitsio.FITS
+    path : str or Path
+
+    Returns
+    -------
+    dict of str -> int
+        Lower-case names.
+    """
+    cards = read_cards(fits, 1, path)
+    numbers = [key[5:] for key in cards if key.startswith("TNULL") and key[5:].isdigit()]
+    found = {str(cards.get(f"TTYPE{n}", "")).strip().lower(): cards[f"TNULL{n}"] for n in numbers}
+    return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
 def column_names(fits: fitsio.FITS, path: str | Path) -> list[str]:
@@ -146,13 +223,36 @@ def column_names(fits: fitsio.FITS, path: str | Path) -> list[str]:
     """
     try:
         return [name.lower() for name in fits[1].get_colnames()]
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, IndexError):
         raise InputError(f"{path}: HDU 1 is not a table") from None
+
+
+def verify_checksums(path):
+    """Check a FITS file against its own checksums (cards CHECKSUM and DATASUM), where it has them.
+
+    Raises
+    ------
+    InputError
+        If one does not agree with what is there, or the file cannot be read.
+    """
+    with open_fits(path) as fits:
+        for number, hdu in enumerate(fits):
+            cards = read_cards(fits, number, path)
+            if "CHECKSUM" not in cards or "DATASUM" not in cards:
+                continue
+            try:
+                hdu.verify_checksum()
+            except ValueError as e:
+                raise InputError(f"{path}: HDU {number}: {e}: the file is damaged, or was changed") from None
+            except OSError as e:
+                raise InputError(f"{path}: HDU {number}: cannot be read ({short_message(e)})") from None
 
 
 def short_message(error: Any) -> str:
     """The first informative line of a fitsio/cfitsio error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, MemoryError):
+        return "not enough memory"
     return lines[0] if lines else type(error).__name__
 
 

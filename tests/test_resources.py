@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from legacypipe_lite import resources
 from legacypipe_lite.parallel import run_tasks
-from legacypipe_lite.resources import measure, rare_garbage_collection
+from legacypipe_lite.resources import expected_sources, measure, predict, rare_garbage_collection
 
 
 def burn(shared, task):
@@ -58,3 +59,27 @@ def test_rare_garbage_collection():
         assert gc.get_threshold()[0] > before[0]
         raise ValueError
     assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize(
+    # As measured: images, their pixels, brick, bands, sources, WISE, processes; CPU s, wall s, memory, disk (MB).
+    ("case", "measured"),
+    [
+        ((164, 520e6, 13e6, 4, 8621, True, 2), (457, 282, 6623, 4682)),
+        ((22, 63e6, 12.7e6, 3, 9939, False, 1), (116, 116, None, None)),
+        ((6, 22.8e6, 3.8e6, 3, 3588, False, 1), (41.5, 41.5, None, None)),
+        ((9, 3.24e6, 0.36e6, 3, 162, False, 1), (5.4, 5.4, None, None)),
+    ],
+)
+def test_predictions_are_what_was_measured(case, measured):
+    *what, wise, threads = case
+    found = predict(*what, wise=wise, threads=threads)
+    numbers = (found.cpu_seconds, found.seconds, found.memory / 1e6, found.disk / 1e6)
+    for number, expected in zip(numbers, measured):
+        assert expected is None or expected / 1.6 < number < 1.6 * expected
+
+
+def test_predictions_grow_with_the_work():
+    small, large = (predict(n, n * 1e6, 1e6, 3, 100 * n, pickles=n > 5) for n in (3, 30))
+    assert all(a < b for a, b in zip(dataclasses.astuple(small), dataclasses.astuple(large)))
+    assert expected_sources(247, 24.5) > 2 * expected_sources(247, 23.4) > 0

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..cards import read_cards
 from ..errors import CalibrationError
 from ..models import PsfModel
 from ..tables import open_fits, read_columns
 from ..units import SIGMA_PER_FWHM
-from .rows import ImageIdentity, find_row
+from .psf_checks import stamp_problem
+from .rows import ImageIdentity, find_row, number
 
 __all__ = ["read_psf", "psf_from_row", "row_from_psfex_file"]
 
@@ -41,11 +43,23 @@ PSFEX_CARDS = {
     "POLDEG1": int,
 }
 
+#: Positions in pixels, however they were measured.
+_X_NAMES = ("X_IMAGE", "XWIN_IMAGE", "XPSF_IMAGE", "XPEAK_IMAGE", "XMODEL_IMAGE")
+_Y_NAMES = tuple("Y" + name[1:] for name in _X_NAMES)
+_MAX_DEGREE = 8
+_MAX_FWHM = 200.0  # pixels
+_MIN_SAMPLING, _MAX_SAMPLING = 0.05, 10.0
+_MAX_MOFFAT = 100.0
+
 _NEEDED = ("PSF_FWHM", "PSF_SAMP")
 
 
 def read_psf(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, normalize: bool = True
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    normalize: bool = True,
+    verify: bool = False,
 ) -> tuple[PsfModel, tuple[str, str]]:
     """The PSF model of a CCD.
 
@@ -58,6 +72,8 @@ def read_psf(
     old_calibs_ok : bool
     normalize : bool
         Stamps are to be divided by their sum.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -71,7 +87,7 @@ def read_psf(
     CalibrationError
         If there is none, or it is of another version of the image, or not usable.
     """
-    row, path = find_row(paths, identity, old_calibs_ok)
+    row, path = find_row(paths, identity, old_calibs_ok, psf_from_row, verify)
     if row is None:
         row, path = _raw_row(paths, identity.ccdname)
     if row is None:
@@ -88,33 +104,28 @@ def psf_from_row(row: Mapping[str, Any], path: Path | str | None, normalize: boo
     Raises
     ------
     CalibrationError
-        If a column is missing, or the stamps are not finite.
+        If a column is missing or its value cannot be, or the stamps cannot be images of a star.
     """
-    try:
-        degree = int(row["poldeg1"]) if int(row.get("polnaxis", 2)) > 0 else 0
-        nterms = (degree + 1) * (degree + 2) // 2
-        nx, ny = int(row["psfaxis1"]), int(row["psfaxis2"])
-        basis = np.asarray(row["psf_mask"], np.float32)[:nterms, :ny, :nx]
-        zero = [float(row[k]) for k in ("polzero1", "polscal1", "polzero2", "polscal2")]
-        fwhm, sampling = float(row["psf_fwhm"]), float(row["psf_samp"])
-    except (KeyError, IndexError, ValueError) as e:
-        raise CalibrationError(f"{path}: not a PsfEx model: {e.args[0] if e.args else e}") from None
-    if basis.shape != (nterms, ny, nx):
-        raise CalibrationError(f"{path}: psf_mask has shape {basis.shape}, expected {(nterms, ny, nx)}")
+    degree = _whole(row, "poldeg1", path) if _whole(row, "polnaxis", path, 2) > 0 else 0
+    if not 0 <= degree <= _MAX_DEGREE:
+        raise CalibrationError(f"{path}: poldeg1 is {degree}, but must be 0 to {_MAX_DEGREE}")
+    basis = _stamps(row, (degree + 1) * (degree + 2) // 2, path)
+    zero = [number(row, k, path) for k in ("polzero1", "polscal1", "polzero2", "polscal2")]
+    fwhm, sampling = number(row, "psf_fwhm", path), number(row, "psf_samp", path)
     if degree > 0:
         _check_polynomial(row, path)
-    if not np.all(np.isfinite(basis)) or not np.any(basis):
-        raise CalibrationError(f"{path}: the PSF stamps are not finite, or all zero")
     if sampling == 0:
         logger.warning("%s: PSF_SAMP is 0, taken for 1", path)
         sampling = 1.0
-    if not np.all(np.isfinite([*zero, fwhm, sampling])) or zero[1] == 0 or zero[3] == 0 or fwhm <= 0 or sampling < 0:
+    if zero[1] == 0 or zero[3] == 0 or not 0 < fwhm < _MAX_FWHM:
+        raise CalibrationError(f"{path}: numbers that cannot be: POLZERO, POLSCAL {zero}, FWHM {fwhm}")
+    if not _MIN_SAMPLING <= sampling <= _MAX_SAMPLING:
         raise CalibrationError(
-            f"{path}: numbers that cannot be: POLZERO, POLSCAL {zero}, FWHM {fwhm}, PSF_SAMP {sampling}"
+            f"{path}: psf_samp is {sampling:g} image pixels, but must be {_MIN_SAMPLING} to {_MAX_SAMPLING:g}"
         )
-    moffat = None
-    if "moffat_alpha" in row and "moffat_beta" in row:
-        moffat = (float(row["moffat_alpha"]), float(row["moffat_beta"]))
+    problem = stamp_problem(basis[0], fwhm / sampling)
+    if problem:
+        raise CalibrationError(f"{path}: no PSF: {problem} (psf_mask, psf_fwhm {fwhm:.4g}, psf_samp {sampling:g})")
     return PsfModel(
         np.ascontiguousarray(basis),
         degree=degree,
@@ -125,15 +136,56 @@ def psf_from_row(row: Mapping[str, Any], path: Path | str | None, normalize: boo
         gaussian_sigma=fwhm * SIGMA_PER_FWHM,
         sampling=sampling,
         normalize=normalize,
-        moffat=moffat,
+        moffat=_moffat(row, path),
     )
 
 
+def _whole(row, name, path, default=None):
+    value = number(row, name, path, default)
+    if value != int(value):
+        raise CalibrationError(f"{path}: {name} is {value}, but must be a whole number")
+    return int(value)
+
+
+def _stamps(row, nterms, path):
+    """Basis stamps; merged tables pad them with zeros."""
+    nx, ny = _whole(row, "psfaxis1", path), _whole(row, "psfaxis2", path)
+    try:
+        mask = np.asarray(row["psf_mask"], np.float32)
+    except (KeyError, ValueError, TypeError):
+        raise CalibrationError(f"{path}: no usable column psf_mask: not a PsfEx model") from None
+    if mask.ndim == 2 and nterms == 1:
+        mask = mask[np.newaxis]
+    if mask.ndim != 3 or min(nx, ny) < 1 or mask.shape[0] < nterms or mask.shape[1] < ny or mask.shape[2] < nx:
+        raise CalibrationError(f"{path}: psf_mask has shape {mask.shape}, expected {(nterms, ny, nx)}")
+    if not np.all(np.isfinite(mask)) or not np.any(mask[:nterms, :ny, :nx]):
+        raise CalibrationError(f"{path}: the PSF stamps are not finite, or all zero")
+    if np.any(mask[nterms:]):
+        raise CalibrationError(
+            f"{path}: psf_mask has {mask.shape[0]} stamps, but a polynomial of degree poldeg1 {row['poldeg1']} only"
+            f" {nterms} terms"
+        )
+    return mask[:nterms, :ny, :nx]
+
+
+def _moffat(row, path):
+    """Shape of the wings; None if the table has none (columns absent, or 0)."""
+    if "moffat_alpha" not in row or "moffat_beta" not in row:
+        return None
+    alpha, beta = number(row, "moffat_alpha", path), number(row, "moffat_beta", path)
+    if alpha == 0 and beta == 0:
+        return None
+    if not (0 < alpha < _MAX_MOFFAT and 0 < beta < _MAX_MOFFAT):
+        raise CalibrationError(f"{path}: moffat_alpha, moffat_beta are {alpha}, {beta}: no shape of the wings of stars")
+    return alpha, beta
+
+
 def _check_polynomial(row, path):
-    expected = {"polngrp": 1, "polgrp1": 1, "polgrp2": 1, "polname1": "X_IMAGE", "polname2": "Y_IMAGE"}
-    for name, value in expected.items():
-        if name in row and row[name] != value:
-            raise CalibrationError(f"{path}: {name} is {row[name]!r}; only {value!r} is supported")
+    expected = {"polngrp": (1,), "polgrp1": (1,), "polgrp2": (1,), "polname1": _X_NAMES, "polname2": _Y_NAMES}
+    for name, values in expected.items():
+        found = row.get(name, values[0])
+        if (found.upper() if isinstance(found, str) else found) not in values:
+            raise CalibrationError(f"{path}: {name} is {found!r}; only {' or '.join(map(repr, values))} is supported")
 
 
 def _raw_row(paths, ccdname):
@@ -158,11 +210,15 @@ def row_from_psfex_file(path: Path) -> dict[str, Any] | None:
         table = read_columns(fits, path)
         if len(table) != 1 or table.dtype.names != ("psf_mask",):
             return None
-        header = fits[1].read_header()
+        header = read_cards(fits, 1, path)
     missing = [card for card in _NEEDED if card not in header]
     if missing:
         raise CalibrationError(f"{path}: no header card {', '.join(missing)}: not a PsfEx model")
-    row = {card.lower(): convert(header[card]) for card, convert in PSFEX_CARDS.items() if card in header}
+    row = {
+        card.lower(): _card(header[card], card, convert, path)
+        for card, convert in PSFEX_CARDS.items()
+        if card in header
+    }
     stamps = table["psf_mask"][0]
     if row.get("polnaxis", 2) == 0:  # a constant PSF, for which PsfEx writes no polynomial
         row.update(polngrp=1, poldeg1=0, polgrp1=1, polgrp2=1, polname1="X_IMAGE", polname2="Y_IMAGE")
@@ -173,6 +229,13 @@ def row_from_psfex_file(path: Path) -> dict[str, Any] | None:
     row["psfaxis3"], row["psfaxis2"], row["psfaxis1"] = stamps.shape
     row["psf_mask"] = np.asarray(stamps, np.float32)
     return {name: value.strip() if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _card(value, card, convert, path):
+    try:
+        return convert(value)
+    except (ValueError, TypeError, OverflowError):
+        raise CalibrationError(f"{path}: card {card} is {value!r}: not a PsfEx model") from None
 
 
 def _listed(paths):

@@ -1,19 +1,20 @@
 """Calibration tables: one row per CCD; finding the row of an image, checking its version, writing a new one."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import CalibrationError, OutputError
+from ..columns import to_integers, to_texts
+from ..errors import CalibrationError, InputError, OutputError
 from ..files import atomic_file
-from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array
+from ..tables import column_names, fits_bytes, open_fits, read_columns, structured_array, verify_checksums
 from .versions import check_versions
 
-__all__ = ["ImageIdentity", "find_row", "write_row", "identity_columns"]
+__all__ = ["ImageIdentity", "find_row", "number", "write_row", "identity_columns"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,13 @@ class ImageIdentity:
 
 
 def find_row(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    check: Callable[[dict[str, Any], Path], Any] | None = None,
+    verify: bool = False,
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The row of a CCD, from the first file that has it.
+    """The row of a CCD, from the first file that has a good one.
 
     Parameters
     ----------
@@ -48,6 +53,10 @@ def find_row(
     identity : ImageIdentity
     old_calibs_ok : bool
         Only warn if versions differ.
+    check : callable, optional
+        ``check(row, path)`` raises an InputError for a row that is not good.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -58,20 +67,32 @@ def find_row(
 
     Raises
     ------
-    CalibrationError
-        If the file that has the row is of another version of the image.
     InputError
-        If a file is damaged.
+        If there is a row, but no good one: the file is damaged, or of another version of the image, or holds different
+        rows of the CCD, or `check` refuses it.
     """
+    problem = None
     for path in paths:
         if not Path(path).is_file():
             continue
-        with open_fits(path) as fits:
-            row = _matching_row(fits, path, identity)
-            if row is None:
-                continue
-            _check_versions(fits, path, identity, old_calibs_ok)
-            return row, path
+        try:
+            if verify:
+                verify_checksums(path)
+            with open_fits(path) as fits:
+                row = _matching_row(fits, path, identity)
+                if row is None:
+                    continue
+                _check_versions(fits, path, identity, old_calibs_ok)
+            if check is not None:
+                check(row, path)
+        except InputError as error:
+            problem = problem or error
+            continue
+        if problem is not None:
+            logger.warning("%s; using %s instead", problem, path)
+        return row, path
+    if problem is not None:
+        raise problem
     return None, None
 
 
@@ -80,11 +101,22 @@ def _matching_row(fits, path, identity):
     if "expnum" not in names or "ccdname" not in names:
         return None
     keys = read_columns(fits, path, columns=["expnum", "ccdname"])
-    rows = np.flatnonzero((keys["expnum"] == identity.expnum) & (np.char.strip(keys["ccdname"]) == identity.ccdname))
-    if len(rows) != 1:
-        logger.debug("%s: %d rows of %d %s", path, len(rows), identity.expnum, identity.ccdname)
+    try:
+        exposures, _ = to_integers(keys["expnum"])
+        ccdnames = np.char.upper(to_texts(keys["ccdname"]))
+    except ValueError as error:
+        raise CalibrationError(f"{path}: column expnum {error}") from None
+    rows = np.flatnonzero((exposures == identity.expnum) & (ccdnames == identity.ccdname.upper()))
+    if len(rows) == 0:
+        logger.debug("%s: no row of %d %s", path, identity.expnum, identity.ccdname)
         return None
     table = read_columns(fits, path, rows=rows)
+    if any(table[i].tobytes() != table[0].tobytes() for i in range(1, len(table))):
+        raise CalibrationError(
+            f"{path}: {len(rows)} rows of {identity.expnum} {identity.ccdname}, with different values: which is right?"
+        )
+    if len(rows) > 1:
+        logger.warning("%s: %d equal rows of %d %s", path, len(rows), identity.expnum, identity.ccdname)
     return {name: _plain(table[name][0]) for name in table.dtype.names}
 
 
@@ -101,10 +133,11 @@ def _check_versions(fits, path, identity, old_calibs_ok):
     wanted = {"expnum": identity.expnum, "plver": identity.plver, "plprocid": identity.plprocid}
     columns = [c for c in wanted if c in names]
     table = read_columns(fits, path, columns=columns)
+    convert = {"expnum": lambda values: to_integers(values)[0], "plver": to_texts, "plprocid": to_texts}
     comparisons = [
         (column, found, expected)
         for column, expected in wanted.items()
-        for found in (np.unique(table[column]) if column in columns else [None])
+        for found in (np.unique(convert[column](table[column])) if column in columns else [None])
     ]
     check_versions(
         path,
@@ -114,6 +147,36 @@ def _check_versions(fits, path, identity, old_calibs_ok):
         old_ok=old_calibs_ok,
         about="made for another version of the image: ",
     )
+
+
+def number(row: dict, name: str, path, default: float | None = None) -> float:
+    """A finite number from a row of a calibration table.
+
+    Parameters
+    ----------
+    row : dict
+    name : str
+    path : str or Path
+        For messages.
+    default : float, optional
+        If there is no such column.
+
+    Raises
+    ------
+    CalibrationError
+        If there is none.
+    """
+    if name not in row:
+        if default is None:
+            raise CalibrationError(f"{path}: no column {name}")
+        return default
+    try:
+        value = float(row[name])
+    except (ValueError, TypeError):
+        value = np.nan
+    if not np.isfinite(value):
+        raise CalibrationError(f"{path}: {name} is {row[name]}, but must be a finite number")
+    return value
 
 
 def identity_columns(identity: ImageIdentity, header: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from ..errors import CalibrationError
 from . import sky_kernels as kernels
-from .rows import ImageIdentity, find_row
+from .rows import ImageIdentity, find_row, number
 from .sky_templates import SkyTemplate
 
 __all__ = ["ConstantSky", "JumpSky", "SplineSky", "read_sky", "sky_from_row"]
 
 logger = logging.getLogger(__name__)
+
+#: Largest degree of splines that scipy makes.
+_MAX_ORDER = 5
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,11 @@ class SplineSky:
 
 
 def read_sky(
-    paths: list[Path], identity: ImageIdentity, old_calibs_ok: bool = False, template: SkyTemplate | None = None
+    paths: list[Path],
+    identity: ImageIdentity,
+    old_calibs_ok: bool = False,
+    template: SkyTemplate | None = None,
+    verify: bool = False,
 ) -> tuple[ConstantSky | JumpSky | SplineSky, tuple[str, str]]:
     """The sky model of a CCD.
 
@@ -140,6 +147,8 @@ def read_sky(
     old_calibs_ok : bool
     template : sky_templates.SkyTemplate, optional
         The template that is subtracted from the image; the model must have been fitted with the same one.
+    verify : bool
+        Check files against the checksums in them.
 
     Returns
     -------
@@ -153,11 +162,15 @@ def read_sky(
     CalibrationError
         If there is none, or it is of another version of the image, or not usable.
     """
-    row, path = find_row(paths, identity, old_calibs_ok)
+
+    def check(row, path):
+        _check_template(row, path, template, old_calibs_ok)
+        sky_from_row(row, path)
+
+    row, path = find_row(paths, identity, old_calibs_ok, check, verify)
     if row is None:
         names = ", ".join(str(p) for p in paths)
         raise CalibrationError(f"no sky model of {identity.expnum} {identity.ccdname}: looked for {names}")
-    _check_template(row, path, template, old_calibs_ok)
     return sky_from_row(row, path), (str(row.get("legpipev", "")), str(row.get("plver", "")))
 
 
@@ -174,31 +187,45 @@ def sky_from_row(row: Mapping[str, Any], path: Path | str | None) -> ConstantSky
         "SplineSky": _spline,
         "JumpSky": _spline,
         "ConstantJumpSky": _constant_jump,
-        "ConstantSky": lambda row: ConstantSky(float(row["value"])),
+        "ConstantSky": lambda row, path: ConstantSky(number(row, "value", path)),
     }
     if kind not in readers:
         raise CalibrationError(f"{path}: sky model of class {row.get('skyclass')!r} is not known")
     try:
-        sky = readers[kind](row)
-    except (KeyError, IndexError, ValueError) as e:
+        return readers[kind](row, path)
+    except (KeyError, IndexError, ValueError, TypeError, OverflowError) as e:
         raise CalibrationError(f"{path}: not a {kind} sky model: {e.args[0] if e.args else e}") from None
-    return sky
 
 
-def _spline(row):
-    gridw, gridh, order = int(row["gridw"]), int(row["gridh"]), int(row["order"])
-    xgrid, ygrid = np.asarray(row["xgrid"])[:gridw], np.asarray(row["ygrid"])[:gridh]
-    values = np.asarray(row["gridvals"], np.float32)[:gridh, :gridw]
+def _spline(row, path):
+    gridw, gridh, order = (int(number(row, name, path)) for name in ("gridw", "gridh", "order"))
+    xgrid, ygrid = np.asarray(row["xgrid"])[: max(gridw, 0)], np.asarray(row["ygrid"])[: max(gridh, 0)]
+    values = np.asarray(row["gridvals"], np.float32)[: max(gridh, 0), : max(gridw, 0)]
     if values.shape != (gridh, gridw) or not np.all(np.isfinite(values)):
         raise ValueError(f"gridvals must be {gridh} x {gridw} finite numbers")
-    if np.any(np.diff(xgrid) <= 0) or np.any(np.diff(ygrid) <= 0) or min(gridw, gridh) <= order:
+    if not 1 <= order <= _MAX_ORDER:
+        raise ValueError(f"order is {order}, but must be 1 to {_MAX_ORDER}")
+    if xgrid.shape != (gridw,) or ygrid.shape != (gridh,) or not (_increases(xgrid) and _increases(ygrid)):
+        raise ValueError(f"xgrid and ygrid must be {gridw} and {gridh} increasing positions")
+    if min(gridw, gridh) <= order:
         raise ValueError(f"the {gridh} x {gridw} grid cannot hold a spline of degree {order}")
-    jump = {"xbreak": int(row["xbreak"]), "xjump": float(row["xjump"])} if "xjump" in row else {}
-    return SplineSky(xgrid, ygrid, values, order, int(row.get("x0", 0)), int(row.get("y0", 0)), **jump)
+    jump = {}
+    if "xjump" in row:
+        jump = {"xbreak": int(number(row, "xbreak", path)), "xjump": number(row, "xjump", path)}
+    return SplineSky(xgrid, ygrid, values, order, _offset(row, "x0", path), _offset(row, "y0", path), **jump)
 
 
-def _constant_jump(row):
-    return JumpSky(int(row["xbreak"]), float(row["left"]), float(row["right"]), int(row.get("x0", 0)))
+def _increases(grid):
+    return bool(np.all(np.isfinite(grid)) and np.all(np.diff(grid.astype(np.float64)) > 0))
+
+
+def _offset(row, name, path):
+    return int(number(row, name, path, 0))
+
+
+def _constant_jump(row, path):
+    left, right = number(row, "left", path), number(row, "right", path)
+    return JumpSky(int(number(row, "xbreak", path)), left, right, _offset(row, "x0", path))
 
 
 def _check_template(row, path, template, old_calibs_ok):

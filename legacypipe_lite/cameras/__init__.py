@@ -6,7 +6,7 @@ from .calibrations import CcdField
 from .decam import DecamImage
 from .mosaic import MosaicImage
 from .raw import RawImage, UnusableImage
-from .registry import camera_class, known_cameras, load_camera_modules, register_camera
+from .registry import camera_class, camera_name, known_cameras, load_camera_modules, register_camera
 
 __all__ = [
     "BokImage",
@@ -17,6 +17,7 @@ __all__ = [
     "RawImage",
     "UnusableImage",
     "camera_class",
+    "camera_name",
     "known_cameras",
     "load_camera_modules",
     "register_camera",

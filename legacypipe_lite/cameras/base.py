@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import median
-from ..calibration import STANDARD_RECIPE, ImageIdentity, SkyTemplate
+from ..bits import DQ
+from ..calibration import STANDARD_RECIPE, ImageIdentity, SkyTemplate, stamp_problem
 from ..errors import InputError
 from ..models import CcdInfo, PsfModel, Tim, gaussian_psf
 from ..models.norms import galaxy_norm, psf_norm
 from ..options import RunOptions
 from ..survey import SurveyDirectory, image_base_name
+from ..survey.ccd_checks import impossible_number
+from ..tables import verify_checksums
 from ..units import SIGMA_PER_FWHM, utc_to_tai
 from ..wcs import ImageWcs, TanWcs, cd_pixel_scale, wcs_from_header
 from . import dq as dq_maps
-from . import weights
+from . import pixels, weights
 from .amplifiers import CORRECTIONS_FILE, amplifier_scales
 from .calibrations import load_psf, load_sky
-from .extent import Region, covering_region
-from .files import FitsImage, check_version
+from .extent import Region, check_place, covering_region
+from .files import FitsImage, check_version, header_date, header_number
 from .raw import RawImage, UnusableImage
 
 if TYPE_CHECKING:
@@ -120,14 +124,16 @@ class CcdImage:
         CalibrationError
             If the PSF or sky model is missing and cannot be made.
         """
-        self._check_numbers()
         with self.open_image() as image_file:
+            self._complete(image_file)
             wcs = self.read_wcs(image_file.header)
             raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
         raw.invvar = self.remap_weights(raw)
         if self.options.smooth_weights:
             raw.invvar = weights.weights_of_neighbours(raw.invvar)
-        psf_fwhm = self.header_fwhm(raw.header)
+        psf_fwhm = self.header_fwhm(ChainMap(raw.header, raw.primary_header))
+        if np.isnan(self.fwhm):
+            self.fwhm = psf_fwhm
         dq_maps.mark_edges(raw.dq)
         self.trim(raw)
         psf, psfver = self.read_psf(wcs, psf_fwhm)
@@ -137,19 +143,28 @@ class CcdImage:
         self.apply_flux_scale(raw, zpscale)
         return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
 
-    def _check_numbers(self) -> None:
-        """Raise an InputError that names a column of the CCD table whose value cannot be true."""
-        for column in ("exptime", "fwhm", "mjd_obs", "width", "height"):
-            value = self.ccd[column]
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{self.name}: {column} is {value} in the CCD table")
+    def _complete(self, image_file: FitsImage) -> None:
+        """Take from the header what the CCD table does not say; raise an InputError for numbers that cannot be."""
+        headers = ChainMap(image_file.header, image_file.primary_header)
+        if np.isnan(self.exptime):
+            self.exptime = header_number(headers, ("EXPTIME", "EXPOSURE", "TEXPTIME"))
+        if np.isnan(self.mjd_obs):
+            self.mjd_obs = header_date(headers)
+        for name, card in (("exptime", "EXPTIME"), ("mjd_obs", "MJD-OBS or DATE-OBS"), ("fwhm", "")):
+            value = getattr(self, name)
+            if np.isnan(value) and card:
+                raise InputError(f"{self.name}: no {name} in the CCD table, and no card {card} in {image_file.path}")
+            if problem := impossible_number(name, value):
+                raise InputError(f"{self.name}: {problem}")
+        low, high = self.options.min_mjd, self.options.max_mjd
+        if (low is not None and self.mjd_obs < low) or (high is not None and self.mjd_obs > high):
+            raise UnusableImage("outside of the MJD range", expected=True)
 
     def read_raw(self, image_file: FitsImage, region: Region) -> RawImage:
         """Pixels of a region with data-quality bits and cleaned weights; see `RawImage`."""
-        image = image_file.read(region).astype(np.float32, copy=False)
-        if not np.all(np.isfinite(image)):
-            raise InputError(f"{image_file.path}: HDU {self.hdu}: pixels that are not finite in {self.name}")
+        image, without_value = self.read_pixels(image_file, region)
         dq, dq_plver = self.read_dq(region)
+        dq[without_value] |= np.uint16(DQ["badpix"])
         invvar = self.read_weights(region, dq)
         if not np.any(invvar > 0):
             raise UnusableImage("all weights are zero")
@@ -190,6 +205,8 @@ class CcdImage:
         return image_file
 
     def _open(self, filename: str, shape: Any = ...) -> FitsImage:
+        if self.options.verify_inputs:
+            verify_checksums(self.survey.image_file(filename))
         shape = (self.height, self.width) if shape is ... else shape
         image_file = FitsImage(self.survey.image_file(filename), self.hdu, shape)
         check_version(image_file.path, image_file.primary_header, self.identity, self.options.old_calibs_ok)
@@ -215,6 +232,7 @@ class CcdImage:
         UnusableImage
             If it is empty or tiny.
         """
+        check_place(wcs, self.ccd, self.name)
         region = Region(0, self.width, 0, self.height) if target_wcs is None else covering_region(wcs, target_wcs)
         if region is not None:
             region = region.intersection(self.good_region())
@@ -224,25 +242,56 @@ class CcdImage:
 
     # --- pixels
 
+    def read_pixels(self, image_file: FitsImage, region: Region) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Pixels of a region, and which of them hold no measurement (they have the value of the median).
+
+        Returns
+        -------
+        image : numpy.ndarray of float32, shape (h, w)
+        without_value : numpy.ndarray of bool, shape (h, w)
+
+        Raises
+        ------
+        UnusableImage
+            If none does.
+        """
+        image = pixels.as_float32(image_file.read(region))
+        without_value = pixels.without_value(image, self.sig1 * self.flux_scale())
+        if without_value.all():
+            raise UnusableImage(f"no pixel is finite and below {pixels.LARGEST_SIGMAS:g} sig1")
+        if without_value.any():
+            pixels.fill(image, without_value, self.name)
+        return image, without_value
+
     def read_dq(self, region: Region) -> tuple[NDArray[np.uint16], str]:
         """Data-quality bits of a region, and the PLVER of their file."""
         with self._open(self.dq_filename()) as dq_file:
             plver = _text(dq_file.primary_header, "PLVER") or self.plver
-            return self.remap_dq(dq_file.read(region), plver, region), plver
+            codes = dq_maps.integer_codes(dq_file.read(region))
+        return self.remap_dq(codes, plver, region), plver
 
-    def read_dq_codes(self, region: Region) -> NDArray[np.integer]:
-        """Data-quality codes of a region, as they are in the file."""
+    def read_dq_codes(self, region: Region) -> NDArray[np.int32]:
+        """Data-quality codes of a region; int32."""
         with self._open(self.dq_filename()) as dq_file:
-            return dq_file.read(region)
+            return dq_maps.integer_codes(dq_file.read(region))
 
     def remap_dq(self, codes: NDArray[np.integer], plver: str, region: Region) -> NDArray[np.uint16]:
         """Bits from the codes of the data-quality file; uint16."""
-        return dq_maps.bits_from_codes(codes, self.ignored_codes)
+        return self.bits_from_codes(codes, self.ignored_codes)
+
+    def bits_from_codes(self, codes, ignored):
+        """Bits from Community Pipeline codes; pixels whose code means nothing are masked, which is said."""
+        dq = dq_maps.bits_from_codes(codes, ignored)
+        unknown = dq_maps.unknown_codes(codes)
+        if unknown.any():
+            dq[unknown] |= np.uint16(DQ["badpix"])
+            logger.warning("%s", dq_maps.describe_unknown(self.name, codes[unknown]))
+        return dq
 
     def read_weights(self, region: Region, dq: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Cleaned weights of a region; float32."""
         with self._open(self.weight_filename()) as weight_file:
-            invvar = weight_file.read(region).astype(np.float32, copy=False)
+            invvar = pixels.as_float32(weight_file.read(region))
             quantized = weight_file.quantization()
         self.clean_weights(invvar, dq, quantized, region.y0)
         return invvar
@@ -280,18 +329,18 @@ class CcdImage:
     # --- calibration
 
     def header_fwhm(self, header: Mapping[str, Any]) -> float:
-        """Seeing FWHM [pixel] from the image header."""
-        for card in self.fwhm_cards:
-            try:
-                value = float(header[card])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if np.isfinite(value):
-                break
-        else:
-            raise InputError(f"{self.image_path}: HDU {self.hdu}: no seeing in {' or '.join(self.fwhm_cards)}")
-        if not value > 0:
-            raise InputError(f"{self.image_path}: HDU {self.hdu}: {card} is {value}, but must be positive")
+        """Seeing FWHM [pixel] from the header of the image; that of the CCD table if there is none."""
+        card, value = next(
+            ((card, v) for card in self.fwhm_cards if not np.isnan(v := header_number(header, (card,)))),
+            ("fwhm of the CCD table", self.fwhm),
+        )
+        where = f"{self.image_path}: HDU {self.hdu}"
+        if np.isnan(value):
+            raise InputError(
+                f"{where}: no seeing in {' or '.join(self.fwhm_cards)}, nor in column fwhm of the CCD table"
+            )
+        if impossible_number("fwhm", value):
+            raise InputError(f"{where}: {card} is {value}, but must be the seeing in pixels")
         return value
 
     def read_psf(self, wcs: ImageWcs, psf_fwhm: float) -> tuple[PsfModel, tuple[str, str]]:
@@ -385,6 +434,8 @@ class CcdImage:
         if not self.options.hybrid_psf:
             psf = replace(psf, gaussian_sigma=0.0)
         stamp = psf.stamp(r.width // 2, r.height // 2)
+        if problem := stamp_problem(stamp, psf_fwhm, loose=True):
+            raise InputError(f"{self.name}: the PSF model is useless here: {problem}")
         psfnorm, galnorm = psf_norm(stamp), galaxy_norm(stamp, wcs.cd)
         if not (0 < psfnorm < np.inf and 0 < galnorm < np.inf):
             raise UnusableImage(f"PSF norms are not positive numbers: psfnorm {psfnorm}, galnorm {galnorm}")

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import BOK_RECIPE
-from . import dq as dq_maps
 from .extent import Region
 from .mosaic import CountRateImage
 from .static_mask import STATIC_MASK_FILE, static_mask
@@ -22,4 +21,4 @@ class BokImage(CountRateImage):
         codes = np.array(codes, np.int32)
         bad = static_mask(self.hdu, region, self.survey.data_file(STATIC_MASK_FILE))
         codes[bad & (codes == 0)] = 1
-        return dq_maps.bits_from_codes(codes, self.ignored_codes)
+        return self.bits_from_codes(codes, self.ignored_codes)

@@ -17,6 +17,7 @@ from ..calibration import (
     psf_from_row,
     read_psf,
     read_sky,
+    sky_from_row,
     sky_row,
     write_row,
 )
@@ -92,7 +93,7 @@ def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     normalize = options.normalize_psf
     paths = ccd.survey.calibration_files("psf", ccd.image_filename, ccd.ccdname)
     try:
-        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize)
+        return read_psf(paths, ccd.identity, options.old_calibs_ok, normalize, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:
@@ -102,15 +103,21 @@ def load_psf(ccd: Any) -> tuple[PsfModel, tuple[str, str]]:
     catalog = ccd.survey.source_extractor_file(ccd.image_filename, ccd.ccdname)
     with ccd.open_image() as image_file:
         primary_header, header = image_file.primary_header, image_file.header
-        image = image_file.read(region)
+        image, without_value = ccd.read_pixels(image_file, region)
+    codes = ccd.read_dq_codes(region)
+    codes[without_value & (codes == 0)] = 1
     try:
-        row = make_psf(image, ccd.read_dq_codes(region), ccd.psf_recipe, catalog, header)
+        row = make_psf(image, codes, ccd.psf_recipe, catalog, header)
     except CalibrationError as e:
         raise CalibrationError(f"{reason}; {e}") from None
     row |= _identity(ccd, primary_header, header)
     path = ccd.survey.single_calibration_file("psf", ccd.image_filename, ccd.ccdname)
+    try:
+        psf = psf_from_row(row, f"the new PSF model of {ccd.name}", normalize)
+    except CalibrationError as e:
+        raise CalibrationError(f"{reason}; {e}") from None
     _write(path, row)
-    return psf_from_row(row, path, normalize), (row["legpipev"], row["plver"])
+    return psf, (row["legpipev"], row["plver"])
 
 
 def load_sky(
@@ -140,7 +147,7 @@ def load_sky(
     paths = ccd.survey.calibration_files("sky", ccd.image_filename, ccd.ccdname)
     template = ccd.sky_template()
     try:
-        return read_sky(paths, ccd.identity, options.old_calibs_ok, template)
+        return read_sky(paths, ccd.identity, options.old_calibs_ok, template, options.verify_inputs)
     except InputError as e:
         reason = str(e)
     if options.skip_calibs:
@@ -149,6 +156,7 @@ def load_sky(
         raise CalibrationError(f"{reason}; without reference catalogues none can be made")
     _say_that_one_is_made(ccd, "sky", paths, reason)
     sky, row = _make_sky(ccd, wcs, psf, scene, template)
+    sky_from_row(row, f"the new sky model of {ccd.name}")  # is it one?
     _write(ccd.survey.single_calibration_file("sky", ccd.image_filename, ccd.ccdname), row)
     return sky, (row["legpipev"], row["plver"])
 

@@ -14,6 +14,7 @@ from ..bits import DQ
 from ..calibration import SkyTemplate, find_sky_template, plver_at_least
 from ..errors import InputError
 from . import dq as dq_maps
+from . import pixels
 from .base import CcdImage
 from .extent import Region
 
@@ -62,10 +63,11 @@ class DecamImage(CcdImage):
         """Bits from codes (PLVER 3.5.0 and later) or from the older bit masks."""
         if self._version_at_least(plver, "3.5.0"):
             ignored = (8,) if self._version_at_least(plver, "4.8.0") else (5, 8)
-            dq = dq_maps.bits_from_codes(codes, ignored)
+            dq = self.bits_from_codes(codes, ignored)
             dq_maps.clean_bleeds(dq)
         else:
-            dq = codes.astype(np.uint16)
+            bits = (codes >= 0) & (codes < 2**16)
+            dq = np.where(bits, codes, DQ["badpix"]).astype(np.uint16)
             both = DQ["badpix"] | DQ["satur"]
             dq[(dq & both) == both] &= ~np.uint16(DQ["satur"])
         if self.ccdname in _BAD_COLUMNS:
@@ -79,15 +81,17 @@ class DecamImage(CcdImage):
     def _version_at_least(self, plver: str, minimum: str) -> bool:
         try:
             return plver_at_least(plver, minimum)
-        except ValueError as e:
-            raise InputError(f"{self.dq_filename()}: {e}") from None
+        except ValueError:  # blank, or of another program: taken for the present format
+            if plver:
+                logger.info("%s: PLVER %r is no version of the Community Pipeline", self.dq_filename(), plver)
+            return True
 
     def read_weights(self, region: Region, dq: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Cleaned weights; some files hold a frame of one pixel more on each side."""
         with self._open(self.weight_filename(), shape=None) as weight_file:
             frame = self._frame(weight_file)
             shifted = Region(region.x0 + frame, region.x1 + frame, region.y0 + frame, region.y1 + frame)
-            invvar = weight_file.read(shifted).astype(np.float32, copy=False)
+            invvar = pixels.as_float32(weight_file.read(shifted))
             quantized = weight_file.quantization()
         self.clean_weights(invvar, dq, quantized, shifted.y0)
         return invvar

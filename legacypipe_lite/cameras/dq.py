@@ -9,7 +9,15 @@ from scipy.ndimage import label
 from ..bits import DQ
 from . import dq_kernels as kernels
 
-__all__ = ["bits_from_codes", "clean_bleeds", "mark_edges", "trimmed"]
+__all__ = [
+    "bits_from_codes",
+    "clean_bleeds",
+    "describe_unknown",
+    "integer_codes",
+    "mark_edges",
+    "trimmed",
+    "unknown_codes",
+]
 
 #: Bits of each Community Pipeline code (each pixel has one code).
 _CODE_BITS = {
@@ -23,7 +31,69 @@ _CODE_BITS = {
     8: DQ["trans"],
 }
 
+#: Stands for values of a data-quality map that are no integers.
+NO_CODE = -(2**31)
+_LISTED_CODES = 5
+
 _EDGE_CAUSES = DQ["satur"] | DQ["bleed"]
+
+
+def integer_codes(values: NDArray) -> NDArray[np.int32]:
+    """Data-quality codes from a map of any type.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (h, w)
+        Integers or floats.
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (h, w)
+        `NO_CODE` where the value is no integer that fits.
+    """
+    if values.dtype.kind in "iub" and values.dtype.itemsize <= 4 and values.dtype != np.uint32:
+        return values.astype(np.int32)
+    with np.errstate(invalid="ignore"):
+        good = (values == np.rint(values)) & (np.abs(values) < 2**31)
+    return np.where(good, values, NO_CODE).astype(np.int32)
+
+
+def unknown_codes(codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which pixels have a code that means nothing; bool.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of int32, shape (h, w)
+        0 is a good pixel.
+    """
+    # The codes that mean something have no gaps.
+    return (codes < 0) | (codes > max(_CODE_BITS))
+
+
+def describe_unknown(name: str, codes: NDArray[np.int32]) -> str:
+    """One line about pixels whose code means nothing.
+
+    Parameters
+    ----------
+    name : str
+        Of the image.
+    codes : numpy.ndarray of int32
+        Of these pixels.
+
+    Returns
+    -------
+    str
+    """
+    values, numbers = np.unique(codes, return_counts=True)
+    parts = [
+        f"{'no code' if value == NO_CODE else value} ({number})"
+        for value, number in zip(values[:_LISTED_CODES], numbers)
+    ]
+    more = ", ..." if len(values) > _LISTED_CODES else ""
+    return (
+        f"{name}: data-quality codes that mean nothing for this camera are masked, {len(codes)} pixels: code (pixels)"
+        f" {', '.join(parts)}{more}; a camera class can give them a meaning (remap_dq)"
+    )
 
 
 def bits_from_codes(codes: NDArray[np.integer], ignored: Sequence[int] = ()) -> NDArray[np.uint16]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..survey.polygons import clip_polygon
-from ..wcs import ImageWcs, TanWcs
+from ..wcs import ImageWcs, TanWcs, great_circle_distance
 
-__all__ = ["Region", "covering_region", "MIN_SIZE"]
+__all__ = ["Region", "check_place", "covering_region", "MIN_SIZE"]
 
 #: Regions with fewer pixels along an axis are not used.
 MIN_SIZE = 10
+
+#: The centre of a CCD in its own header and in the CCD table: pixels, and half diagonals, that may lie between.
+_PLACE_PIXELS = 100.0
+_PLACE_DIAGONALS = 0.5
 
 # A distortion moves a position by less than this many pixels and this fraction of its distance from the image.
 _MOVED_PIXELS = 100.0
@@ -49,6 +55,33 @@ class Region(NamedTuple):
         return Region(max(self.x0, other.x0), min(self.x1, other.x1), max(self.y0, other.y0), min(self.y1, other.y1))
 
 
+def check_place(wcs: ImageWcs, ccd: Mapping[str, Any], name: str) -> None:
+    """Check that an image is where the CCD table says.
+
+    Parameters
+    ----------
+    wcs : wcs.ImageWcs
+        Of the whole CCD.
+    ccd : mapping
+        Row of the CCD table.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If its centre is far away from there, or nowhere.
+    """
+    cd = [[float(ccd["cd1_1"]), float(ccd["cd1_2"])], [float(ccd["cd2_1"]), float(ccd["cd2_2"])]]
+    crval, crpix = ([float(ccd[f"{c}{i}"]) for i in (1, 2)] for c in ("crval", "crpix"))
+    x, y = (wcs.width - 1) / 2.0, (wcs.height - 1) / 2.0
+    tabulated = TanWcs(crval, crpix, cd, wcs.width, wcs.height)
+    apart = float(great_circle_distance(*wcs.pixel_to_sky(x, y), *tabulated.pixel_to_sky(x, y)))
+    allowed = (_PLACE_PIXELS + _PLACE_DIAGONALS * math.hypot(wcs.width, wcs.height) / 2) * tabulated.pixel_scale / 3600
+    if not apart <= allowed:
+        raise InputError(f"{name}: its header puts it {apart:.4g} degrees from where the CCD table does")
+
+
 def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     """Smallest rectangle of an image that covers its overlap with a target image.
 
@@ -65,7 +98,10 @@ def covering_region(wcs: ImageWcs, target_wcs: ImageWcs) -> Region | None:
     """
     w, h = wcs.width, wcs.height
     corners = _target_corners(wcs, target_wcs)
-    if not np.all(np.isfinite(corners)):  # a target that reaches behind the tangent plane
+    finite = np.isfinite(corners)
+    if not finite.any():  # the target lies behind the tangent plane
+        return None
+    if not finite.all():  # it reaches behind it
         return Region(0, w, 0, h)
     part = clip_polygon([(0, 0), (0, h - 1), (w - 1, h - 1), (w - 1, 0)], corners)
     if len(part) == 0:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
+from ..names import did_you_mean
 from .bok import BokImage
 from .decam import DecamImage
 from .mosaic import MosaicImage
@@ -20,8 +21,7 @@ from .mosaic import MosaicImage
 if TYPE_CHECKING:
     from .base import CcdImage
 
-
-__all__ = ["camera_class", "known_cameras", "load_camera_modules", "register_camera"]
+__all__ = ["camera_class", "camera_name", "known_cameras", "load_camera_modules", "register_camera"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,14 @@ def known_cameras() -> list[str]:
     return sorted({*_BUILT_IN, *_registered, *_entry_points()})
 
 
+def camera_name(name: str) -> str:
+    """A camera's name as it is known; that of the CCD table may differ in letter case."""
+    if name in known_cameras():
+        return name
+    same = [known for known in known_cameras() if known.lower() == name.lower()]
+    return same[0] if len(same) == 1 else name
+
+
 def camera_class(name: str) -> type:
     """The class for the images of a camera.
 
@@ -86,8 +94,8 @@ def camera_class(name: str) -> type:
         except (ImportError, AttributeError) as e:
             raise InputError(f"camera {name!r}: its class cannot be loaded: {e}") from None
     raise InputError(
-        f"camera {name!r} of the CCD table is not known; there are {', '.join(known_cameras())}."
-        " --camera-module can add one"
+        f"camera {name!r} of the CCD table is not known; there are {', '.join(known_cameras())}"
+        f" (--camera-module can add one){did_you_mean(name, known_cameras())}"
     )
 
 

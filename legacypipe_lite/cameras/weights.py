@@ -17,6 +17,7 @@ __all__ = ["Quantization", "quantization", "clean_weights", "add_source_noise", 
 logger = logging.getLogger(__name__)
 
 _GLITCH_FACTOR = 1.3
+_JUNK_FACTOR = 1e9
 _FALLBACK_FRACTION = 0.1
 _APODIZED_PIXELS = 100
 
@@ -106,13 +107,12 @@ def clean_weights(
     name : str
         For messages.
 
-    Raises
-    ------
-    InputError
-        If a weight is not finite.
+    Notes
+    -----
+    Weights that are not finite or beyond what a telescope can give become zero, and so do negative ones, which is said
+    unless lossy compression explains them.
     """
-    if not np.all(np.isfinite(invvar)):
-        raise InputError(f"{name}: the weight map has values that are not finite")
+    _drop_junk(invvar, limit, quantized, name)
     invvar[dq != 0] = 0
     if quantized.kind == "rows" and quantized.steps is not None:
         steps = quantized.steps[first_row : first_row + len(invvar)]
@@ -127,6 +127,19 @@ def clean_weights(
         invvar[invvar < _FALLBACK_FRACTION * np.median(invvar[invvar > 0])] = 0
     invvar[invvar > _GLITCH_FACTOR * limit] = limit
     invvar[invvar < 0] = 0
+
+
+def _drop_junk(invvar, limit, quantized, name):
+    """Zero for weights that are no weights, in place."""
+    with np.errstate(invalid="ignore"):
+        not_finite, huge = ~np.isfinite(invvar), invvar > _JUNK_FACTOR * limit
+        negative = (invvar < 0) & ~not_finite if quantized.kind == "exact" else np.zeros(invvar.shape, bool)
+    huge &= ~not_finite
+    counts = [(not_finite, "not finite"), (huge, "beyond what a telescope can give"), (negative, "negative")]
+    found = [f"{number} {kind}" for where, kind in counts if (number := int(where.sum()))]
+    if found:
+        logger.warning("%s: weight map: pixels get no weight: %s", name, ", ".join(found))
+        invvar[not_finite | huge | negative] = 0
 
 
 def add_source_noise(

@@ -16,6 +16,7 @@ from .columns import (
 from .derived import fitbits, ls_id, nearest_neighbor, source_types
 from .dust import EXTINCTION, WISE_EXTINCTION, dust_map_files, reddening, transmission
 from .format import tractor_table
+from .gate import flag_impossible, flux_limits
 from .intermediate import apply_measured_limits, file_form, intermediate_table
 from .other_tables import DETECTED, REFERENCE, all_models_columns
 from .read import read_catalog
@@ -47,6 +48,8 @@ __all__ = [
     "nearest_neighbor",
     "source_types",
     "EXTINCTION",
+    "flag_impossible",
+    "flux_limits",
     "WISE_EXTINCTION",
     "reddening",
     "transmission",

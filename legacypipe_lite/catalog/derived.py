@@ -25,6 +25,7 @@ _BIT_COLUMNS = {
     "LARGEGALAXY": "islargegalaxy",
     "GAIA_POINTSOURCE": "pointsource",
     "ITERATIVE": "iterative",
+    "BAD_VALUE": "bad_value",
 }
 
 

@@ -12,8 +12,8 @@ __all__ = ["intermediate_table", "apply_measured_limits", "file_form"]
 _MIN_FRACIN = 1e-3
 _SHAPE_IVARS = tuple(f"{name}_ivar" for name in SHAPE_PARAMETERS)
 
-#: Columns of the detections that are not written again.
-_DETECTION_ONLY = ("peaksn",)
+#: Columns of the detections that are not written again, and one that is written as a bit.
+_NOT_WRITTEN = ("peaksn", "bad_value")
 
 #: Band columns of the coadd table that become one column for each band of the catalogue.
 _SPREAD = tuple(entry.name for entry in TRACTOR_SCHEMA if entry.spread)
@@ -147,7 +147,7 @@ def file_form(table):
     rows = table[np.argsort(table["objid"], kind="stable")]
     result = Table()
     for name in rows.colnames:
-        if name in _DETECTION_ONLY:
+        if name in _NOT_WRITTEN:
             continue
         values = np.asarray(rows[name])
         if values.ndim == 2 and values.shape[1] == 1:

@@ -12,6 +12,8 @@ import logging
 import sys
 from typing import Any, NamedTuple
 
+from ..names import did_you_mean, printable
+from .arguments import ArgumentParser
 from .program import run_guarded, until_the_pipe_is_closed
 
 __all__ = ["SUBCOMMANDS", "Subcommand", "main"]
@@ -39,6 +41,7 @@ SUBCOMMANDS = {
     "simulate": Subcommand("simulate", "write a mock survey directory with known truth"),
     "evaluate": Subcommand("evaluate", "score a catalogue against the truth"),
     "inject": Subcommand("inject", "make a table of sources to add to real images"),
+    "check-inputs": Subcommand("check_inputs", "look at the inputs of bricks before they are run"),
     "report": Subcommand("report", "make an HTML page of a brick run"),
     "serve": Subcommand("serve", "show brick runs on a map in the browser; cutouts by URL"),
     "cutout": Subcommand("cutout", "cut out an image around a position"),
@@ -69,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         return _overview(argv)
     name = argv[0]
     module = importlib.import_module("." + SUBCOMMANDS[name].module, __package__)
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=getattr(module, "DESCRIPTION", SUBCOMMANDS[name].text),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -97,7 +100,8 @@ def _overview(argv: Any) -> Any:
     print("\n".join(lines), file=sys.stdout if wanted else sys.stderr)
     if wanted:
         return 0
-    print(f"{PROGRAM}: there is no command {argv[0]}", file=sys.stderr)
+    hint = did_you_mean(argv[0], SUBCOMMANDS)
+    print(f"{PROGRAM}: there is no command {printable(argv[0])}{hint}", file=sys.stderr)
     return 2
 
 

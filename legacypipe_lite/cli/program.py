@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 
 from ..errors import LegacypipeError
+from ..names import printable
 
 __all__ = ["logging_to", "run_guarded", "terminable", "until_the_pipe_is_closed"]
 
@@ -46,7 +47,7 @@ def run_guarded(
     def say(text: str, status: Any, error: Any = None) -> int:
         if debug and error is not None:
             logger.error("", exc_info=error)
-        print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
+        print(printable(f"{program}: {' '.join(text.split())}"), file=sys.stderr)
         return status
 
     with logging_to(handler, logging.DEBUG if verbose or debug else logging.INFO), terminable():
@@ -60,8 +61,14 @@ def run_guarded(
             return say("terminated", end.code)
         except BrokenPipeError:
             raise  # see `until_the_pipe_is_closed`
+        except MemoryError as error:
+            return say("not enough memory: a smaller field, fewer --threads or another machine may help", 1, error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return say(f"{where}{error.strerror or error} (--debug shows where)", 1, error)
         except Exception as error:
-            return say(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, error)
+            text = f"{type(error).__name__}: {error}: something that the program does not expect (--debug shows where)"
+            return say(text, 1, error)
 
 
 def until_the_pipe_is_closed(main: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,6 +91,7 @@ def until_the_pipe_is_closed(main: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def logging_to(handler: logging.Handler, level: int) -> Iterator[Any]:
     """Send the package's log records, and Python warnings, to a handler."""
+    handler.addFilter(_make_printable)
     root, package = logging.getLogger(), logging.getLogger("legacypipe_lite")
     before = root.level, package.level
     root.addHandler(handler)
@@ -95,8 +103,17 @@ def logging_to(handler: logging.Handler, level: int) -> Iterator[Any]:
     finally:
         logging.captureWarnings(False)
         root.removeHandler(handler)
+        handler.removeFilter(_make_printable)
         root.setLevel(before[0])
         package.setLevel(before[1])
+
+
+def _make_printable(record):
+    """Names of files and headers may hold characters that a terminal obeys; messages are one line each."""
+    message = record.getMessage()
+    if not message.isprintable():
+        record.msg, record.args = printable(message), ()
+    return True
 
 
 @contextmanager

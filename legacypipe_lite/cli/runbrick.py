@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NothingToDo
 from ..options import RunOptions, option_infos
 from ..refused_flags import REFUSED
+from .arguments import ArgumentParser
 from .program import run_guarded, until_the_pipe_is_closed
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The `argparse.ArgumentParser` of the command, built from the options' declarations."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="runbrick",
         usage="runbrick (--brick NAME | --radec RA DEC) [options]",
         description=_DESCRIPTION,
@@ -100,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
     for info in option_infos():
         if info.group not in groups:
             groups[info.group] = parser.add_argument_group(info.group)
-        _add_argument(groups[info.group], info)
+        add_option(groups[info.group], info)
     for flag in REFUSED:
         _add_refused(parser, flag)
     about = parser.add_argument_group("About this program")
@@ -122,7 +123,8 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-def _add_argument(group: Any, info: OptionInfo) -> None:
+def add_option(group: Any, info: OptionInfo) -> None:
+    """Add an option of a brick run to a group of an `argparse` parser."""
     keywords = {"dest": info.name, "default": info.default, "help": _help(info)}
     if info.kind in ("flag", "off"):
         keywords["action"] = "store_true" if info.kind == "flag" else "store_false"
@@ -214,16 +216,21 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
     UsageError
         If a flag is used that is not supported.
     """
+    refused = {flag.name: getattr(arguments, flag.name) for flag in REFUSED}
+    return options_of(arguments, **refused)
+
+
+def options_of(arguments, **more):
+    """`RunOptions` of parsed arguments, as `add_option` declared them; those that were not declared are defaults."""
     values = {}
     for info in option_infos():
-        value = getattr(arguments, info.name)
+        value = getattr(arguments, info.name, info.default)
         if info.kind == "append":
             value = () if value is None else tuple(tuple(v) if isinstance(v, list) else v for v in value)
         elif isinstance(value, list):
             value = tuple(v.strip() if isinstance(v, str) else v for v in value)
         values[info.name] = value
-    refused = {flag.name: getattr(arguments, flag.name) for flag in REFUSED}
-    return RunOptions(**values, **refused)
+    return RunOptions(**values, **more)
 
 
 def _run(arguments: Any, command: str) -> int:

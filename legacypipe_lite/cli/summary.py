@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..models.sources import TYPES_SIMPLE_FIRST
+from ..names import printable
+from ..survey.ccd_list import NOT_ASKED, NOT_OVERLAPPING, CcdFate
 
 if TYPE_CHECKING:
     from ..run import BrickRun, StageRecord
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["summary_lines"]
 
+#: CCDs that are named for one reason.
+_MOST_NAMES = 6
 _TYPES = (*TYPES_SIMPLE_FIRST, "DUP", "NUN")
 
 
@@ -35,7 +39,7 @@ def summary_lines(run: BrickRun) -> list[str]:
     if run.report.warnings:
         plural = "" if len(run.report.warnings) == 1 else "s"
         lines.append(f"{len(run.report.warnings)} warning{plural}, see above")
-    return lines
+    return [printable(line) for line in lines]
 
 
 #: Counts of the report that are shown in another form.
@@ -63,8 +67,29 @@ def _ccds(run: BrickRun) -> list[str]:
         return []
     bands = run.report.counts.get("CCDs")
     used = f"{len(run.state['ccds'])} used" + (f" ({_text(bands)})" if bands else "")
-    lines = [f"  CCDs: {used}, {len(run.report.dropped_ccds)} dropped"]
-    return lines + [f"    dropped {name}: {reason}" for name, reason in run.report.dropped_ccds]
+    fates = [CcdFate(*fate) for fate in run.state.get("ccd_fates", ())]
+    others = [text for kind in (NOT_OVERLAPPING, NOT_ASKED) if (text := _number_of(fates, kind))]
+    total = [f"of {len(fates)} near the brick"] if others else []
+    lines = ["  CCDs: " + ", ".join([used, f"{len(run.report.dropped_ccds)} dropped", *others, *total])]
+    lines += [f"    dropped {name}: {reason}" for name, reason in run.report.dropped_ccds]
+    for kind in (NOT_OVERLAPPING, NOT_ASKED):
+        lines += _listed([fate for fate in fates if fate.fate == kind], kind)
+    return lines
+
+
+def _number_of(fates, kind):
+    number = sum(fate.fate == kind for fate in fates)
+    return f"{number} {kind}" if number else ""
+
+
+def _listed(fates, kind):
+    """CCDs of one fate, together where the reason is the same."""
+    lines = []
+    for reason in dict.fromkeys(fate.reason for fate in fates):
+        names = [fate.name for fate in fates if fate.reason == reason]
+        more = f" ... and {len(names) - _MOST_NAMES} more (see the run log)" if len(names) > _MOST_NAMES else ""
+        lines.append(f"    {kind}{f' ({reason})' if reason else ''}: {', '.join(names[:_MOST_NAMES])}{more}")
+    return lines
 
 
 def _stages(records: list[StageRecord]) -> list[str]:

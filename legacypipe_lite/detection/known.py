@@ -45,7 +45,8 @@ def omitted_pixels(refs: Table, mjds: Iterable[float], target_wcs: ImageWcs) -> 
     if positions:
         ra, dec = np.array(positions).T
         x, y = target_wcs.sky_to_pixel(ra, dec)
-        pixels.append(np.stack([np.rint(x), np.rint(y)], axis=1).astype(np.int64))
+        known = np.isfinite(x) & np.isfinite(y)
+        pixels.append(np.stack([np.rint(x[known]), np.rint(y[known])], axis=1).astype(np.int64))
     return np.unique(np.concatenate(pixels), axis=0)
 
 

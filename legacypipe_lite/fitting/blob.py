@@ -115,9 +115,10 @@ class _Blob:
         )
 
     def _clipped(self, x, y):
-        """Nearest pixel of the blob's box."""
+        """Nearest pixel of the blob's box; its first one for a position that is not finite."""
         h, w = self.mask.shape
-        return int(min(max(np.rint(x), 0), w - 1)), int(min(max(np.rint(y), 0), h - 1))
+        # max(0, NaN) is 0.
+        return int(min(max(0, np.rint(x)), w - 1)), int(min(max(0, np.rint(y)), h - 1))
 
     def _pixel(self, source):
         return self.wcs.sky_to_pixel(source.ra, source.dec)
@@ -192,7 +193,7 @@ class _Blob:
         """What the reference masks at a source's position mean for its fit."""
         h, w = self.refmap.shape
         x, y = self._pixel(entry.source)
-        bits = int(self.refmap[min(max(int(y), 0), h - 1), min(max(int(x), 0), w - 1)])
+        bits = int(self.refmap[int(min(max(0, y), h - 1)), int(min(max(0, x), w - 1))])
         psf_bits = REFMAP["BRIGHT"] | REFMAP["CLUSTER"] | REFMAP["MCLOUDS"]
         if self.options.galaxy_forces_psf:
             psf_bits |= REFMAP["GALAXY"]

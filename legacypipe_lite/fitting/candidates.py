@@ -137,13 +137,15 @@ class _Region:
         """Bounding rectangle of the boxes in the blob, half-open."""
         xlo, xhi, ylo, yhi = kernels.extent_in_blob(boxes, self.images.packed, self.images.blob_wcs.pack())
         h, w = self.images.mask.shape
+        if not np.all(np.isfinite((xlo, xhi, ylo, yhi))):  # no corner projects
+            xlo, xhi, ylo, yhi = 0.0, -1.0, 0.0, -1.0
         self.x0, self.x1 = int(np.clip(np.floor(xlo), 0, w)), int(np.clip(np.ceil(xhi) + 1, 0, w))
         self.y0, self.y1 = int(np.clip(np.floor(ylo), 0, h)), int(np.clip(np.ceil(yhi) + 1, 0, h))
         self.width, self.height = self.x1 - self.x0, self.y1 - self.y0
 
     def _label(self, source, segments):
         x, y = self.images.blob_wcs.sky_to_pixel(source.ra, source.dec)
-        if self.width < 1 or self.height < 1:
+        if self.width < 1 or self.height < 1 or not (np.isfinite(x) and np.isfinite(y)):
             return -1
         ix = int(np.clip(np.rint(x), self.x0, self.x1 - 1))
         iy = int(np.clip(np.rint(y), self.y0, self.y1 - 1))

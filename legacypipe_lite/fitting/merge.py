@@ -163,6 +163,10 @@ def _set_fit_columns(columns, pairs, nbands):
     column("ran_on_gpu", [False] * len(pairs), bool)
 
 
+#: Pixel of a source that does not project.
+_NO_PIXEL = -(2**31) + 1
+
+
 def _set_positions(columns, sources, target):
     """Sky and brick positions, in_bounds, objid."""
     n = len(sources)
@@ -170,7 +174,7 @@ def _set_positions(columns, sources, target):
         catalog = columns.get(axis, np.zeros(n))
         columns[axis] = np.array([getattr(s, axis) if s is not None else c for s, c in zip(sources, catalog)], float)
     x, y = target.sky_to_pixel(columns["ra"], columns["dec"]) if n else (np.zeros(0), np.zeros(0))
-    ix, iy = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
+    ix, iy = (np.rint(np.where(np.isfinite(v), v, _NO_PIXEL)).astype(np.int32) for v in (x, y))
     inside = (ix >= 0) & (ix < target.width) & (iy >= 0) & (iy < target.height)
     rank = columns["ra"] - _IN_BOUNDS_RANK * inside - _REGULAR_RANK * columns["regular"]
     objid = np.empty(n, np.int32)

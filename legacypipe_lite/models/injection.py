@@ -169,7 +169,7 @@ def read_injection(path: str | Path, bands: Sequence[str], seed: int = 0) -> Inj
     """
     rows = read_table(path)
     names = rows.dtype.names or ()
-    needed = ["ra", "dec", "type", *(f"flux_{band}" for band in bands)]
+    needed = ["ra", "dec", "type", *(f"flux_{band.lower()}" for band in bands)]
     types = np.char.strip(rows["type"]) if "type" in names else np.array([])
     if np.any(types != "PSF"):
         needed += ["shape_r", "shape_e1", "shape_e2"]
@@ -191,7 +191,7 @@ def _source(row, kind, bands, where):
     """The `Source` of a row, checked."""
     if kind not in TYPES:
         raise InputError(f"{where}: type {kind!r} is not one of {', '.join(TYPES)}")
-    flux = np.array([row[f"flux_{band}"] for band in bands], np.float64)
+    flux = np.array([row[f"flux_{band.lower()}"] for band in bands], np.float64)
     position = float(row["ra"]), float(row["dec"])
     if not np.all(np.isfinite([*position, *flux])):
         raise InputError(f"{where}: position and fluxes must be finite numbers")

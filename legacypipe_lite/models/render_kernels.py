@@ -398,7 +398,10 @@ def natural_patches(point, px, py, cinv, extent, sizes, flux, rectangles):
             y1 = y0 + ph[i]
         else:
             scale = 1.0 / math.sqrt(abs(cinv[i, 0] * cinv[i, 3] - cinv[i, 1] * cinv[i, 2]))
-            half = max(1.0, extent / scale)
+            half = extent / scale
+            if not half < np.inf:
+                continue
+            half = max(1.0, half)
             half = min(half, max(max(x, width[i] - 1 - x), max(y, height[i] - 1 - y)) + 1.0)
             half = math.ceil(max(half, math.hypot(0.5 * ph[i], 0.5 * pw[i])))
             x0 = int(math.floor(x - half))

@@ -3,6 +3,7 @@
 Every image of a band is blurred to a common PSF width, resampled, and compared with the mean of the others.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,18 @@ from .masks import OUTLIER_NEG, OUTLIER_POS, MaskedMeans, no_outliers
 
 __all__ = ["BandOutliers", "find_outliers"]
 
+logger = logging.getLogger(__name__)
+
 #: From so many exposures on, the smallest and the largest value are left out of the mean.
 CLIP_COUNT = 5
+
+#: Noise that is so many times that of independent pixels is taken into account. (It is 1.0 to 1.2 times in images of
+#: DECam, 90Prime and Mosaic-3, whose masks are the published ones.)
+NOISE_LIMIT = 1.4
+_NOISE_SAMPLE, _NOISE_LEAST = 1e5, 300  # pixels
+_ROUNDING = 1e-6
+#: Pixels whose mean is below so many sigma show the noise of the sky.
+_FAINT_SIGMAS = 5.0
 
 _EXTRA_BLUR = 0.5
 _GROWTH_SIGMAS = (3.0, 2.0)
@@ -200,20 +211,50 @@ class _Search:
         grid = self.grids[i]
         own, found = np.empty(grid.shape, np.float32), np.empty(grid.shape, bool)
         compared = kernels.Compared(i, grid.x0, grid.y0, self.blurred[i], own)
-        inverr = np.ascontiguousarray(self.tims[i].inverr)
-        number = kernels.find_candidates(grid.arrays, inverr, self.weight_factor(i), compared, self.sums, found)
+        inverr, sums = np.ascontiguousarray(self.tims[i].inverr), self.sums
+        number = kernels.find_candidates(grid.arrays, inverr, self.weight_factor(i), compared, sums, found)
+        excess = self._noise_excess(compared)
+        if excess > NOISE_LIMIT:
+            name, scale = self.tims[i].name, np.float32(1.0 / excess**2)
+            logger.info("%s: noise is correlated: %.2f times that of independent pixels after the blur", name, excess)
+            sums = sums._replace(total=scale * sums.total, weight=scale * sums.weight)
+            number = kernels.find_candidates(grid.arrays, inverr, scale * self.weight_factor(i), compared, sums, found)
         typical = median(own, own)
         if number == 0 or math.isnan(typical):
             return None
         seeds, signs = np.empty(number, np.int64), np.empty(number, np.int8)
-        n = kernels.select_seeds(compared, self.sums, self.veto, 1.0 / math.sqrt(typical), found, seeds, signs)
+        n = kernels.select_seeds(compared, sums, self.veto, 1.0 / math.sqrt(typical), found, seeds, signs)
         if n == 0:
             return None
         seeds, signs = seeds[:n], signs[:n]
-        grown = [
-            np.sort(regions.grow(seeds[signs == sign], sign, _GROWTH_SIGMAS, compared, self.sums)) for sign in (1, -1)
-        ]
+        grown = [np.sort(regions.grow(seeds[signs == sign], sign, _GROWTH_SIGMAS, compared, sums)) for sign in (1, -1)]
         return self._mask_of_image(i, grown), *(self._masked_values(i, places) for places in grown)
+
+    def _noise_excess(self, compared):
+        """Scatter of a blurred image around the mean of the others / the scatter that the weights predict.
+
+        It is 1 for independent pixels. Pixels of resampled images (drizzle, coadds) have noise in common with their
+        neighbours, which a blur does not reduce as it does independent noise.
+        """
+        h, w = compared.weights.shape
+        step = max(1, int(math.sqrt(compared.weights.size / _NOISE_SAMPLE)))
+        here = np.s_[compared.y0 : compared.y0 + h : step, compared.x0 : compared.x0 + w : step]
+        v, g, total, weight = (
+            a.astype(np.float64)
+            for a in (
+                compared.weights[::step, ::step], compared.values[::step, ::step], self.sums.total[here],
+                self.sums.weight[here],
+            )
+        )  # fmt: skip
+        others = weight - v
+        # Where there is light, differences of PSF and position count more than noise.
+        good = (v > 0) & (others > _ROUNDING * v) & (np.abs(total) < _FAINT_SIGMAS * np.sqrt(np.maximum(weight, 0.0)))
+        if np.count_nonzero(good) < _NOISE_LEAST:
+            return 1.0
+        v, g, total, others = v[good], g[good], total[good], others[good]
+        significance = (g - (total - g * v) / others) / np.sqrt(1.0 / v + 1.0 / others)
+        low, high = np.percentile(significance, (16, 84))
+        return float(high - low) / 2.0
 
     def _mask_of_image(self, i, grown):
         """Regions of the box of a map carried back to the pixels of the image."""

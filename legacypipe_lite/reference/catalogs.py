@@ -104,10 +104,14 @@ def _gaia_dir():
 
 
 def _tycho2_file(survey, warn):
+    folder = os.environ.get("TYCHO2_KD_DIR")
+    if folder and not Path(folder).is_dir():
+        raise InputError(f"TYCHO2_KD_DIR={folder} is not a folder: name that of tycho2.kd.fits, or give --no-tycho")
     path = survey.tycho2_file()
     if path is None:
+        where = f"TYCHO2_KD_DIR={folder}" if folder else "$TYCHO2_KD_DIR (not set)"
         warn(
-            "no tycho2.kd.fits in $TYCHO2_KD_DIR nor in the survey directory: "
+            f"no tycho2.kd.fits in {where} nor in the survey directory: "
             "bright stars that Gaia lacks are neither masked nor fitted as stars"
         )
         return None

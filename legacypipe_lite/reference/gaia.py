@@ -1,5 +1,6 @@
 """Gaia stars around an image, from files by HEALPix pixel."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,25 +9,54 @@ from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
 from ..catalog import REFERENCE
+from ..columns import to_booleans, to_texts
 from ..errors import InputError
 from ..tables import stack_columns
 from ..wcs import ImageWcs
 from .catalogs import RefCatalogs
+from .repairs import replace_impossible, without_positions
 from .star_colors import BANDS, gaia_to_optical, mask_radius
 from .tables import CatalogFile
 
-__all__ = ["gaia_stars", "healpix_pixels", "chunk_files"]
+__all__ = ["REQUIRED_COLUMNS", "gaia_stars", "healpix_pixels", "chunk_files"]
+
+logger = logging.getLogger(__name__)
 
 _NSIDE = 32
 _GRID_STEP = 100  # pixels between the positions that are looked up to find the files
 _EDGE = 10  # pixels by which the wanted area is larger than the margin
 
-_REQUIRED = ("source_id", "ra", "dec", "phot_g_mean_mag", "ref_epoch")
+#: Columns without which a file is of no use.
+REQUIRED_COLUMNS = ("source_id", "ra", "dec", "phot_g_mean_mag")
+#: Epoch of the positions by release of the catalogue (`RefCatalogs.gaia_version`).
+_EPOCHS = {"1": 2015.0, "2": 2015.5, "E": 2016.0, "3": 2016.0}
+_LATEST_EPOCH = 2016.0
+#: Nothing in the sky moves faster than 10.4 arcsec per year, or is nearer than 0.77 arcsec of parallax tell.
+_MAX_MOTION, _MAX_PARALLAX = 2e4, 1e3  # mas/yr, mas
+_BRIGHTEST, _FAINTEST = -5.0, 30.0  # mag
 
 #: Columns that are kept as they are read, in the order in which they are written -> their types.
 _KEPT = {column.name: column.dtype for column in REFERENCE if column.from_gaia}
 
+#: What is lost without a column that a catalogue need not have.
+_USEFUL = {
+    "ref_epoch": "positions are taken to be of the epoch of the release",
+    "pmra": "stars do not move",
+    "pmdec": "stars do not move",
+    "parallax": "stars have no parallax",
+    "phot_bp_mean_mag": "no colours of stars",
+    "phot_rp_mean_mag": "no colours of stars",
+    "astrometric_excess_noise": "stars and galaxies are not told apart by it",
+}
+
 _ASTROMETRY = ("ra_error", "dec_error", "pmra", "pmdec", "parallax", "pmra_error", "pmdec_error", "parallax_error")
+
+
+_TYPES = {
+    name: {"?": "boolean", "bool": "boolean", "f4": "number"}.get(dtype, "integer") for name, dtype in _KEPT.items()
+}
+_TYPES |= dict.fromkeys(("ra", "dec", "ref_epoch", *_ASTROMETRY), "number") | {"source_id": "integer"}
+del _TYPES["phot_variable_flag"]  # text of its own kind
 
 
 def healpix_pixels(ra: ArrayLike, dec: ArrayLike, scheme: str) -> NDArray[np.int64]:
@@ -81,9 +111,9 @@ def gaia_stars(margin_wcs: ImageWcs, bands: Sequence[str], catalogs: RefCatalogs
     InputError
         If a file is missing or lacks a necessary column.
     """
-    raw = Table(stack_columns([_read_chunk(path, margin_wcs) for path in chunk_files(margin_wcs, catalogs)]))
-    for name in ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag"):
-        raw[name] = _finite(_column(raw, name))
+    paths = chunk_files(margin_wcs, catalogs)
+    raw = Table(stack_columns([_read_chunk(path, margin_wcs) for path in paths]))
+    _repair(raw, catalogs, paths[0].parent)
     sort_mag = np.where(raw["phot_g_mean_mag"] == 0, raw["phot_rp_mean_mag"], raw["phot_g_mean_mag"])
     raw = raw[np.argsort(sort_mag, kind="stable")]
     return _reference_columns(raw, bands, "G" + catalogs.gaia_version)
@@ -95,12 +125,35 @@ def _read_chunk(path, margin_wcs):
         raise InputError(
             f"Gaia file {path} is missing (see GAIA_CAT_DIR, GAIA_CAT_PREFIX, GAIA_CAT_SCHEME; --no-gaia does without)"
         )
-    with CatalogFile(path, required=_REQUIRED) as catalog:
+    with CatalogFile(path, required=REQUIRED_COLUMNS, types=_TYPES) as catalog:
         position = catalog.read(("ra", "dec"))
-        x, y = margin_wcs.sky_to_pixel(position["ra"], position["dec"])
+        lost = without_positions(position["ra"], position["dec"], path)
+        ra, dec = (np.where(lost, np.nan, position[name]).astype(np.float64) for name in ("ra", "dec"))
+        with np.errstate(invalid="ignore"):
+            x, y = margin_wcs.sky_to_pixel(ra, dec)
         inside = (x >= -_EDGE) & (x < margin_wcs.width + _EDGE) & (y >= -_EDGE) & (y < margin_wcs.height + _EDGE)
-        columns = dict.fromkeys((*_REQUIRED, *_ASTROMETRY, *_KEPT))
+        columns = dict.fromkeys((*REQUIRED_COLUMNS, "ref_epoch", *_ASTROMETRY, *_KEPT))
         return catalog.read(tuple(columns), rows=np.flatnonzero(inside))
+
+
+def _repair(raw, catalogs, folder):
+    """Put in the place of values that are not there, or cannot be, what does no harm."""
+    for name, loss in _USEFUL.items():
+        if name not in raw.colnames:
+            logger.warning("Gaia files in %s have no column %s: %s", folder, name, loss)
+    epoch = _EPOCHS.get(catalogs.gaia_version, _LATEST_EPOCH)
+    if "ref_epoch" not in raw.colnames:
+        raw["ref_epoch"] = np.full(len(raw), epoch, np.float32)
+    without = ~np.isfinite(np.asarray(raw["ref_epoch"], np.float64))
+    if without.any():
+        logger.warning("%s: %d stars without ref_epoch: taken for %.1f", folder, without.sum(), epoch)
+    replace_impossible(raw, "ref_epoch", 1900.0, 2100.0, epoch, folder, f"taken for {epoch:.1f}")
+    for name in ("pmra", "pmdec"):
+        replace_impossible(raw, name, -_MAX_MOTION, _MAX_MOTION, 0.0, folder, "taken for 0")
+    replace_impossible(raw, "parallax", -_MAX_PARALLAX, _MAX_PARALLAX, 0.0, folder, "taken for 0")
+    for name in ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag"):
+        raw[name] = _column(raw, name)
+        replace_impossible(raw, name, _BRIGHTEST, _FAINTEST, 0.0, folder, "taken for unknown")
 
 
 def _column(table, name):
@@ -141,7 +194,7 @@ def _is_variable(flag):
     """The variability flag as booleans; files hold booleans or the archive's strings."""
     flag = np.asarray(flag)
     if flag.dtype.kind in "US":
-        return flag == ("VARIABLE" if flag.dtype.kind == "U" else b"VARIABLE")
+        return (to_texts(flag) == "VARIABLE") | to_booleans(flag)[0]
     return flag.astype(bool)
 
 

@@ -13,6 +13,8 @@ from ..units import mag_to_nanomaggies, nanomaggies_to_mag
 __all__ = ["make_sources", "ellipticity"]
 
 _SMALLEST_RE = 0.01  # arcsec
+_LARGEST_RE = 3600.0  # arcsec
+_LARGEST_SERSIC = 10.0
 _GROWTH = math.log(2.0)  # r_e may at most double in the fit
 
 # i - z of galaxies as a polynomial in r - z.
@@ -69,7 +71,7 @@ def make_sources(models: Table, bands: Sequence[str]) -> list[Source]:
         type_ = str(row["type"]).strip() if fitted else ""
         if row["ignore_source"]:
             source = _disk_of_mask_size(row, bands, fitted)
-        elif type_ in TYPES:
+        elif type_ in TYPES and _has_shape(row, type_):
             source = _fitted_source(row, type_, bands)
         else:
             source = _parent_source(row, bands)
@@ -121,6 +123,15 @@ def _parent_source(row, bands):
     )
 
 
+def _has_shape(row, type_):
+    """True if the numbers of a fit are such that a source can be made of them."""
+    if type_ == "PSF":
+        return True
+    names = ("shape_r", "sersic") if type_ == "REX" else ("shape_r", "shape_e1", "shape_e2", "sersic")
+    values = [float(row[name]) for name in names]
+    return all(map(math.isfinite, values)) and values[0] < _LARGEST_RE and abs(values[-1]) <= _LARGEST_SERSIC
+
+
 def _fitted_source(row, type_, bands):
     """A source as the catalogue's own fit left it."""
     flux, complete = _fitted_fluxes(row, bands)
@@ -142,6 +153,8 @@ def _fitted_fluxes(row, bands):
     for i, band in enumerate(bands):
         if f"flux_{band}" in row.colnames:
             flux[i] = row[f"flux_{band}"]
+            if not math.isfinite(flux[i]):
+                flux[i], complete = 1.0, False
         elif band == "i" and "flux_r" in row.colnames and "flux_z" in row.colnames:
             flux[i] = _i_flux(float(row["flux_r"]), float(row["flux_z"]))
         else:

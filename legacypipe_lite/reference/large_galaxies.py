@@ -9,6 +9,7 @@ from astropy.table import Table
 from ..errors import InputError
 from ..wcs import ImageWcs, great_circle_distance
 from .geometry import angular_radius, centre
+from .repairs import replace_impossible, without_positions
 from .tables import COLUMN_TYPES, CatalogFile
 
 __all__ = ["FitMode", "GalaxyCatalog", "large_galaxies"]
@@ -39,6 +40,17 @@ _KEPT = (
     "ignore_source",
     "set_galaxy_maskbit",
 )
+#: What columns of the files hold.
+_FILE_TYPES = {
+    **dict.fromkeys(("ra", "dec", "ba", "pa", "d26", "diam", "mag", "mag_leda", "sersic"), "number"),
+    **dict.fromkeys(("shape_r", "shape_e1", "shape_e2"), "number"),
+    **dict.fromkeys(("ref_id", "sga_id", "fitmode"), "integer"),
+    **dict.fromkeys(("in_footprint_grz", "preburned", "freeze"), "boolean"),
+    **dict.fromkeys(("ref_cat", "type"), "text"),
+}
+#: Columns without which a file is of no use.
+REQUIRED_COLUMNS = ("ra", "dec", "ba", "pa")
+_LARGEST_DIAMETER = 1000.0  # arcmin
 
 
 class FitMode(IntFlag):
@@ -94,9 +106,10 @@ def large_galaxies(wcs: ImageWcs, path: str) -> tuple[Table, Table]:
     InputError
         If the file cannot be read, lacks a column, or gives no proper version.
     """
-    with CatalogFile(path, required=("ra", "dec", "ba", "pa")) as file:
+    with CatalogFile(path, required=REQUIRED_COLUMNS, types=_FILE_TYPES) as file:
         catalog = _catalog_kind(file)
         raw, cloud = _read_rows(file, wcs)
+    _repair(raw, path)
     _fill_identity(raw, catalog, path)
     _fill_shape(raw)
     _fill_flags(raw, catalog, wcs, path)
@@ -106,6 +119,16 @@ def large_galaxies(wcs: ImageWcs, path: str) -> tuple[Table, Table]:
         if name in raw.colnames:
             table[name] = np.asarray(raw[name]).astype(COLUMN_TYPES[name])
     return table, raw
+
+
+def _repair(raw, path):
+    """Replace values that cannot be by what does no harm."""
+    for name in ("d26", "diam"):
+        replace_impossible(raw, name, 0.0, _LARGEST_DIAMETER, 0.0, path, "taken for 0")
+    replace_impossible(raw, "ba", 0.0, 1.0, 1.0, path, "taken for round")
+    replace_impossible(raw, "pa", -360.0, 720.0, 0.0, path, "taken for 0")
+    for name in ("mag", "mag_leda"):
+        replace_impossible(raw, name, -5.0, 99.9, np.nan, path, "taken for unknown")
 
 
 def _catalog_kind(file):
@@ -139,7 +162,9 @@ def _read_rows(file, wcs):
         file.need("diam")
     position = file.read(("ra", "dec"))
     ra, dec = centre(wcs)
-    distance = great_circle_distance(position["ra"], position["dec"], ra, dec)
+    with np.errstate(invalid="ignore"):
+        distance = great_circle_distance(position["ra"], position["dec"], ra, dec)
+    distance = np.where(without_positions(position["ra"], position["dec"], file.path), np.inf, distance)
     cloud = np.zeros(len(position), np.int64)
     keep = distance <= _SEARCH_RADIUS + angular_radius(wcs)
     if min(great_circle_distance(ra, dec, *c) for c in _CLOUD_CENTRES) < _CLOUD_SEARCH_RADIUS + _SEARCH_RADIUS:

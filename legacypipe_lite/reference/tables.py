@@ -1,5 +1,6 @@
 """Columns of reference tables: reading them from FITS, stacking, and those that always exist."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike
 
+from ..cards import read_cards
 from ..catalog import DETECTED, REFERENCE
+from ..columns import to_booleans, to_integers, to_numbers, to_texts
 from ..errors import InputError
-from ..tables import column_names, open_fits, read_columns
+from ..tables import column_names, null_values, open_fits, read_columns
 
 __all__ = [
     "COLUMN_TYPES",
@@ -18,6 +21,8 @@ __all__ = [
     "add_missing_columns",
     "empty_references",
 ]
+
+logger = logging.getLogger(__name__)
 
 #: Column of reference tables -> its numpy type in memory.
 COLUMN_TYPES = {column.name: column.dtype.replace("S", "U") for column in (*REFERENCE, *DETECTED)}
@@ -37,6 +42,9 @@ class CatalogFile:
     path : str or Path
     required : sequence of str
         Lower-case names of columns that must be there.
+    types : dict, optional
+        What columns hold, by lower-case name: "number", "integer", "boolean" or "text". They are converted from
+        whatever the file has; values that are not there become NaN, 0, False or "".
 
     Attributes
     ----------
@@ -50,17 +58,19 @@ class CatalogFile:
         If the file is missing or damaged, has no table in HDU 1, or lacks a required column.
     """
 
-    def __init__(self, path: str | Path, required: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | Path, required: Sequence[str] = (), types: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._types = types or {}
         self._fits = open_fits(path)
         try:
             self.columns = frozenset(column_names(self._fits, path))
+            self.nrows = self._fits[1].get_nrows()
+            self._nulls = null_values(self._fits, path)
+            for name in required:
+                self.need(name)
         except InputError:
             self._fits.close()
             raise
-        self.nrows = self._fits[1].get_nrows()
-        for name in required:
-            self.need(name)
 
     def __enter__(self):
         return self
@@ -75,10 +85,10 @@ class CatalogFile:
 
     def primary_header(self) -> Mapping[str, Any]:
         """Header of the primary HDU."""
-        return self._fits[0].read_header()
+        return read_cards(self._fits, 0, self.path)
 
     def read(self, columns: Sequence[str] | None = None, rows: ArrayLike | None = None) -> Table:
-        """Read columns in native byte order, strings stripped.
+        """Read columns in native byte order and of their proper types, strings stripped.
 
         Parameters
         ----------
@@ -95,11 +105,27 @@ class CatalogFile:
             if not columns:
                 return Table()
         data = read_columns(self._fits, self.path, columns=columns, rows=rows)
-        return Table({name: _stripped(data[name]) for name in data.dtype.names or ()})
+        return Table({name: self._converted(name, data[name]) for name in data.dtype.names or ()})
+
+    def _converted(self, name, column):
+        kind = self._types.get(name)
+        try:
+            if kind == "text":
+                return to_texts(column)
+            if kind is not None:
+                values, strange = _CONVERTERS[kind](column, self._nulls.get(name))
+                if kind != "integer" and strange.any():
+                    value = str(column[np.flatnonzero(strange)[0]])
+                    logger.warning(
+                        "%s: column %s: %d values cannot be understood (%r)", self.path, name, strange.sum(), value
+                    )
+                return np.ascontiguousarray(values)
+        except ValueError as error:
+            raise InputError(f"{self.path}: column {name} {error}") from None
+        return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
 
 
-def _stripped(column):
-    return np.char.rstrip(column) if column.dtype.kind == "U" else np.ascontiguousarray(column)
+_CONVERTERS = {"number": to_numbers, "integer": to_integers, "boolean": to_booleans}
 
 
 def add_missing_columns(table: Table) -> Table:

@@ -1,19 +1,25 @@
 """Bright stars of the Tycho-2 catalogue."""
 
+import logging
+
 import numpy as np
 from astropy.table import Table
 
+from ..errors import InputError
 from ..wcs import great_circle_distance
+from .repairs import replace_impossible, without_positions
 from .star_colors import mask_radius
 from .tables import CatalogFile
 
-__all__ = ["tycho2_stars"]
+__all__ = ["check_magnitudes", "tycho2_stars"]
+
+logger = logging.getLogger(__name__)
 
 _SEARCH_RADIUS = 1.0  # deg
 _FAINTEST = 13.0
 _TYCHO_EPOCH = 1991.25
 
-_REQUIRED = (
+_COLUMNS = (
     "tyc1",
     "tyc2",
     "tyc3",
@@ -33,6 +39,14 @@ _REQUIRED = (
     "isgalaxy",
     "zguess",
 )
+_MAGNITUDES = ("mag_vt", "mag_bt", "mag_hp")
+_TYPES = dict.fromkeys((*_COLUMNS, "ggguess", "jmag", "hmag", "kmag"), "number")
+_TYPES |= {"isgalaxy": "boolean", "tyc1": "integer", "tyc2": "integer", "tyc3": "integer"}
+_DEFAULTS = {"zguess": np.nan, "epoch_ra": _TYCHO_EPOCH, "epoch_dec": _TYCHO_EPOCH}
+_WITHOUT = (
+    "stars are used without them (isgalaxy: all are stars; zguess: masks by the visual magnitude; pm: they do not move)"
+)
+_MAX_MOTION = 20.0  # arcsec/yr
 _INFRARED = ("jmag", "hmag", "kmag")  # 2MASS; carried along
 
 
@@ -56,14 +70,42 @@ def tycho2_stars(ra: float, dec: float, path: str) -> Table:
     InputError
         If the file cannot be read or lacks a column.
     """
-    with CatalogFile(path, required=_REQUIRED) as catalog:
+    with CatalogFile(path, required=("ra", "dec"), types=_TYPES) as catalog:
+        check_magnitudes(catalog)
         position = catalog.read(("ra", "dec"))
-        near = great_circle_distance(position["ra"], position["dec"], ra, dec) <= _SEARCH_RADIUS
-        raw = catalog.read((*_REQUIRED, "ggguess", *_INFRARED), rows=np.flatnonzero(near))
-    raw = raw[np.asarray(raw["isgalaxy"]) == 0]
+        with np.errstate(invalid="ignore"):
+            near = great_circle_distance(position["ra"], position["dec"], ra, dec) <= _SEARCH_RADIUS
+        near &= ~without_positions(position["ra"], position["dec"], path)
+        raw = catalog.read((*_COLUMNS, "ggguess", *_INFRARED), rows=np.flatnonzero(near))
+    _repair(raw, path)
+    raw = raw[~np.asarray(raw["isgalaxy"], bool)]
     mag, mask_mag = _magnitudes(raw)
     bright = mask_mag < _FAINTEST
     return _reference_columns(raw[bright], mag[bright], mask_mag[bright])
+
+
+def check_magnitudes(catalog: CatalogFile) -> None:
+    """Raise an InputError if a file has no column of magnitudes."""
+    if not catalog.columns.intersection(_MAGNITUDES):
+        raise InputError(f"{catalog.path}: none of the columns {', '.join(_MAGNITUDES)}: is it the Tycho-2 catalogue?")
+
+
+def _repair(raw, path):
+    """Add columns that the file lacks, and replace values that cannot be, by what does no harm."""
+    missing = [name for name in _COLUMNS if name not in raw.colnames]
+    if missing:
+        logger.warning("%s: no column %s: %s", path, ", ".join(missing), _WITHOUT)
+    for name in missing:
+        raw[name] = np.full(len(raw), _DEFAULTS.get(name, 0.0))
+    for name in ("pm_ra", "pm_dec"):
+        replace_impossible(raw, name, -_MAX_MOTION, _MAX_MOTION, 0.0, path, "taken for 0")
+    for name in ("epoch_ra", "epoch_dec"):
+        raw[name] = np.where(np.asarray(raw[name], np.float64) == 0, _TYCHO_EPOCH, raw[name])
+        replace_impossible(raw, name, 1850.0, 2100.0, _TYCHO_EPOCH, path, f"taken for {_TYCHO_EPOCH}")
+    for name in _MAGNITUDES:
+        replace_impossible(raw, name, -5.0, 30.0, 0.0, path, "taken for unknown")
+    for name in ("zguess", "ggguess"):
+        replace_impossible(raw, name, -5.0, 30.0, np.nan, path, "taken for unknown")
 
 
 def _magnitudes(raw):

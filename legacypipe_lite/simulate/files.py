@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError
-from ..files import atomic_file, atomic_path
+from ..files import atomic_file, atomic_path, plain_alias
 from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 from .headers import ccd_cards, primary_cards
 
@@ -59,7 +59,8 @@ class ImageTriplet:
             for tag, path in self._paths.items():
                 temporary = stack.enter_context(atomic_path(path, failure=_FAILURE))
                 with _told(path):
-                    self._files[tag] = stack.enter_context(fitsio.FITS(str(temporary), "rw", clobber=True))
+                    alias = stack.enter_context(plain_alias(temporary))
+                    self._files[tag] = stack.enter_context(fitsio.FITS(alias, "rw", clobber=True))
                     self._files[tag].write(None, header=fits_cards(primary_cards(self._exposure, tag)))
                     self._files[tag][0].write_checksum()
             self._open_files = stack.pop_all()

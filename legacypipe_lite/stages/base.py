@@ -55,8 +55,8 @@ class Stage:
         ``input_files(state, survey, options, report) -> iterable of Path``: files of this brick that it has used or
         looked for, also those that do not exist; `state` holds what it made, `report` has taken its warnings.
     check : callable
-        ``check(options)`` looks, before the first stage runs, for mistakes that would otherwise show only after hours
-        of work; raises a `LegacypipeError`.
+        ``check(options, survey, report)`` looks, before the first stage runs, for mistakes that would otherwise show
+        only after hours of work; raises a `LegacypipeError`.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Stage:
     kept: tuple = ()
     tables: Callable = lambda survey: ()
     input_files: Callable = lambda state, survey, options, report: ()
-    check: Callable = lambda options: None
+    check: Callable = lambda options, survey, report: None
 
     def version_card(self):
         """The card (keyword, version of this package, comment) by which the stage says that it ran."""

@@ -121,6 +121,7 @@ def _merged(plan, results, failed, state, options, tools):
             (state["sources"][row], [int(n) for n in fitted.new_number[blobs] if n >= 0])
             for row, blobs in plan.frozen.items()
         ],
+        "flux_limits": catalog.flux_limits(state["tims"], bands),
     }
     write_fitblobs({**state, **made}, options, tools)
     return StageResult(made, _header_cards(options))
@@ -179,7 +180,7 @@ def _write_all_models(products, models, cards):
     products.write_table("all-models", table, primary_cards=[*cards, ("PRODTYPE", "catalog", "")])
 
 
-def _check(options):
+def _check(options, survey, report):
     """The folder of the checkpoint must be there, and writable."""
     if options.checkpoint is not None:
         check_writable(Path(options.checkpoint).resolve().parent)
@@ -212,6 +213,7 @@ STAGE = Stage(
         "bailout_mask",
         "sub_blob_mask",
         "frozen_galaxies",
+        "flux_limits",
     ),
     run=run_fitblobs,
     replaces=("image_coadds",),

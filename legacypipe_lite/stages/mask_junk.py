@@ -17,6 +17,9 @@ __all__ = ["STAGE", "read_outlier_masks"]
 
 logger = logging.getLogger(__name__)
 
+#: Fraction of the pixels of an image.
+_LARGE_MASK = 0.02
+
 _PRODUCT = "outlier-mask"
 _PICTURES = ("pre", "post", "masked-pos", "masked-neg")
 
@@ -51,6 +54,7 @@ def run_mask_junk(state, options, tools):
     n_masked = sum(len(mask) for mask in made["outlier_masks"] if mask is not None)
     logger.info("%d outlier pixels masked", n_masked)
     tools.report.counts["outlier pixels"] = n_masked
+    _warn_of_large_masks(tims, made["outlier_masks"])
     _write_masks(tims, bands, made, tools.header(state, cards), tools)
     if with_pictures:
         jobs = [(_write_picture, (name, images, bands, options)) for name, images in pictures.items()]
@@ -71,6 +75,19 @@ def apply_mask_junk(state, made):
 
     for _ in map_in_threads(apply, range(len(state["tims"]))):
         pass
+
+
+def _warn_of_large_masks(tims, masks):
+    """Say which images lose more pixels than satellites and cosmic rays explain."""
+    for tim, mask in zip(tims, masks):
+        used = np.count_nonzero(tim.inverr)
+        if mask is not None and used and len(mask) > _LARGE_MASK * used:
+            logger.warning(
+                "%s: %.1f %% of the pixels are masked as outliers: its weights, PSF or positions may be wrong"
+                " (--no-outliers masks none)",
+                tim.name,
+                100.0 * len(mask) / used,
+            )
 
 
 def _write_picture(products, name, images, bands, options):

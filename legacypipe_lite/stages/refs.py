@@ -2,10 +2,11 @@
 
 import math
 
-from ..reference import RefCatalogs, file_columns, file_units, reference_sources
+from ..reference import RefCatalogs, check_files, file_columns, file_units, reference_sources
 from ..reference.gaia import chunk_files
 from ..reference.geometry import grown_tangent_wcs
 from ..reference.star_colors import MAX_MASK_RADIUS
+from ..survey.bricks import brick_and_target
 from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -26,17 +27,27 @@ def run_refs(state, options, tools):
     return StageResult(made)
 
 
+def check_catalogs(options, survey, report):
+    """Look, before images are read, whether the catalogues are there, and are what they should be."""
+    _, target = brick_and_target(options, survey.bricks_file())
+    catalogs = RefCatalogs.from_environment(survey, options, report)
+    check_files(_gaia_files(target, catalogs), catalogs)
+
+
+def _gaia_files(target, catalogs):
+    if catalogs.gaia_dir is None:
+        return []
+    margin = math.ceil(MAX_MASK_RADIUS / target.pixel_scale)
+    return chunk_files(grown_tangent_wcs(target, margin), catalogs)
+
+
 def _tables(survey):
     return [survey.tycho2_file(), survey.large_galaxies_file(), survey.data_file("NGC-star-clusters.fits")]
 
 
 def _input_files(state, survey, options, report):
     """The Gaia files around the brick."""
-    if not options.gaia:
-        return []
-    margin = math.ceil(MAX_MASK_RADIUS / state["target"].pixel_scale)
-    catalogs = RefCatalogs.from_environment(survey, options, report)
-    return chunk_files(grown_tangent_wcs(state["target"], margin), catalogs)
+    return _gaia_files(state["target"], RefCatalogs.from_environment(survey, options, report))
 
 
 STAGE = Stage(
@@ -58,4 +69,5 @@ STAGE = Stage(
     tables=_tables,
     input_files=_input_files,
     keyword="VER_REFS",
+    check=check_catalogs,
 )

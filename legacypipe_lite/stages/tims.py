@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..bits import band_suffix
-from ..cameras import UnusableImage, camera_class, load_camera_modules
+from ..cameras import UnusableImage, camera_class, camera_name, load_camera_modules
 from ..cameras.extent import covering_region
-from ..errors import InputError, LegacypipeError, NothingToDo, WorkerError
+from ..errors import InputError, LegacypipeError, NothingToDo, OutputError, WorkerError
 from ..models.injection import read_injection
+from ..names import did_you_mean, printable
 from ..reference import SkySceneFinder
-from ..survey import Brick, find_brick, parse_radec, read_ccds
-from ..survey.ccds import good_ccds, touching
-from ..wcs import TanWcs, target_wcs
+from ..survey.bricks import brick_and_target
+from ..survey.ccd_list import DROPPED, NOT_ASKED, NOT_OVERLAPPING, USED, fate_counts
+from ..survey.ccds import near_ccds, reasons_not_asked, touching, without_position
+from ..wcs import TanWcs
 from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -35,6 +37,10 @@ class _Reader:
     injection: Any = None
 
 
+#: Reasons that leave nothing to mend.
+_WITHOUT_PIXELS = ("all weights are zero", "less than 10 good rows or columns")
+
+
 @dataclass(frozen=True)
 class _Failure:
     """Why a CCD gives no tim.
@@ -53,17 +59,19 @@ class _Failure:
 def run_tims(state, options, tools):
     """Choose the CCDs of the brick and read them."""
     load_camera_modules(options.camera_module)
-    brick, target = _brick_and_target(options, tools.survey)
+    brick, target = brick_and_target(options, tools.survey.bricks_file())
     files = tools.survey.ccd_files()
-    ccds = _choose(files, target, options, tools.survey)
-    for camera in dict.fromkeys(ccds["camera"]):
-        camera_class(str(camera))
-    _check_memory(ccds, target, options.max_memory_gb)
+    for name in tools.survey.unread_ccd_files():
+        tools.report.warn_once(logger, f"{name} is not read: there are .kd.fits tables beside it, which are")
+    near = choose_ccds(tools.survey, target, options)
+    rows = near.unsettled()
+    _check_memory(near.table[rows], target, options.max_memory_gb)
     injection = _injection(options)
-    tims, dropped = _read_all(ccds, target, options, tools, injection)
-    ccds = ccds[[tim.ccd.row for tim in tims]]
+    tims = _read_all(near, rows, target, options, tools, injection)
+    ccds = near.table[[rows[tim.ccd.row] for tim in tims]]
     tims = [replace(tim, ccd=replace(tim.ccd, row=row)) for row, tim in enumerate(tims)]
     bands = [band for band in options.bands if any(tim.band == band for tim in tims)]
+    _check_bands(near, bands, options, tools.report)
     _add_columns(ccds, tims, target)
     ccd_files = [tools.survey.relative(path) for path in files]
     tools.report.counts["CCDs"] = {band: sum(tim.band == band for tim in tims) for band in bands}
@@ -73,7 +81,8 @@ def run_tims(state, options, tools):
         "bands": bands,
         "tims": tims,
         "ccds": ccds,
-        "dropped_ccds": dropped,
+        "ccd_fates": [tuple(fate) for fate in near.fates()],
+        "dropped_ccds": [(fate.name, fate.reason) for fate in near.settled(DROPPED)],
         "ccd_files": ccd_files,
         "injected": None if injection is None else injection.table(tims, target),
     }
@@ -91,42 +100,89 @@ def _injection(options):
     return read_injection(options.inject, options.bands, options.inject_seed)
 
 
-def _brick_and_target(options, survey):
-    size = (options.width, options.height, options.pixscale, options.zoom)
-    if options.brick is not None:
-        brick = find_brick(survey.bricks_file(), options.brick)
-        return brick, target_wcs(brick.ra, brick.dec, *size)
-    ra, dec = parse_radec(*options.radec)
-    target = target_wcs(ra, dec, *size)
-    custom = {"brickid": options.brickid, "short_name": options.short_name, "box": options.primary_box}
-    return Brick.around(ra, dec, target, **custom), target
-
-
 # --- choosing CCDs
 
 
-def _choose(files, target, options, survey):
-    ccds = read_ccds(files, target)
+def choose_ccds(survey, target, options):
+    """The CCDs near a target; those that are not settled are to be read.
+
+    Parameters
+    ----------
+    survey : survey.SurveyDirectory
+    target : wcs.TanWcs
+    options : RunOptions
+
+    Returns
+    -------
+    survey.ccd_list.CcdList
+
+    Raises
+    ------
+    NothingToDo
+        If no CCD touches the target, or none of those that do is asked for.
+    InputError
+        If no CCD near the target is of the cameras of ``--run``.
+    """
+    files = survey.ccd_files()
+    near = near_ccds(files, target)
+    ccds = near.table
     of_run = survey.rows_of_run(files, ccds["camera"])
     if len(ccds) and not of_run.any():
         raise InputError(
             f"--run {options.run}: no CCD table has {' or '.join(survey.cameras)} in its name, and no CCD near the"
             " brick is of these cameras"
         )
-    ccds = ccds[of_run]
-    ccds = ccds[touching(ccds, target)]
-    if len(ccds) == 0:
+    touches = touching(ccds, target)
+    nowhere = without_position(ccds)
+    known = sorted({printable(band) for band in ccds["filter"][touches]})
+    reasons = reasons_not_asked(ccds, options.bands, options.min_mjd, options.max_mjd)
+    for row in range(len(ccds)):
+        if not touches[row] and not nowhere[row] and not near.problems[row]:
+            near.settle(row, NOT_OVERLAPPING)
+        elif not of_run[row]:
+            near.settle(row, NOT_ASKED, f"not of a camera of --run {options.run}")
+        elif reasons[row]:
+            near.settle(row, NOT_ASKED, reasons[row])
+        elif near.problems[row]:
+            near.settle(row, DROPPED, near.problems[row])
+    if not touches.any() and not near.settled(DROPPED):
         raise NothingToDo("No CCDs touching brick")
-    logger.info("%d CCDs may touch the brick", len(ccds))
-    known = sorted({str(band) for band in ccds["filter"]})
-    number = len(ccds)
-    ccds = ccds[good_ccds(ccds, options.bands, options.min_mjd, options.max_mjd)]
-    if len(ccds) == 0:
+    rows = near.unsettled()
+    logger.info("%d CCDs may touch the brick, %d of them are asked for", touches.sum(), len(rows))
+    if len(rows) == 0 and not near.settled(DROPPED):
         raise NothingToDo(
-            f"No photometric CCDs touching brick. There are {number} CCDs in bands {','.join(known)}; none of them is"
-            f" in bands {','.join(options.bands)}, has passed the cuts, and is in the MJD range"
+            f"No photometric CCDs touching brick. There are {touches.sum()} CCDs in bands {','.join(known)}; none of"
+            f" them is in bands {','.join(options.bands)}, has passed the cuts, and is in the MJD range:"
+            f" {fate_counts(near.fates())}"
         )
-    return ccds
+    for row in rows:
+        _settle_camera(near, row)
+    return near
+
+
+def _settle_camera(near, row):
+    """Give a row the name by which its camera is known; without it the CCD is dropped."""
+    name = str(near.table["camera"][row])
+    if camera_name(name) != name:
+        near.table["camera"][row] = camera_name(name)
+    try:
+        camera_class(camera_name(name))
+    except InputError as error:
+        near.settle(row, DROPPED, str(error))
+
+
+def _check_bands(near, bands, options, report):
+    """Say which of the bands that are asked for have no image; with ``--require-bands`` that is an error."""
+    missing = [band for band in options.bands if band not in bands]
+    if not missing:
+        return
+    known = sorted({printable(band) for band in near.table["filter"]})
+    hints = "".join(did_you_mean(band, [k for k in known if k not in options.bands]) for band in missing)
+    text = f"no image in band {', '.join(missing)}: the CCDs near the brick are in {', '.join(known)}{hints}"
+    if options.require_bands:
+        raise InputError(f"{text} (--require-bands)")
+    report.warn_once(logger, text)
+    report.counts["bands without images"] = ", ".join(missing)
 
 
 def _check_memory(ccds, target, limit_gb):
@@ -150,65 +206,69 @@ def _check_memory(ccds, target, limit_gb):
 
 
 def _read_ccd(reader, row):
-    """The tim of one CCD (a dict of the CCD table), or a `_Failure`."""
+    """The tim of one CCD (a dict of the CCD table), or a `_Failure`: whatever goes wrong costs this CCD alone."""
     load_camera_modules(reader.options.camera_module)  # in a worker that was not forked they are not there yet
     try:
         ccd = camera_class(row["camera"])(row, reader.survey, reader.options)
         tim = ccd.read_tim(reader.target, reader.scene)
+        if reader.injection is not None:
+            reader.injection.add_to(tim)
+        return tim
     except UnusableImage as e:
         return _Failure(str(e), "outside" if e.expected else "empty")
     except InputError as e:
         return _Failure(str(e), "damaged")
-    except LegacypipeError:
-        raise
-    except Exception as e:  # such as a mistake in a user's camera class
-        name = f"{row['image_filename']} {row['ccdname']} (camera {row['camera']})"
-        raise LegacypipeError(f"{name}: internal error: {type(e).__name__}: {e} (--debug shows where)") from e
-    if reader.injection is not None:
-        reader.injection.add_to(tim)
-    return tim
+    except (OutputError, MemoryError, LegacypipeError) as e:
+        return _Failure(str(e) or "not enough memory", "damaged")
+    except Exception as e:  # a file of a kind that nobody has thought of, or a mistake in a user's camera class
+        logger.debug("%s %s", row["image_filename"], row["ccdname"], exc_info=True)
+        text = f"cannot be read: {type(e).__name__}: {e} (camera {row['camera']}; --debug shows where)"
+        return _Failure(text, "damaged")
 
 
-def _read_all(ccds, target, options, tools, injection=None):
-    """Tims, each with its row of `ccds` in `tim.ccd.row`; and (name, reason) of the CCDs that give none."""
+def _read_all(near, rows, target, options, tools, injection=None):
+    """Tims of `rows` of the list of CCDs, each with its number among them in `tim.ccd.row`; the list is settled."""
     reader = _Reader(tools.survey, options, target, SkySceneFinder(tools.survey, options, tools.report), injection)
-    rows = [{name: row[name] for name in ccds.colnames} for row in ccds]
+    rows = list(rows)
+    tasks = [{name: near.table[name][i] for name in near.table.colnames} for i in rows]
     if options.read_serial:
-        results = [_read_ccd(reader, row) for row in rows]
+        results = [_read_ccd(reader, task) for task in tasks]
     else:
         # With a callback a worker's crash is that CCD's result instead of the end of the run.
-        results = tools.map(_read_ccd, rows, shared=reader, label="CCD images", on_result=_ignore)
-    tims, failures = [], []
+        results = tools.map(_read_ccd, tasks, shared=reader, label="CCD images", on_result=_ignore)
+    tims = []
     for i, (row, result) in enumerate(zip(rows, results)):
         if isinstance(result, WorkerError):
             result = _Failure(str(result), "damaged")
-        if isinstance(result, _Failure):
-            failures.append((f"{row['image_filename']} {row['ccdname']}".strip(), result))
-        else:
+        if not isinstance(result, _Failure):
             tims.append(replace(result, ccd=replace(result.ccd, row=i)))
-    dropped = _report(failures, tools.report)
+            near.settle(row, USED)
+            _complete_row(near.table, row, result.ccd)
+        elif result.kind == "outside":
+            logger.debug("%s: %s", near.name(row), result.reason)
+            near.settle(row, NOT_OVERLAPPING, result.reason)
+        else:
+            near.settle(row, DROPPED, result.reason)
+    for fate in near.settled(DROPPED):
+        tools.report.drop_ccd(logger, fate.name, fate.reason)
     if not tims:
-        damaged = [(name, f.reason) for name, f in failures if f.kind == "damaged"]
-        if damaged:
-            raise InputError(f"none of the {len(rows)} CCDs can be used; {damaged[0][0]}: {damaged[0][1]}")
-        raise NothingToDo("No photometric CCDs touching brick.")
-    return tims, dropped
+        dropped = near.settled(DROPPED)
+        if any(f.reason not in _WITHOUT_PIXELS for f in dropped):
+            worst = next(f for f in dropped if f.reason not in _WITHOUT_PIXELS)
+            raise InputError(f"none of the {len(rows) or len(dropped)} CCDs can be used; {worst.name}: {worst.reason}")
+        raise NothingToDo(f"No photometric CCDs touching brick. {fate_counts(near.fates())}")
+    return tims
+
+
+def _complete_row(table, row, ccd):
+    """Put into the CCD table what an image header said instead of it."""
+    for name in ("exptime", "mjd_obs", "fwhm"):
+        if np.isnan(table[name][row]):
+            table[name][row] = getattr(ccd, name)
 
 
 def _ignore(index, result):
     """Results are looked at when all are there."""
-
-
-def _report(failures, report):
-    """Note the failures; those that merely lie outside the target are no news."""
-    dropped = []
-    for name, failure in failures:
-        if failure.kind == "outside":
-            logger.debug("%s: %s", name, failure.reason)
-        else:
-            report.drop_ccd(logger, name, failure.reason)
-            dropped.append((name, failure.reason))
-    return dropped
 
 
 # --- what is written about them
@@ -262,6 +322,9 @@ def _header_cards(ccd_files, tims, bands, all_bands):
         name = band_suffix(band)
         cards.append((f"BRICK_{name}", band in bands, f"Does band {band} touch this brick?"))
         cards.append((f"CAMS_{name}", " ".join(cameras), f"Cameras contributing band {band}"))
+    missing = [band for band in all_bands if band not in bands]
+    if missing:
+        cards.append(("NOIMAGES", ",".join(missing), "Bands asked for that have no image here"))
     cards.append(("BANDS", ",".join(bands), "Bands touching this brick"))
     cards.append(("NBANDS", len(bands), "Number of bands in this catalog"))
     cards += [(f"BAND{i}", band, "Band name in this catalog") for i, band in enumerate(bands)]
@@ -297,9 +360,9 @@ STAGE = Stage(
     name="tims",
     text="choose the CCDs of the brick, read and calibrate their images",
     reads=(),
-    makes=("brick", "target", "bands", "tims", "ccds", "dropped_ccds", "ccd_files", "injected"),
+    makes=("brick", "target", "bands", "tims", "ccds", "ccd_fates", "dropped_ccds", "ccd_files", "injected"),
     run=run_tims,
-    kept=("brick", "target", "bands", "ccds", "dropped_ccds", "ccd_files"),
+    kept=("brick", "target", "bands", "ccds", "ccd_fates", "dropped_ccds", "ccd_files"),
     options=(
         "brick",
         "radec",
@@ -311,6 +374,8 @@ STAGE = Stage(
         "short_name",
         "primary_box",
         "bands",
+        "require_bands",
+        "verify_inputs",
         "survey_dir",
         "data_dir",
         "run",

@@ -172,7 +172,7 @@ def _input_files(state, survey, options, report):
     return wise.input_files(state["target"], options, survey)
 
 
-def _check(options):
+def _check(options, survey, report):
     """The folders that are named must be there."""
     wise.WiseFolders.from_options(options).check()
 

@@ -30,6 +30,7 @@ def run_writecat(state, options, tools):
     table = catalog.intermediate_table(
         state["fit_table"], state["fit_sources"], state["fit_ivars"], state["coadd_table"], bands, options.bands
     )
+    catalog.flag_impossible(table, target, state.get("flux_limits"))
     table["fiberflux"], table["fibertotflux"] = coadds.fiber_fluxes(
         state["fit_sources"],
         target,
@@ -148,7 +149,7 @@ def _reddening(table, tools):
     return catalog.reddening(table["ra"], table["dec"], folder)
 
 
-def _check(options):
+def _check(options, survey, report):
     """The dust maps must be there if they are named."""
     if os.environ.get("DUST_DIR"):
         catalog.dust_map_files(os.environ["DUST_DIR"])
@@ -173,6 +174,7 @@ STAGE = Stage(
         "injected",
     ),
     makes=("tractor",),
+    uses=("flux_limits",),
     run=run_writecat,
     kept=("tractor",),
     options=("release", "data_model", "only_measured_columns", "gaia", "lc_epochs", "wise_gaia_only"),

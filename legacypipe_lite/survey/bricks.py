@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..columns import to_numbers
 from ..errors import InputError, NoSuchBrickError, UsageError
+from ..names import did_you_mean
 from ..tables import open_fits, read_columns
+from ..wcs import TanWcs, great_circle_distance, target_wcs
 
 if TYPE_CHECKING:
-    from ..wcs import ImageWcs, TanWcs
+    from ..wcs import ImageWcs
 
-__all__ = ["Brick", "find_brick", "parse_radec"]
+__all__ = ["Brick", "brick_and_target", "bricks_with_ccds", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
 _TILE = 64  # pixels
 _FIRST_CUSTOM_ID = 662175  # the survey has 662174 bricks
+_NAME = re.compile(r"(\d{4})([pm])(\d{3})")
+_NEAR = 1.0  # degrees
+_BRICK_RADIUS = 0.19  # degrees
+_MOST_COMPARED = 2000
 
 
 @dataclass(frozen=True)
@@ -230,10 +238,105 @@ def find_brick(path: Path | None, name: str) -> Brick:
         names = np.char.rstrip(read_columns(fits, path, columns=["brickname"])["brickname"])
         rows = np.flatnonzero(names == name)
         if len(rows) == 0:
-            raise NoSuchBrickError(f"No such brick: {name} is not in {path}")
+            hint = _like(name, names, fits, path)
+            raise NoSuchBrickError(f"No such brick: {name} is not in {path}{hint}")
         row = read_columns(fits, path, columns=list(_COLUMNS), rows=rows[:1])[0]
     ra, dec, ra1, ra2, dec1, dec2 = (float(row[c]) for c in _COLUMNS[2:])
     return Brick(name, int(row["brickid"]), ra, dec, ra1, ra2, dec1, dec2)
+
+
+def _like(name: str, names: NDArray[np.str_], fits: Any, path: Path) -> str:
+    """What may have been meant by a name that is not in a table of bricks: the nearest brick, or a similar name."""
+    match = _NAME.fullmatch(name.strip())
+    if match is None:
+        start = name.strip().lower()[:3]
+        return did_you_mean(name, names[np.char.startswith(np.char.lower(names), start)][:_MOST_COMPARED])
+    ra, dec = float(match[1]) / 10, float(match[3]) / 10 * (-1 if match[2] == "m" else 1)
+    centres = read_columns(fits, path, columns=["ra", "dec"])
+    apart = great_circle_distance(np.asarray(centres["ra"], float), np.asarray(centres["dec"], float), ra, dec)
+    nearest = int(np.nanargmin(apart))
+    return f"; did you mean {names[nearest]}?" if apart[nearest] < _NEAR else "; it has no brick near there"
+
+
+def bricks_with_ccds(survey: Any, region: Any = None) -> list[str]:
+    """Names of the bricks on which there are CCDs, by the positions in the CCD tables.
+
+    Parameters
+    ----------
+    survey : SurveyDirectory
+    region : sequence of 4 floats, optional
+        RA1, RA2, Dec1, Dec2 [deg], in which the centres of the bricks must lie; RA1 > RA2 spans RA 0.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If there is no table of bricks or CCDs.
+    """
+    path = survey.bricks_file()
+    if path is None:
+        raise InputError("no survey-bricks.fits.gz in the survey directory: needed for --region and --all")
+    with open_fits(path) as fits:
+        bricks = read_columns(fits, path, columns=["brickname", "ra", "dec"])
+    keep = np.ones(len(bricks), bool)
+    if region is not None:
+        ra1, ra2, dec1, dec2 = region
+        after, before = bricks["ra"] >= ra1, bricks["ra"] <= ra2
+        keep = (after & before) if ra1 <= ra2 else (after | before)
+        keep &= (bricks["dec"] >= dec1) & (bricks["dec"] <= dec2)
+    near = np.zeros(len(bricks), bool)
+    for file in survey.ccd_files():
+        with open_fits(file) as fits:
+            near |= _near_ccds(bricks, fits, file)
+    return [str(name).strip() for name in bricks["brickname"][keep & near]]
+
+
+def _near_ccds(bricks: NDArray[np.void], fits: Any, file: Path) -> NDArray[np.bool_]:
+    """Bricks whose centre is near that of a CCD: within the sizes of both."""
+    from scipy.spatial import cKDTree
+
+    ccds = read_columns(fits, file, columns=["ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"])
+    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names}
+    scale = np.sqrt(np.abs(numbers["cd1_1"] * numbers["cd2_2"] - numbers["cd1_2"] * numbers["cd2_1"]))
+    radius = scale * np.hypot(numbers["width"], numbers["height"]) / 2
+    good = np.isfinite(numbers["ra"]) & (np.abs(numbers["dec"]) <= 90) & (radius < 10)
+    if not good.any():
+        return np.zeros(len(bricks), bool)
+    reach = np.deg2rad(float(radius[good].max()) + _BRICK_RADIUS)
+    tree = cKDTree(_unit_vectors(numbers["ra"][good], numbers["dec"][good]))
+    distance, _ = tree.query(_unit_vectors(bricks["ra"], bricks["dec"]))
+    return distance < 2 * np.sin(reach / 2)
+
+
+def _unit_vectors(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
+    ra, dec = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+
+
+def brick_and_target(options: Any, bricks_file: Path | None) -> tuple[Brick, TanWcs]:
+    """The brick that options name, and the WCS of its target image.
+
+    Parameters
+    ----------
+    options : RunOptions
+    bricks_file : Path or None
+        Table of bricks.
+
+    Returns
+    -------
+    Brick, wcs.TanWcs
+    """
+    size = (options.width, options.height, options.pixscale, options.zoom)
+    if options.brick is not None:
+        brick = find_brick(bricks_file, options.brick)
+        return brick, target_wcs(brick.ra, brick.dec, *size)
+    ra, dec = parse_radec(*options.radec)
+    target = target_wcs(ra, dec, *size)
+    custom = {"brickid": options.brickid, "short_name": options.short_name, "box": options.primary_box}
+    return Brick.around(ra, dec, target, **custom), target
 
 
 def parse_radec(ra: str | float, dec: str | float) -> tuple[float, float]:

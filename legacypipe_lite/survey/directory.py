@@ -173,6 +173,13 @@ class SurveyDirectory:
             return np.ones(len(names), bool)
         return np.array([any(own in name.lower() for own in self.cameras) for name in names.tolist()], bool)
 
+    def unread_ccd_files(self) -> list[str]:
+        """Names of the CCD tables that `ccd_files` passes over because there are .kd.fits tables, sorted."""
+        read = self.ccd_files()
+        if not read[0].name.endswith(".kd.fits"):
+            return []
+        return sorted(path.name for path in self.root.glob("survey-ccds*.fits.gz") if self._named_after_camera(path))
+
     # --- images and calibrations
 
     def image_file(self, image_filename: str) -> Path:

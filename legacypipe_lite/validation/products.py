@@ -16,7 +16,7 @@ from ..tables import open_fits, read_table
 if TYPE_CHECKING:
     import fitsio
 
-__all__ = ["BrickProducts"]
+__all__ = ["BrickProducts", "with_band_names"]
 
 
 class BrickProducts:
@@ -73,8 +73,8 @@ class BrickProducts:
         return [band for band in named if self.has("image", band)]
 
     def table(self, product: str, columns: list[str] | None = None) -> NDArray[np.void]:
-        """A table product; structured numpy array, names in lower case."""
-        return read_table(self.path(product), columns=columns)
+        """A table product; structured numpy array, names in lower case but for those of bands."""
+        return with_band_names(read_table(self.path(product), columns=columns), self.bands)
 
     def image(self, product: str, band: str | None = None) -> tuple[NDArray[Any], fitsio.FITSHDR]:
         """The image of a product, and its header; (numpy.ndarray, mapping)."""
@@ -103,3 +103,24 @@ class BrickProducts:
             return json.loads(self.path("run-log").read_text())
         except ValueError as error:
             raise InputError(f"{self.path('run-log')}: not a JSON file ({error})") from None
+
+
+def with_band_names(table, bands):
+    """A structured array whose columns end with the names of bands as these are written (``flux_F200W``).
+
+    Parameters
+    ----------
+    table : structured numpy.ndarray
+        Names in lower case.
+    bands : sequence of str
+    """
+    ends = {f"_{band.lower()}": f"_{band}" for band in bands if band != band.lower()}
+    if not ends:
+        return table
+    names = []
+    for name in table.dtype.names:
+        end = next((e for e in ends if name.endswith(e)), None)
+        names.append(name if end is None else name.removesuffix(end) + ends[end])
+    table = table.copy()
+    table.dtype.names = tuple(names)
+    return table

@@ -253,13 +253,14 @@ def _joined(tables: Any) -> Any:
 def _bands(truth: Table, catalog: Table, settings: MatchSettings) -> tuple[list[str], str]:
     bands = common_bands(truth, catalog)
     if settings.bands is not None:
-        missing = [band for band in settings.bands if f"flux_{band}" not in truth.colnames or band not in bands]
+        wanted = [band.lower() for band in settings.bands]
+        missing = [band for band in wanted if f"flux_{band}" not in truth.colnames or band not in bands]
         if missing:
             raise InputError(f"{catalog.meta.get('path')}: no measurements or no truth in band {', '.join(missing)}")
-        bands = list(settings.bands)
+        bands = wanted
     if not bands:
         raise InputError(f"{catalog.meta.get('path')} and {truth.meta.get('path')} have no band in common")
-    reference = settings.reference_band or ("r" if "r" in bands else bands[len(bands) // 2])
+    reference = (settings.reference_band or "").lower() or ("r" if "r" in bands else bands[len(bands) // 2])
     if f"flux_{reference}" not in truth.colnames:
         raise InputError(f"{truth.meta.get('path')}: no column flux_{reference}")
     return bands, reference

@@ -1,6 +1,7 @@
 """World coordinate systems of images and resampling between them."""
 
 from .base import ImageWcs, cd_pixel_scale, great_circle_distance
+from .cards import inherited_cards, inherits, is_wcs_card
 from .grid import MapGrid
 from .header import wcs_from_header
 from .resample import PixelMap
@@ -15,6 +16,9 @@ __all__ = [
     "SipWcs",
     "target_wcs",
     "wcs_from_header",
+    "inherited_cards",
+    "inherits",
+    "is_wcs_card",
     "cd_pixel_scale",
     "plane_to_sky",
     "great_circle_distance",

@@ -152,6 +152,13 @@ class ImageWcs:
             new._packed[3:5] = new.crpix[0] - 1.0, new.crpix[1] - 1.0
         return new
 
+    def moved_to(self, crval: tuple[float, float]) -> "ImageWcs":
+        """The same WCS with another reference point on the sky (RA, Dec [deg])."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.crval, new._packed = (float(crval[0]), float(crval[1])), None
+        return new
+
     def contains(self, x: Any, y: Any) -> Any:
         """True where a 0-based pixel position lies within the image (half a pixel around the centres)."""
         return (x >= -0.5) & (x < self.width - 0.5) & (y >= -0.5) & (y < self.height - 0.5)

@@ -30,6 +30,8 @@ _FIRST = 16
 _SECOND = 72
 _DEG = math.pi / 180.0
 _MAX_NEWTON = 20
+#: Pixels from the origin beyond which no image reaches.
+FARTHEST = 1e8
 
 # Exponents (a, b) of xi^a eta^b for each TPV coefficient; (-c, 0) stands for r^c.
 TPV_EXPONENTS = np.array(
@@ -175,12 +177,17 @@ def packed_pixel_to_sky(packed, x, y):
 
 @njit(cache=True)
 def packed_sky_to_pixel(packed, ra, dec):
-    """0-based pixel position of a sky position; NaN if it does not project or Newton's method fails."""
+    """0-based pixel position of a sky position; NaN if it does not project or Newton's method fails.
+
+    All pixel positions of things on the sky come from here: they are finite and within `FARTHEST`, so that they can be
+    turned into integers, or NaN.
+    """
     xi, eta = sky_to_plane(packed[1], packed[2], ra, dec)
-    if math.isnan(xi):
-        return np.nan, np.nan
     x = packed[3] + packed[9] * xi + packed[10] * eta
     y = packed[4] + packed[11] * xi + packed[12] * eta
+    # Comparisons with NaN are false.
+    if not (abs(x) < FARTHEST and abs(y) < FARTHEST):
+        return np.nan, np.nan
     if int(packed[0]) == TAN:
         return x, y
     for _ in range(_MAX_NEWTON):
@@ -194,7 +201,7 @@ def packed_sky_to_pixel(packed, ra, dec):
         dy = (j00 * dg - j10 * df) / det
         x += dx
         y += dy
-        if abs(dx) + abs(dy) < 1e-9:
+        if abs(dx) + abs(dy) < 1e-9 and abs(x) < FARTHEST and abs(y) < FARTHEST:
             return x, y
     return np.nan, np.nan
 

@@ -45,6 +45,11 @@ class SipWcs(ImageWcs):
         self.a = {(int(p), int(q)): float(v) for (p, q), v in a.items()}
         self.b = {(int(p), int(q)): float(v) for (p, q), v in b.items()}
 
+    @property
+    def order(self):
+        """Order of the polynomials."""
+        return max([p + q for p, q in (*self.a, *self.b)], default=1)
+
     def _coefficients(self):
         order = max([p + q for p, q in (*self.a, *self.b)], default=-1)
         blocks = []

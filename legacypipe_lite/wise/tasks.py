@@ -169,6 +169,9 @@ def map_masks(job: WiseJob, task: object) -> tuple[list[NDArray[np.uint8]], list
     for tile in job.tiles:
         path = find_mask_file(job.folders, tile.coadd_id)
         if path is None:
+            problems.append(
+                f"no mask unwise-{tile.coadd_id}-msk.fits[.gz] of tile {tile.coadd_id}: its WISE mask bits are 0"
+            )
             continue
         try:
             add_tile_mask(masks, path, _w1_wcs(job, tile), tile, job.target)

@@ -77,7 +77,7 @@ def test_padding_of_merged_files_is_cut():
 def test_sampling(caplog):
     assert psf_from_row(row(psf_samp=0.0), "x").sampling == 1.0
     assert "PSF_SAMP is 0" in caplog.text
-    fine = psf_from_row(row(psf_samp=0.5), "x")  # a stamp pixel is half an image pixel: sigma is 1 image pixel
+    fine = psf_from_row(row(psf_samp=0.5, psf_fwhm=2.35), "x")  # pixels of half an image pixel
     stamp = fine.stamp(10, 10)
     assert stamp.sum() == pytest.approx(1, abs=1e-6) and stamp.shape == fine.stamp_shape == (11, 11)
     np.testing.assert_allclose(stamp, gaussian_stamp(11, 1.0), atol=2e-4)
@@ -95,15 +95,49 @@ def test_moffat():
         ({"psf_mask": np.full((1, 21, 21), np.nan)}, "not finite"),
         ({"psf_mask": np.zeros((1, 21, 21))}, "all zero"),
         ({"psfaxis1": 25}, "shape"),
-        ({"psf_fwhm": "x"}, "not a PsfEx model"),
-        ({"psf_fwhm": np.nan}, "FWHM nan"),
+        ({"psf_fwhm": "x"}, "psf_fwhm is x, but must be a finite number"),
+        ({"psf_fwhm": np.nan}, "psf_fwhm is nan"),
         ({"polscal2": 0.0}, "POLSCAL"),
-        ({"psf_samp": -1.0}, "PSF_SAMP -1"),
+        ({"psf_samp": -1.0}, "psf_samp is -1"),
+        ({"psf_samp": 1e6}, "psf_samp is 1e.06 image pixels, but must be 0.05 to 10"),
+        ({"psf_samp": 0.4}, "FWHM of 4.71 of its pixels, but 11.8 is stated"),
+        ({"psf_samp": 2.2}, "FWHM of 4.71 of its pixels, but 2.14 is stated"),
+        ({"psf_mask": np.ones((1, 21, 21))}, "FWHM of 13.9"),
+        ({"psf_mask": np.random.default_rng(1).normal(size=(1, 21, 21))}, "no image of a star"),
+        ({"psf_mask": np.random.default_rng(1).uniform(size=(1, 21, 21))}, "FWHM of 12"),
+        ({"psf_mask": -gaussian_stamp(21, 2.0)[np.newaxis]}, "no image of a star"),
+        ({"psf_mask": np.roll(gaussian_stamp(21, 2.0), 6, 1)[np.newaxis]}, "its peak is 6.0 pixels from its centre"),
+        ({"psf_mask": np.array(["x"])}, "psf_mask"),
+        ({"poldeg1": -1}, "poldeg1 is -1"),
+        ({"poldeg1": 1e9}, "poldeg1 is 1000000000"),
+        ({"poldeg1": 1.5}, "poldeg1 is 1.5"),
+        ({"degree": 2, "poldeg1": 1}, "psf_mask has 6 stamps, but a polynomial of degree poldeg1 1 only 3 terms"),
+        ({"moffat_alpha": np.nan, "moffat_beta": 2.0}, "moffat_alpha is nan"),
+        ({"moffat_alpha": 1.0, "moffat_beta": -2.0}, "moffat_alpha, moffat_beta"),
+        ({"psfaxis1": 0}, "shape"),
+        ({"psf_fwhm": 1e30}, "FWHM 1e.30"),
     ],
 )
 def test_unusable(changes, message):
     with pytest.raises(CalibrationError, match=message):
         psf_from_row(row(**changes), "x.fits")
+
+
+def test_windowed_coordinates_are_pixels():
+    windowed = psf_from_row(row(degree=2, polname1="XWIN_IMAGE", polname2="YWIN_IMAGE"), "x.fits")
+    np.testing.assert_array_equal(windowed.stamp(100, 900), psf_from_row(row(degree=2), "x.fits").stamp(100, 900))
+
+
+def test_moffat_of_zeros_is_none():
+    assert psf_from_row(row(moffat_alpha=0.0, moffat_beta=0.0), "x").moffat is None
+
+
+def test_good_file_behind_a_bad_one(tmp_path, caplog):
+    first, second = tmp_path / "merged.fits", tmp_path / "single.fits"
+    write_row_table(first, row(psf_fwhm=np.nan) | identity())
+    write_row_table(second, row() | identity())
+    assert read_psf([first, second], IMAGE)[0].gaussian_sigma == pytest.approx(2.0)
+    assert "psf_fwhm is nan" in caplog.text and f"using {second} instead" in caplog.text
 
 
 def test_missing_column():
@@ -118,9 +152,9 @@ def test_search_order_and_version(tmp_path):
     write_row_table(second, row(psf_fwhm=4.7) | identity())
     psf, version = read_psf([first, second], IMAGE)
     assert psf.gaussian_sigma == pytest.approx(2.0) and version == ("dr9", "V4.8.2a")
-    write_row_table(first, row(psf_fwhm=2.35) | identity(legpipev="dr10"))
+    write_row_table(first, row(psf_fwhm=4.23) | identity(legpipev="dr10"))
     psf, version = read_psf([first, second], IMAGE)
-    assert psf.gaussian_sigma == pytest.approx(1.0) and version[0] == "dr10"
+    assert psf.gaussian_sigma == pytest.approx(1.8) and version[0] == "dr10"
     with pytest.raises(CalibrationError, match="no PSF model of 17 S1: looked for .*merged.fits"):
         read_psf([first, second], ImageIdentity(17, "S1"))
 

@@ -36,7 +36,21 @@ def test_next_file_if_the_row_is_not_there(tmp_path):
     good = write(tmp_path / "c.fits", value=[7.0, 8.0])
     row, where = find_row([other, twice, good], IMAGE)
     assert where == good and row["value"] == 7.0
-    assert find_row([other, twice], IMAGE) == (None, None)
+    assert find_row([other], IMAGE) == (None, None)
+    with pytest.raises(CalibrationError, match="b.fits: 2 rows of 17 N4, with different values"):
+        find_row([other, twice], IMAGE)
+
+
+def test_equal_rows_are_one(tmp_path, caplog):
+    path = write(tmp_path / "a.fits", ccdname=["N4", "N4"], value=[3.0, 3.0])
+    assert find_row([path], IMAGE)[0]["value"] == 3.0
+    assert "2 equal rows of 17 N4" in caplog.text
+
+
+@pytest.mark.parametrize("expnum", [["17", "17"], [17.0, 17.0], [b"17 ", b"17 "]])
+def test_exposure_numbers_of_any_type_and_ccd_names_in_small_letters(tmp_path, expnum):
+    path = write(tmp_path / "a.fits", expnum=expnum, ccdname=["n4", " s10"])
+    assert find_row([path], IMAGE)[0]["value"] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -98,7 +112,7 @@ def test_write_and_read_back(tmp_path):
 
 def test_write_to_a_place_that_is_not_there(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="z.fits: cannot be written"):
         write_row(tmp_path / "file/z.fits", {"a": 1})
 
 

@@ -101,21 +101,21 @@ def test_source_noise_that_leaves_nothing(survey):
 @pytest.mark.parametrize(
     "columns, message",
     [
-        ({"image": np.where(np.arange(100) == 50, np.nan, 1.0) + np.zeros((120, 1))}, "pixels that are not finite"),
-        ({"weight": np.full(SHAPE, np.inf)}, "weight map has values"),
+        ({"image": np.full(SHAPE, np.nan)}, "no pixel is finite"),
+        ({"weight": np.full(SHAPE, np.inf)}, "all weights are zero"),
         ({"header": {"FWHM": 0.0}}, "FWHM is 0.0"),
-        ({"header": {"FWHM": "NaN"}}, "no seeing in FWHM"),
+        ({"header": {"FWHM": "NaN"}, "fwhm": np.nan}, "no seeing in FWHM"),
         ({"sig1": 0.0}, "sig1 is 0.0"),
         ({"sig1": np.nan}, "sig1 is nan"),
-        ({"exptime": 0.0}, "exptime is 0.0 in the CCD table"),
+        ({"exptime": 0.0}, "exptime is 0, which is no exposure time"),
         ({"ccdzpt": np.nan}, "no zero point"),
-        ({"fwhm": 0.0}, "fwhm is 0.0 in the CCD table"),
-        ({"fwhm": np.nan}, "fwhm is nan in the CCD table"),
-        ({"mjd_obs": np.nan}, "mjd_obs is nan in the CCD table"),
+        ({"fwhm": 0.0}, "fwhm is 0, which is no seeing"),
+        ({"header": {"FWHM": 1e30}}, "FWHM is 1e.30"),
+        ({"mjd_obs": np.nan}, "no mjd_obs in the CCD table, and no card MJD-OBS or DATE-OBS"),
         ({"primary": {"PLVER": "V9"}}, "PLVER is V9"),
         ({"dq_plver": "V9"}, "_ood_.* PLVER is V9"),
         ({"width": 101}, "expected 120 rows of 101 pixels"),
-        ({"header": {"CTYPE1": "RA---ZPN"}}, "ZPN"),
+        ({"header": {"CTYPE1": "RA---XYZ"}}, "RA---XYZ"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")
@@ -186,8 +186,8 @@ def test_psf_in_pixels_of_the_tim(survey):
 def test_norms_that_are_not_finite(survey):
     row = survey.add_ccd()
     huge = np.full((25, 25), 3e38, np.float32)
-    survey.write_psf(row, poldeg1=1, psf_mask=np.stack([huge] * 3))
-    with pytest.raises(UnusableImage, match="PSF norms are not positive numbers"):
+    survey.write_psf(row, poldeg1=1, psf_mask=np.stack([gaussian_stamp(), huge, huge]))
+    with pytest.raises(InputError, match="the PSF model is useless here"):
         read(survey, row)
 
 
@@ -232,9 +232,41 @@ def test_decam_bit_masks_of_old_processing(survey):
     assert tim.dq[60, 40:44].tolist() == [DQ["badpix"], DQ["satur"], DQ["cr"] | DQ["satur"], DQ["bleed"]]
 
 
-def test_decam_plver_that_is_no_version(survey):
-    with pytest.raises(InputError, match="_ood_.*not a version"):
-        read(survey, survey.add_ccd(plver="test"))
+@pytest.mark.parametrize("plver", ["test", "", "w_2024_12"])
+def test_plver_of_another_program_means_todays_codes(survey, plver):
+    codes = np.zeros(SHAPE, np.int32)
+    codes[60, 40] = 5  # a cosmic ray; ignored in files before version 4.8.0
+    assert read(survey, survey.add_ccd(plver=plver, codes=codes)).dq[60, 40] == DQ["cr"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "header", "name", "value"),
+    [
+        ({"fwhm": np.nan}, {"FWHM": 3.3}, "fwhm", 3.3),
+        ({"exptime": np.nan}, {"EXPTIME": 55.0}, "exptime", 55.0),
+        ({"mjd_obs": np.nan}, {"MJD-OBS": 57000.25}, "mjd_obs", 57000.25),
+        ({"mjd_obs": np.nan}, {"DATE-OBS": "2014-12-09T06:00:00"}, "mjd_obs", 57000.25),
+    ],
+)
+def test_headers_stand_in_for_the_table(survey, columns, header, name, value):
+    tim = read(survey, survey.add_ccd(**columns, header=header))
+    assert getattr(tim.ccd, name) == pytest.approx(value, abs=1e-9)
+
+
+def test_the_table_stands_in_for_the_header(survey):
+    tim = read(survey, survey.add_ccd(header={"FWHM": "unknown"}))
+    assert tim.psf_fwhm == pytest.approx(1.6 * 2.35)
+
+
+def test_seeing_in_the_primary_header(survey):
+    tim = read(survey, survey.add_ccd(primary={"FWHM": 3.1}, header={"FWHM": "NaN"}, fwhm=np.nan))
+    assert tim.psf_fwhm == tim.ccd.fwhm == 3.1
+
+
+def test_header_that_puts_the_image_elsewhere(survey):
+    row = survey.add_ccd(header={"CRVAL1": 330.0})
+    with pytest.raises(InputError, match="its header puts it .* degrees from where the CCD table does"):
+        read(survey, row, TARGET)
 
 
 def test_decam_s17(survey):

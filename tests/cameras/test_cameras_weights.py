@@ -44,10 +44,19 @@ def test_fallback(caplog):
     assert clean([[0.0, 0.0]], quantized=quantized).tolist() == [[0.0, 0.0]] and not caplog.text
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_not_finite(value):
-    with pytest.raises(InputError, match="x-N4: the weight map has values that are not finite"):
-        clean([[1.0, value]])
+@pytest.mark.parametrize("value, kind", [(np.nan, "not finite"), (np.inf, "not finite"), (-np.inf, "not finite")])
+@pytest.mark.parametrize("quantized", [EXACT, Quantization("rows", np.array([0.1])), Quantization("unknown")])
+def test_not_finite(value, kind, quantized, caplog):
+    assert clean([[1.0, value, 1.0]], quantized=quantized).tolist() == [[1.0, 0.0, 1.0]]
+    assert f"x-N4: weight map: pixels get no weight: 1 {kind}" in caplog.text
+
+
+def test_weights_that_cannot_be(caplog):
+    assert clean([[3e38, -2.0, 1.0]], limit=1.0).tolist() == [[0.0, 0.0, 1.0]]
+    assert "1 beyond what a telescope can give, 1 negative" in caplog.text
+    caplog.clear()
+    assert clean([[-1e-3, 1.0]], quantized=Quantization("rows", np.array([0.1]))).tolist() == [[0.0, 1.0]]
+    assert not caplog.text  # lossy compression makes them
 
 
 def write(path, weights, **options):

@@ -160,13 +160,22 @@ def test_zero_weights(field):
 
 
 def test_nan_pixels(field):
-    change_pixels(field.image(), lambda pixels: np.where(pixels > np.median(pixels), np.nan, pixels).astype("f4"))
-    goes_on_without(field, "not finite")
+    change_pixels(field.image(), lambda pixels: np.full_like(pixels, np.nan, "f4"))
+    goes_on_without(field, "no pixel is finite")
 
 
 def test_unknown_camera(field):
     def change(rows):
         rows["camera"][0] = "kodak"
+        return rows
+
+    field.table(change)
+    goes_on_without(field, "camera 'kodak' of the CCD table is not known")
+
+
+def test_no_known_camera(field):
+    def change(rows):
+        rows["camera"] = "kodak"
         return rows
 
     field.table(change)

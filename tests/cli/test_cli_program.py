@@ -33,7 +33,10 @@ def test_good_end(capsys):
     [
         (InputError("x.fits\nis truncated"), InputError.exit_status, "x.fits is truncated"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (ValueError("odd"), 1, "internal error: ValueError: odd (--debug shows where)"),
+        (ValueError("odd"), 1, "ValueError: odd: something that the program does not expect (--debug shows where)"),
+        (MemoryError(), 1, "not enough memory: a smaller field, fewer --threads or another machine may help"),
+        (OSError(28, "No space left on device", "x"), 1, "x: No space left on device (--debug shows where)"),
+        (InputError("x\x1b[31m.fits is red"), 1, "x\\x1b[31m.fits is red"),
     ],
 )
 def test_errors_are_one_line(error, status, text, capsys, caplog):
@@ -79,3 +82,13 @@ def test_termination_is_orderly():
         signal.pause()
     assert end.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_log_records_do_not_reach_the_terminal_raw(capsys):
+    handler = logging.StreamHandler(sys.stdout)
+
+    def work():
+        logging.getLogger("legacypipe_lite.test").warning("file %s", "a\x1b[31m\nb")
+
+    assert run_guarded(work, "program", handler) == 0
+    assert capsys.readouterr().out == "file a\\x1b[31m\\nb\n"

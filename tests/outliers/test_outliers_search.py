@@ -252,3 +252,42 @@ def test_equals_twin(n, leave_one_out):
     assert sum(np.count_nonzero(mask) for mask in expected) > 1000
     for i, mask in enumerate(expected):
         assert np.array_equal(found.outliers[i].dense(), mask)
+
+
+# --- noise that pixels have in common
+
+
+def noisy(n, correlation, size=161):
+    """n images of noise 1, smoothed by a Gaussian of so many pixels; one has a trail."""
+    target = make_target(size, size)
+    tims = []
+    for i in range(n):
+        noise = np.random.default_rng(100 + i).normal(size=target.shape)
+        if correlation:
+            noise = gaussian_filter(noise, correlation)
+        tims.append(make_tim(target, noise / noise.std(), index=i))
+    tims[0].image[80, :] += 30.0
+    return tims, target
+
+
+@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.compiled
+def test_correlated_noise_is_not_masked(n, caplog):
+    caplog.set_level("INFO")
+    tims, target = noisy(n, 1.2)
+    masks = dense_masks(find_outliers(tims, "r", target))
+    assert np.count_nonzero(masks[0][80]) > 150  # the trail
+    away = np.abs(np.arange(161) - 80) > 30
+    assert sum(np.count_nonzero(mask[away]) for mask in masks.values()) < 0.002 * n * 161 * 161
+    assert "test-1: noise is correlated: 3." in caplog.text
+
+
+@pytest.mark.compiled
+def test_independent_noise_changes_nothing(caplog, monkeypatch):
+    caplog.set_level("INFO")
+    tims, target = noisy(3, 0.0)
+    found = dense_masks(find_outliers(tims, "r", target))
+    assert "correlated" not in caplog.text
+    monkeypatch.setattr("legacypipe_lite.outliers.search.NOISE_LIMIT", np.inf)
+    for i, mask in dense_masks(find_outliers(tims, "r", target)).items():
+        np.testing.assert_array_equal(mask, found[i])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from legacypipe_lite.errors import InputError
@@ -28,12 +29,24 @@ def test_no_cluster_near(write_table):
     assert len(star_clusters(180.0, 0.0, 0.5, path)) == 0
 
 
-def test_missing_column_and_file(write_table, tmp_path):
-    path = write_table("c.fits", {"ra": [1.0], "dec": [1.0], "radius": [0.1], "ba": [1.0]})
-    with pytest.raises(InputError, match="'pa'"):
+def test_missing_column_and_file(write_table, tmp_path, caplog):
+    path = write_table("c.fits", {"ra": [1.0], "dec": [1.0], "ba": [1.0], "pa": [0.0]})
+    with pytest.raises(InputError, match="'radius'"):
         star_clusters(0, 0, 1, path)
+    path = write_table("c.fits", {"ra": [0.1], "dec": [0.1], "radius": [0.1], "ba": [1.0]})
+    assert star_clusters(0, 0, 1, path)["pa"].tolist() == [0.0]
+    assert "no column pa" in caplog.text
     with pytest.raises(InputError, match="absent.fits"):
         star_clusters(0, 0, 1, str(tmp_path / "absent.fits"))
+
+
+def test_values_that_cannot_be(write_table, caplog):
+    columns = {"ra": [0.1, np.nan, 0.2, 0.3], "dec": 0.1, "radius": [0.1, 0.1, 1e30, np.nan]}
+    columns |= {"pa": [np.nan, 0.0, 0.0, 0.0], "ba": ["2.5", "null", "1", "1"]}
+    columns = {name: np.broadcast_to(values, 4) for name, values in columns.items()}
+    table = star_clusters(0, 0, 1, write_table("c.fits", columns))
+    assert (table["ref_id"].tolist(), table["pa"].tolist(), table["ba"].tolist()) == ([0], [0.0], [1.0])
+    assert "1 of 4 objects have no position" in caplog.text and "radius of 1 objects cannot be" in caplog.text
 
 
 def test_pal_13(testdata):

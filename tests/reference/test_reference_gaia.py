@@ -169,14 +169,71 @@ def test_no_star_at_all(write_gaia):
     assert len(stars_of(write_gaia, [])) == 0
 
 
-def test_missing_column_and_missing_file_are_named(write_gaia, tmp_path):
-    defaults = {k: v for k, v in GAIA_DEFAULTS.items() if k != "ref_epoch"}
-    with pytest.raises(InputError, match="ref_epoch"):
+def test_missing_column_and_missing_file_are_named(write_gaia, tmp_path, caplog):
+    defaults = {k: v for k, v in GAIA_DEFAULTS.items() if k != "phot_g_mean_mag"}
+    with pytest.raises(InputError, match="phot_g_mean_mag"):
         stars_of(write_gaia, [{"ra": RA, "dec": DEC}], defaults=defaults)
+    defaults = {k: v for k, v in GAIA_DEFAULTS.items() if k not in ("ref_epoch", "pmra", "phot_bp_mean_mag")}
+    (star,) = stars_of(write_gaia, [{"ra": RA, "dec": DEC}], defaults=defaults)
+    assert (star["ref_epoch"], star["pmra"]) == (2016.0, 0.0)  # of release 3
+    assert "no column ref_epoch" in caplog.text and "no column pmra: stars do not move" in caplog.text
     victim = healpix_pixels(RA, DEC, "ring")[0]
     (tmp_path / "gaia" / f"chunk-{victim:05d}.fits").unlink()
     with pytest.raises(InputError, match=f"chunk-{victim:05d}.fits is missing"):
         gaia_stars(margin_of(target_wcs(RA, DEC, 200, 200, 0.262)), ["g"], RefCatalogs(gaia_dir=str(tmp_path / "gaia")))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("False", False), ("false", False), ("True", True), ("t", True), ("null", False), ("", False)],
+)
+def test_booleans_as_text(write_gaia, text, expected):
+    (star,) = stars_of(write_gaia, [{"ra": RA, "dec": DEC, "duplicated_source": np.bytes_(text)}])
+    assert star["duplicated_source"] == expected
+
+
+def test_text_that_is_neither_true_nor_false_is_said(write_gaia, caplog):
+    (star,) = stars_of(write_gaia, [{"ra": RA, "dec": DEC, "duplicated_source": np.bytes_("perhaps")}])
+    assert (
+        not star["duplicated_source"] and "duplicated_source: 1 values cannot be understood ('perhaps')" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("flag", [b"VARIABLE", b"True"])
+def test_variable_stars_in_words(write_gaia, flag):
+    assert stars_of(write_gaia, [{"ra": RA, "dec": DEC, "phot_variable_flag": np.bytes_(flag)}])["phot_variable_flag"]
+    other = np.bytes_(b"NOT_AVAILABLE")
+    assert not stars_of(write_gaia, [{"ra": RA, "dec": DEC, "phot_variable_flag": other}])["phot_variable_flag"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("pmra", np.float32(1e8), 0.0),
+        ("pmdec", np.float32(-3e38), 0.0),
+        ("pmra", np.float32(np.nan), 0.0),
+        ("pmra", np.float32(10393.0), 10393.0),  # Barnard's star moves so fast
+        ("parallax", np.float32(np.inf), 0.0),
+        ("parallax", np.float32(1e6), 0.0),
+        ("ref_epoch", np.float32(np.nan), 2016.0),
+        ("ref_epoch", np.float32(57388), 2016.0),
+        ("pmra", np.bytes_(b"12.5"), 12.5),
+        ("pmra", np.bytes_(b"null"), 0.0),
+        ("phot_rp_mean_mag", np.float32(-99), 0.0),
+    ],
+)
+def test_values_that_cannot_be(write_gaia, name, value, expected):
+    (star,) = stars_of(write_gaia, [{"ra": RA, "dec": DEC, name: value}])
+    assert star[name] == expected
+
+
+def test_stars_without_a_position_are_left_out(write_gaia, tmp_path, caplog):
+    catalogs = write_gaia([{"ra": RA, "dec": DEC}, {"ra": RA, "dec": DEC, "source_id": np.int64(2)}], RA, DEC)
+    path = tmp_path / "gaia" / f"chunk-{healpix_pixels(RA, DEC, 'ring')[0]:05d}.fits"
+    with fitsio.FITS(path, "rw") as fits:
+        fits[1].write_column("dec", np.array([np.nan, DEC]))
+    stars = gaia_stars(margin_of(target_wcs(RA, DEC, 200, 200, 0.262)), ["g"], RefCatalogs(**catalogs))
+    assert stars["ref_id"].tolist() == [2] and "1 of 2 objects have no position" in caplog.text
 
 
 def test_damaged_file(write_gaia, tmp_path):

@@ -86,7 +86,28 @@ def test_positions_move_to_the_mean_epoch(write_tycho):
     np.testing.assert_allclose([stars["ra"][1], stars["dec"][1]], [RA, DEC])
 
 
-def test_missing_column(write_table):
+def test_missing_column(write_table, caplog):
     path = write_table("tycho2.kd.fits", {"ra": [RA], "dec": [DEC]})
-    with pytest.raises(InputError, match="tyc1"):
+    with pytest.raises(InputError, match="none of the columns mag_vt"):
         tycho2_stars(RA, DEC, path)
+    path = write_table("tycho2.kd.fits", {"ra": [RA], "dec": [DEC], "mag_vt": [9.0]})
+    (star,) = tycho2_stars(RA, DEC, path)
+    assert (star["mag"], star["pmra"], star["ref_epoch"]) == (9.0, 0.0, 1991.25) and np.isfinite(star["radius"])
+    assert "no column tyc1" in caplog.text and "isgalaxy: all are stars" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"isgalaxy": np.bytes_(b"False")}, 1),
+        ({"isgalaxy": np.bytes_(b"1")}, 0),
+        ({"epoch_ra": np.float32(np.nan)}, 1),
+        ({"pm_ra": np.float64(1e8)}, 1),
+        ({"mag_vt": np.float32(np.nan), "mag_bt": np.float32(9)}, 1),
+    ],
+)
+def test_values_that_cannot_be(write_tycho, columns, expected):
+    stars = tycho2_stars(RA, DEC, write_tycho([{"ra": RA, "dec": DEC, **columns}]))
+    assert len(stars) == expected
+    for name in ("ra", "dec", "mag", "mask_mag", "radius", "ref_epoch", "pmra", "pmdec"):
+        assert np.all(np.isfinite(stars[name])), name

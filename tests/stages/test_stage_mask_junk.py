@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from types import SimpleNamespace
 
 import fitsio
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from real_fields import FIELDS, brick_run
 
 from legacypipe_lite.bits import DQ
-from legacypipe_lite.stages.mask_junk import STAGE, read_outlier_masks
-from legacypipe_lite.wcs import wcs_from_header
+from legacypipe_lite.coadds import SparseImage
+from legacypipe_lite.stages.mask_junk import STAGE, _warn_of_large_masks, read_outlier_masks
+from legacypipe_lite.wcs import target_wcs, wcs_from_header
 
 PICTURES = ("pre", "post", "masked-pos", "masked-neg")
 
@@ -200,3 +202,12 @@ def test_threads_change_nothing(first_run):
 
 def test_declared_items():
     assert STAGE.makes == ("outlier_masks", "outlier_patches") and STAGE.apply is not None
+
+
+@pytest.mark.parametrize("n_masked, said", [(150, False), (250, True)])
+def test_large_masks_are_said(caplog, n_masked, said):
+    wcs = target_wcs(150.0, 20.0, 100, 100, 0.262)
+    tim = SimpleNamespace(name="x-N4", inverr=np.ones(wcs.shape, np.float32))
+    mask = SparseImage(wcs.shape, np.arange(n_masked, dtype=np.int32), np.ones(n_masked, np.uint8))
+    _warn_of_large_masks([tim, tim], [mask, None])
+    assert ("x-N4: 2.5 % of the pixels are masked as outliers" in caplog.text) == said

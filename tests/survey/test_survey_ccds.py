@@ -6,7 +6,7 @@ from synthetic_ccds import DEC, RA, SyntheticSurvey, write_table
 
 from legacypipe_lite.errors import InputError
 from legacypipe_lite.survey import SurveyDirectory, read_ccds
-from legacypipe_lite.survey.ccds import good_ccds, touching
+from legacypipe_lite.survey.ccds import good_ccds, near_ccds, touching
 from legacypipe_lite.wcs import target_wcs
 
 TARGET = target_wcs(RA, DEC, 60, 60, 0.262)
@@ -130,10 +130,12 @@ def test_touching_and_its_margin():
 
 
 @pytest.mark.parametrize(("column", "value"), [("crval1", np.nan), ("cd1_1", np.inf), ("width", -5), ("height", 0)])
-def test_ccds_without_a_position_are_named(column, value, caplog):
+def test_ccds_without_a_position_are_named(column, value, tmp_path):
     keep = touching(table(row(), row(ccdname="S7", **{column: value}), row()), TARGET)
     assert list(keep) == [True, False, True]
-    assert "1 CCDs have no position or size" in caplog.text and "S7" in caplog.text
+    path = write(tmp_path / "c.fits.gz", [row(), row(ccdname="S7", **{column: value})])
+    near = near_ccds([path], TARGET)
+    assert near.problems[0] == "" and column[:2] in near.problems[1]
 
 
 def test_touching_behind_the_sphere():
