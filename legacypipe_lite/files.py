@@ -115,7 +115,7 @@ def check_writable(folder: str | Path) -> None:
 
 
 @contextmanager
-def plain_alias(path):
+def plain_alias(path: Any) -> Any:
     """Another name of a file, for libraries to which some characters of a path have a meaning.
 
     CFITSIO takes ``[``, ``(``, ``+`` and a blank at the start for the beginning of its own syntax, and variables are

@@ -114,7 +114,7 @@ def check_band_names(bands: Iterable[str]) -> None:
     ------
     UsageError
     """
-    seen = {}
+    seen: dict[str, str] = {}
     for band in bands:
         if not isinstance(band, str) or not _BAND.fullmatch(band):
             raise UsageError(f"--bands: {band!r} is no name of a band: letters, digits, _ and - can be used")

@@ -501,7 +501,7 @@ class RunOptions:
                     hint = did_you_mean(name, STAGE_ORDER)
                     raise UsageError(f"{flag}: no stage {name!r}; stages are {', '.join(STAGE_ORDER)}{hint}")
 
-    def _take_texts_for_lists(self):
+    def _take_texts_for_lists(self) -> None:
         """A text where a list is meant counts as it does on the command line."""
         for info in option_infos():
             value = getattr(self, info.name)

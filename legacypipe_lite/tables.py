@@ -146,7 +146,7 @@ def read_columns(
         raise InputError(f"{path}: table in HDU 1 cannot be read ({short_message(e)})") from None
 
 
-def _names(table, path):
+def _names(table: Any, path: Any) -> Any:
     """Names of the columns by their lower-case forms."""
     names = table.get_colnames()
     twice = [name for name, n in Counter(name.lower() for name in names).items() if n > 1]
@@ -156,7 +156,7 @@ def _names(table, path):
     return {name.lower(): name for name in names}
 
 
-def _check_size(table, path):
+def _check_size(table: Any, path: Any) -> None:
     """A damaged header may claim more rows than there is memory for."""
     offsets, size = table.get_offsets(), os.path.getsize(path)
     with open(path, "rb") as stream:
@@ -167,14 +167,14 @@ def _check_size(table, path):
         )
 
 
-def _read(table, path, rows, columns):
+def _read(table: Any, path: Any, rows: Any, columns: Any) -> Any:
     try:
         return native_array(table.read(rows=rows, columns=columns))
     except UnicodeDecodeError:
         return _read_bytes(table, path, rows, columns)
 
 
-def _read_bytes(table, path, rows, columns):
+def _read_bytes(table: Any, path: Any, rows: Any, columns: Any) -> Any:
     """As `_read`, where text columns hold characters beyond ASCII, which fitsio does not decode."""
     from astropy.io import fits
 
@@ -194,7 +194,7 @@ def _read_bytes(table, path, rows, columns):
     return result
 
 
-def null_values(fits, path):
+def null_values(fits: Any, path: Any) -> Any:
     """Numbers that stand for "no value" in integer columns of the table in HDU 1 (cards TNULL), by column.
 
     Parameters
@@ -227,7 +227,7 @@ def column_names(fits: fitsio.FITS, path: str | Path) -> list[str]:
         raise InputError(f"{path}: HDU 1 is not a table") from None
 
 
-def verify_checksums(path):
+def verify_checksums(path: Any) -> None:
     """Check a FITS file against its own checksums (cards CHECKSUM and DATASUM), where it has them.
 
     Raises

@@ -149,7 +149,7 @@ def _check_versions(fits, path, identity, old_calibs_ok):
     )
 
 
-def number(row: dict, name: str, path, default: float | None = None) -> float:
+def number(row: Mapping[str, Any], name: str, path, default: float | None = None) -> float:
     """A finite number from a row of a calibration table.
 
     Parameters

@@ -131,7 +131,7 @@ class CcdImage:
         raw.invvar = self.remap_weights(raw)
         if self.options.smooth_weights:
             raw.invvar = weights.weights_of_neighbours(raw.invvar)
-        psf_fwhm = self.header_fwhm(ChainMap(raw.header, raw.primary_header))
+        psf_fwhm = self.header_fwhm(_one_after_the_other(raw.header, raw.primary_header))
         if np.isnan(self.fwhm):
             self.fwhm = psf_fwhm
         dq_maps.mark_edges(raw.dq)
@@ -145,7 +145,7 @@ class CcdImage:
 
     def _complete(self, image_file: FitsImage) -> None:
         """Take from the header what the CCD table does not say; raise an InputError for numbers that cannot be."""
-        headers = ChainMap(image_file.header, image_file.primary_header)
+        headers = _one_after_the_other(image_file.header, image_file.primary_header)
         if np.isnan(self.exptime):
             self.exptime = header_number(headers, ("EXPTIME", "EXPOSURE", "TEXPTIME"))
         if np.isnan(self.mjd_obs):
@@ -279,7 +279,7 @@ class CcdImage:
         """Bits from the codes of the data-quality file; uint16."""
         return self.bits_from_codes(codes, self.ignored_codes)
 
-    def bits_from_codes(self, codes, ignored):
+    def bits_from_codes(self, codes: Any, ignored: Any) -> Any:
         """Bits from Community Pipeline codes; pixels whose code means nothing are masked, which is said."""
         dq = dq_maps.bits_from_codes(codes, ignored)
         unknown = dq_maps.unknown_codes(codes)
@@ -490,6 +490,11 @@ class CcdImage:
             height=self.height,
             propid=_text(primary_header, "PROPID"),
         )
+
+
+def _one_after_the_other(header: Mapping[Any, Any], primary_header: Mapping[Any, Any]) -> ChainMap[Any, Any]:
+    """Cards of the image's header, else those of the primary one."""
+    return ChainMap(dict(header.items()), dict(primary_header.items()))
 
 
 def _text(header: fitsio.FITSHDR, card: str) -> str:

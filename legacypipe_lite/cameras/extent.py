@@ -73,7 +73,7 @@ def check_place(wcs: ImageWcs, ccd: Mapping[str, Any], name: str) -> None:
         If its centre is far away from there, or nowhere.
     """
     cd = [[float(ccd["cd1_1"]), float(ccd["cd1_2"])], [float(ccd["cd2_1"]), float(ccd["cd2_2"])]]
-    crval, crpix = ([float(ccd[f"{c}{i}"]) for i in (1, 2)] for c in ("crval", "crpix"))
+    crval, crpix = ((float(ccd[f"{c}1"]), float(ccd[f"{c}2"])) for c in ("crval", "crpix"))
     x, y = (wcs.width - 1) / 2.0, (wcs.height - 1) / 2.0
     tabulated = TanWcs(crval, crpix, cd, wcs.width, wcs.height)
     apart = float(great_circle_distance(*wcs.pixel_to_sky(x, y), *tabulated.pixel_to_sky(x, y)))

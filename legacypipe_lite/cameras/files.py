@@ -94,7 +94,7 @@ class FitsImage:
             raise InputError(f"{self.path}: HDU {self.hdu}: is smaller than the CCD table says")
         return self._without_blanks(pixels)
 
-    def _without_blanks(self, pixels):
+    def _without_blanks(self, pixels: Any) -> Any:
         """Integer images mark pixels without a value by that of a card, which the FITS library passes on as it is."""
         blank = next((self.header[key] for key in ("BLANK", "ZBLANK") if key in self.header), None)
         if blank is None or self.header.get("ZBITPIX", self.header.get("BITPIX", -32)) < 0:
@@ -189,7 +189,7 @@ def exposure_number(header: Mapping[str, Any]) -> int | None:
     return None
 
 
-def header_number(header: Mapping, cards) -> float:
+def header_number(header: Mapping, cards: Any) -> float:
     """The first of some header cards that is a finite number; NaN if none is.
 
     Parameters

@@ -1,6 +1,7 @@
 """Pixels that hold no measurement: blank, not finite, or beyond what any telescope gives."""
 
 import logging
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +14,13 @@ logger = logging.getLogger(__name__)
 LARGEST_SIGMAS = 1e9
 
 
-def as_float32(values):
+def as_float32(values: Any) -> Any:
     """Pixels in single precision; those that are too large for it become infinite, without a warning."""
     with np.errstate(over="ignore", invalid="ignore"):
         return values.astype(np.float32, copy=False)
 
 
-def without_value(image, sigma):
+def without_value(image: Any, sigma: Any) -> Any:
     """Which pixels hold no measurement.
 
     Parameters
@@ -36,7 +37,7 @@ def without_value(image, sigma):
     return ~(np.abs(image) < LARGEST_SIGMAS * sigma)
 
 
-def fill(image, where, name):
+def fill(image: Any, where: Any, name: Any) -> None:
     """Give pixels without a value that of the median of the others, in place, and say so.
 
     Their weight is zero; the value only keeps junk out of what is computed with their neighbours.

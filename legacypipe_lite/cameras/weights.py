@@ -129,7 +129,7 @@ def clean_weights(
     invvar[invvar < 0] = 0
 
 
-def _drop_junk(invvar, limit, quantized, name):
+def _drop_junk(invvar: Any, limit: Any, quantized: Any, name: Any) -> None:
     """Zero for weights that are no weights, in place."""
     with np.errstate(invalid="ignore"):
         not_finite, huge = ~np.isfinite(invvar), invvar > _JUNK_FACTOR * limit

@@ -108,7 +108,7 @@ def logging_to(handler: logging.Handler, level: int) -> Iterator[Any]:
         package.setLevel(before[1])
 
 
-def _make_printable(record):
+def _make_printable(record: Any) -> Any:
     """Names of files and headers may hold characters that a terminal obeys; messages are one line each."""
     message = record.getMessage()
     if not message.isprintable():

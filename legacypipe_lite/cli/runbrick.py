@@ -220,7 +220,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
     return options_of(arguments, **refused)
 
 
-def options_of(arguments, **more):
+def options_of(arguments: Any, **more: Any) -> Any:
     """`RunOptions` of parsed arguments, as `add_option` declared them; those that were not declared are defaults."""
     values = {}
     for info in option_infos():

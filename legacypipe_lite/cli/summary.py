@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..models.sources import TYPES_SIMPLE_FIRST
 from ..names import printable
@@ -77,12 +77,12 @@ def _ccds(run: BrickRun) -> list[str]:
     return lines
 
 
-def _number_of(fates, kind):
+def _number_of(fates: Any, kind: Any) -> Any:
     number = sum(fate.fate == kind for fate in fates)
     return f"{number} {kind}" if number else ""
 
 
-def _listed(fates, kind):
+def _listed(fates: Any, kind: Any) -> Any:
     """CCDs of one fate, together where the reason is the same."""
     lines = []
     for reason in dict.fromkeys(fate.reason for fate in fates):

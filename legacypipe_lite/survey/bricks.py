@@ -299,7 +299,7 @@ def _near_ccds(bricks: NDArray[np.void], fits: Any, file: Path) -> NDArray[np.bo
     from scipy.spatial import cKDTree
 
     ccds = read_columns(fits, file, columns=["ra", "dec", "width", "height", "cd1_1", "cd1_2", "cd2_1", "cd2_2"])
-    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names}
+    numbers = {name: to_numbers(ccds[name])[0].astype(float) for name in ccds.dtype.names or ()}
     scale = np.sqrt(np.abs(numbers["cd1_1"] * numbers["cd2_2"] - numbers["cd1_2"] * numbers["cd2_1"]))
     radius = scale * np.hypot(numbers["width"], numbers["height"]) / 2
     good = np.isfinite(numbers["ra"]) & (np.abs(numbers["dec"]) <= 90) & (radius < 10)

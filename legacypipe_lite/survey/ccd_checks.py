@@ -2,6 +2,7 @@
 
 import functools
 import time
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def impossible_number(name: str, value: float) -> str:
     return "" if low <= value <= high else f"{name} is {value:.10g}, which is {what}"
 
 
-def row_problems(ccds) -> list[str]:
+def row_problems(ccds: Any) -> list[str]:
     """What makes rows of the CCD table useless.
 
     Parameters
@@ -79,7 +80,7 @@ def row_problems(ccds) -> list[str]:
     return [_first_problem(row) for row in ccds]
 
 
-def _first_problem(row):
+def _first_problem(row: Any) -> Any:
     try:
         check_below(str(row["image_filename"]), "image_filename")
         check_file_part(str(row["ccdname"]), "ccdname")

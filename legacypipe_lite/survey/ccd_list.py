@@ -1,7 +1,7 @@
 """What becomes of each CCD near a brick: used, dropped, not overlapping, or not asked for; none is forgotten."""
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,12 +44,12 @@ class CcdList:
         Row by row, what makes it useless, or "".
     """
 
-    def __init__(self, table, problems):
+    def __init__(self, table: Any, problems: Any) -> None:
         self.table = table
         self.problems = problems
         self._fates = [None] * len(table)
 
-    def __len__(self):
+    def __len__(self) -> Any:
         return len(self.table)
 
     def name(self, row: int) -> str:
@@ -76,7 +76,7 @@ class CcdList:
         return [f for f in self._fates if f is not None and f.fate == fate]
 
 
-def fate_counts(fates) -> str:
+def fate_counts(fates: Any) -> str:
     """How many CCDs had which fate and why, in words.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,12 +81,12 @@ _MAX_RADIUS, _UNKNOWN_RADIUS = 45.0, 1.0
 _MAX_POINTING = 3.0
 
 
-def read_ccds(paths, target_wcs):
+def read_ccds(paths: Any, target_wcs: Any) -> Any:
     """Rows of the CCD tables near a target image: the table of `near_ccds`."""
     return near_ccds(paths, target_wcs).table
 
 
-def near_ccds(paths, target_wcs):
+def near_ccds(paths: Any, target_wcs: Any) -> Any:
     """The CCDs of the tables near a target image.
 
     Columns may be of any sane type: text of numbers, NULLs, bytes; they are converted.
@@ -128,7 +128,7 @@ def near_ccds(paths, target_wcs):
     return _without_repeated(merged, problems, paths)
 
 
-def _read_near(path, target_wcs):
+def _read_near(path: Any, target_wcs: Any) -> Any:
     """Columns (dict) of the rows of one table that may be near the target, and the problem or "" of each."""
     with open_fits(path) as fits:
         nulls = null_values(fits, path)
@@ -137,7 +137,7 @@ def _read_near(path, target_wcs):
         return _converted(read_columns(fits, path, rows=rows), nulls, path)
 
 
-def _converted(table, nulls, path):
+def _converted(table: Any, nulls: Any, path: Any) -> Any:
     """Columns of the types that they should have, as a dict, and what is wrong with each row ("" if nothing is)."""
     columns, problems = {}, [""] * len(table)
     for name in table.dtype.names:
@@ -158,13 +158,13 @@ def _converted(table, nulls, path):
     return columns, problems
 
 
-def _note(problems, bad, name, values):
+def _note(problems: Any, bad: Any, name: Any, values: Any) -> None:
     for i in np.flatnonzero(bad):
         value = values[i].strip() if isinstance(values[i], str) else values[i]
         problems[i] = problems[i] or f"{name} is {str(value)!r} in the CCD table, which is no usable number"
 
 
-def _contradictions(ccds):
+def _contradictions(ccds: Any) -> Any:
     """What is wrong with rows whose ra, dec and TAN columns are of different parts of the sky."""
     with np.errstate(all="ignore"):
         ra, dec = _centres(ccds)
@@ -179,7 +179,7 @@ def _contradictions(ccds):
 _NO_CUTS = -(2**62)
 
 
-def _fill_cuts(ccds):
+def _fill_cuts(ccds: Any) -> None:
     if "ccd_cuts" not in ccds.colnames:
         return
     cuts = np.asarray(ccds["ccd_cuts"])
@@ -189,7 +189,7 @@ def _fill_cuts(ccds):
         ccds["ccd_cuts"] = np.where(empty, 0, cuts)
 
 
-def _within_reach(ccds, target_wcs):
+def _within_reach(ccds: Any, target_wcs: Any) -> Any:
     """Rows whose circle meets that of the target, by ra, dec or by the TAN columns, and rows without any position."""
     if len(ccds["ra"]) == 0:
         return np.zeros(0, bool)
@@ -208,7 +208,7 @@ def _within_reach(ccds, target_wcs):
     return near | ~known
 
 
-def _centres(ccds):
+def _centres(ccds: Any) -> Any:
     """RA, Dec [deg] of the CCDs' centres by the plain TAN WCS of the table."""
     width, height = (np.asarray(ccds[c], float)[:, np.newaxis] for c in ("width", "height"))
     ra, dec = _tan_to_sky(ccds, (width + 1) / 2, (height + 1) / 2)
@@ -221,7 +221,7 @@ def _cd_matrices(ccds: NDArray[np.void] | Table) -> NDArray[np.float64]:
     return np.stack(columns, axis=-1).reshape(-1, 2, 2)
 
 
-def _require(tables, paths):
+def _require(tables: Any, paths: Any) -> None:
     present = {name for columns in tables for name in columns}
     missing = [c for c in REQUIRED_COLUMNS if c not in present]
     if missing:
@@ -236,7 +236,7 @@ def _tell_missing(tables: list[NDArray[np.void]], paths: list[Path]) -> None:
         logger.warning("%s: missing in some tables, set to zero there: %s", _listed(paths), ", ".join(sorted(missing)))
 
 
-def _make_alike(tables, paths):
+def _make_alike(tables: Any, paths: Any) -> None:
     """Prepare columns (dicts) for stacking, in place: those for which headers stand in get NaN where they lack."""
     for name in dict.fromkeys(name for columns in tables for name in columns):
         if len({columns[name].shape[1:] for columns in tables if name in columns}) > 1:
@@ -248,7 +248,7 @@ def _make_alike(tables, paths):
                 columns.setdefault(name, np.full(len(columns["ra"]), np.nan))
 
 
-def _without_repeated(ccds, problems, paths):
+def _without_repeated(ccds: Any, problems: Any, paths: Any) -> Any:
     """The list of CCDs; rows that are equal come once, of others of the same image only the first is good."""
     first, keep, problems = {}, [], list(problems)
     for i, row in enumerate(ccds):
@@ -267,14 +267,14 @@ def _without_repeated(ccds, problems, paths):
     return CcdList(ccds, [problems[i] for i in keep])
 
 
-def _equal(a, b):
+def _equal(a: Any, b: Any) -> Any:
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind in "fc" and b.dtype.kind in "fc":
         return np.array_equal(a, b, equal_nan=True)
     return np.array_equal(a, b)
 
 
-def _listed(paths):
+def _listed(paths: Any) -> Any:
     return ", ".join(str(p) for p in paths)
 
 
@@ -305,7 +305,7 @@ def touching(ccds: Table, target_wcs: ImageWcs, margin: float = EDGE_MARGIN) -> 
     return keep
 
 
-def without_position(ccds):
+def without_position(ccds: Any) -> Any:
     """CCDs whose place on the sky cannot be told from the TAN columns of the table; bool (rows,)."""
     names = ("crval1", "crval2", "crpix1", "crpix2", "cd1_1", "cd1_2", "cd2_1", "cd2_2")
     finite = np.all([np.isfinite(np.asarray(ccds[name], float)) for name in names], axis=0)
@@ -322,7 +322,7 @@ def _footprints(ccds: Table, target_wcs: ImageWcs, margin: float) -> NDArray[np.
     return np.stack([np.asarray(xt), np.asarray(yt)], axis=-1).reshape(len(ccds), 4, 2)
 
 
-def _tan_to_sky(ccds, x, y):
+def _tan_to_sky(ccds: Any, x: Any, y: Any) -> Any:
     """RA, Dec [deg] of FITS pixels (rows, n) by the plain TAN WCS of the table's columns."""
     crval1, crval2, crpix1, crpix2 = (
         np.asarray(ccds[c], np.float64)[:, np.newaxis] for c in ("crval1", "crval2", "crpix1", "crpix2")
@@ -353,7 +353,7 @@ def good_ccds(
     return keep
 
 
-def reasons_not_asked(ccds, bands, min_mjd=None, max_mjd=None):
+def reasons_not_asked(ccds: Any, bands: Any, min_mjd: Any = None, max_mjd: Any = None) -> Any:
     """Why CCDs do not belong to a run: their band, the quality cuts, their date.
 
     Parameters

@@ -105,7 +105,7 @@ class BrickProducts:
             raise InputError(f"{self.path('run-log')}: not a JSON file ({error})") from None
 
 
-def with_band_names(table, bands):
+def with_band_names(table: Any, bands: Any) -> Any:
     """A structured array whose columns end with the names of bands as these are written (``flux_F200W``).
 
     Parameters
