@@ -28,7 +28,7 @@ def brick_name(options: RunOptions) -> str:
     """Name of the brick of a run, without looking into the survey's table of bricks."""
     if options.brick is not None:
         return options.brick
-    assert options.radec is not None  # validated
+    assert options.radec is not None  # one of them is given
     return custom_brick_name(*parse_radec(*options.radec), options.short_name)
 
 
