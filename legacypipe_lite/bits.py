@@ -22,6 +22,9 @@ __all__ = [
     "bands_without_maskbits",
     "stored_maskbits",
     "FITBITS",
+    "FIT_FLAGS",
+    "DOUBTFUL_FLAGS",
+    "fit_flag_bits",
     "WISEMASK",
 ]
 
@@ -169,8 +172,31 @@ FITBITS = (
     Bit("RUNNER", 0x800, "fitting moved pos > 2.5 arcsec", "RUN"),
     Bit("GAIA_POINTSOURCE", 0x1000, "Gaia source treated as point source", "GPSF"),
     Bit("ITERATIVE", 0x2000, "source detected during iterative detection", "ITER"),
-    Bit("BAD_VALUE", 0x4000, "a value not finite, or a flux beyond its images", "BAD"),
+    Bit("DOUBTFUL", 0x4000, "doubtful fit, see fit_flags of tractor-i", "DOUBT"),
 )
+
+#: Bits of the column `fit_flags` (int32) of tractor-i: what happened to a source during the fit.
+_FIT_FLAG_BITS = (
+    Bit("JOINT", 0x1, "fitted together with its neighbors"),
+    Bit("RESELECTED", 0x2, "type chosen again after a joint fit"),
+    Bit("PUT_BACK", 0x4, "ran away in a joint fit and was put back"),
+    Bit("NEIGHBOR_REMOVED", 0x8, "an overlapping source was removed by the final check"),
+    Bit("REPLACED", 0x10, "the final check gave it another type or flux"),
+    Bit("BOUNDED", 0x20, "a flux was bounded by all pixels of the model"),
+    Bit("NOT_FINITE", 0x40, "a flux or its gain was not finite"),
+    Bit("BAD_RESIDUALS", 0x80, "large chi-squared over its model"),
+    Bit("UNFITTED", 0x100, "not fitted: its blob was left out, or its fit failed"),
+    Bit("TIMED_OUT", 0x200, "its blob took too long"),
+)
+FIT_FLAGS = {bit.name: bit.value for bit in _FIT_FLAG_BITS}
+#: Those that make a row doubtful: the fit bit DOUBTFUL.
+DOUBTFUL_FLAGS = sum(FIT_FLAGS[name] for name in ("REPLACED", "NOT_FINITE", "BAD_RESIDUALS", "UNFITTED", "TIMED_OUT"))
+
+
+def fit_flag_bits() -> tuple[Bit, ...]:
+    """Bits of `fit_flags`, for documents."""
+    return _FIT_FLAG_BITS
+
 
 #: Bits of the catalog columns `wisemask_w1`, `wisemask_w2` (uint8).
 WISEMASK = (

@@ -330,11 +330,27 @@ class RunOptions:
         _FIT,
         choices=("local", "header"),
     )
+    like_reference: bool = option(
+        False,
+        "--like-reference",
+        "fit as the reference implementation does: its rule of choosing types, no joint fits, no final check",
+        _FIT,
+        "flag",
+    )
+    improved: bool = option(
+        False,
+        "--improved",
+        "what is right although it changes published meanings: weights smoothed where they hold the image's own noise,"
+        " --ivars marginal, --local-pixel-area, --outlier-leave-one-out",
+        _FIT,
+        "flag",
+    )
+    joint: bool = option(True, "--no-joint", "do not fit blended sources together", _FIT, "off")
     ivars: str = option(
         "diagonal",
         "--ivars",
-        "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over the source's"
-        " other parameters (statistically right for galaxies)",
+        "inverse variances of fluxes, positions and shapes: diagonal (as published), or marginal over all other"
+        " parameters of the source and of those that are blended with it (statistically right)",
         _FIT,
         choices=("diagonal", "marginal"),
     )
@@ -444,6 +460,8 @@ class RunOptions:
         self._take_texts_for_lists()
         for info in option_infos():
             info.check(getattr(self, info.name))
+        if self.improved:
+            self._improve()
         if (self.brick is None) == (self.radec is None):
             raise UsageError(
                 "give either --brick NAME or --radec RA DEC" + ("" if self.brick is None else ", not both")
@@ -459,6 +477,12 @@ class RunOptions:
             raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
         self._check_stage_names()
         return self
+
+    def _improve(self) -> None:
+        """Switch on what `--improved` stands for, but the weights, about which each image decides."""
+        if self.like_reference:
+            raise UsageError("--improved and --like-reference contradict each other; give one of them")
+        self.ivars, self.local_pixel_area, self.outlier_leave_one_out = "marginal", True, True
 
     def _check_zoom(self) -> None:
         if self.zoom is None:

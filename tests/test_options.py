@@ -109,3 +109,10 @@ def test_stages_name_all_options_that_they_depend_on():
     known = {info.name for info in option_infos()}
     assert named <= known
     assert known - named == WITHOUT_EFFECT
+
+
+def test_improved_is_a_set_of_options():
+    options = RunOptions(brick="x", improved=True).validated()
+    assert (options.ivars, options.local_pixel_area, options.outlier_leave_one_out) == ("marginal", True, True)
+    with pytest.raises(UsageError, match="--like-reference"):
+        RunOptions(brick="x", improved=True, like_reference=True).validated()

@@ -129,7 +129,10 @@ class CcdImage:
             wcs = self.read_wcs(image_file.header)
             raw = self.read_raw(image_file, self.region_of(wcs, target_wcs))
         raw.invvar = self.remap_weights(raw)
-        if self.options.smooth_weights:
+        smoothed = self.options.smooth_weights or (
+            self.options.improved and weights.hold_own_noise(raw.image, raw.invvar)
+        )
+        if smoothed:
             raw.invvar = weights.weights_of_neighbours(raw.invvar)
         psf_fwhm = self.header_fwhm(_one_after_the_other(raw.header, raw.primary_header))
         if np.isnan(self.fwhm):
@@ -141,7 +144,9 @@ class CcdImage:
         midsky = self.subtract_sky(raw, sky_model)
         zpscale = self.flux_scale()
         self.apply_flux_scale(raw, zpscale)
-        return self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
+        tim = self.make_tim(raw, wcs, psf, psf_fwhm, midsky, zpscale, skyver, psfver)
+        tim.weights_smoothed = smoothed
+        return tim
 
     def _complete(self, image_file: FitsImage) -> None:
         """Take from the header what the CCD table does not say; raise an InputError for numbers that cannot be."""

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 
-__all__ = ["Quantization", "quantization", "clean_weights", "add_source_noise", "apodize", "weights_of_neighbours"]
+__all__ = [
+    "Quantization",
+    "quantization",
+    "clean_weights",
+    "add_source_noise",
+    "apodize",
+    "weights_of_neighbours",
+    "hold_own_noise",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +28,10 @@ _GLITCH_FACTOR = 1.3
 _JUNK_FACTOR = 1e9
 _FALLBACK_FRACTION = 0.1
 _APODIZED_PIXELS = 100
+#: Weights hold the image's own noise if variances and pixels are correlated by more than this.
+OWN_NOISE = 0.3
+#: ... in at least so many pixels.
+LEAST_PIXELS = 1000
 
 
 class Quantization(NamedTuple):
@@ -165,6 +177,42 @@ def add_source_noise(
         weights = 1.0 / (1.0 / invvar + np.abs(image - sky) / exptime)
     weights[~np.isfinite(weights) | (dq != 0)] = 0
     return weights
+
+
+def hold_own_noise(image: NDArray[np.float32], invvar: NDArray[np.float32]) -> bool:
+    """Whether the variance of a pixel follows its own deviation from its neighbours.
+
+    In the sky, the variance is that of the expected light, and knows nothing of the deviation; or that of the measured
+    light, and follows it exactly (but for the precision of the map).
+
+    Parameters
+    ----------
+    image, invvar : numpy.ndarray of float32, shape (h, w)
+
+    Returns
+    -------
+    bool
+        True if the correlation exceeds `OWN_NOISE`.
+    """
+    from scipy.ndimage import correlate
+
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float64) / 8.0
+    good = invvar > 0
+    # Only pixels whose neighbours are all good.
+    whole = good & (correlate(good.astype(np.float64), ring, mode="constant") > 1.0 - 1e-6)
+    if np.count_nonzero(whole) < LEAST_PIXELS:
+        return False
+    variance = np.where(good, 1.0 / np.where(good, invvar, 1.0), 0.0).astype(np.float64)
+    deviation, excess = ((a - correlate(a, ring, mode="constant"))[whole] for a in (image.astype(np.float64), variance))
+    # Neither sources nor glitches.
+    quiet = np.ones(deviation.size, bool)
+    for values in (deviation, excess):
+        low, middle, high = np.percentile(values, [16, 50, 84])
+        quiet &= np.abs(values - middle) <= 1.5 * max(high - low, 1e-30)
+    a, b = deviation[quiet], excess[quiet]
+    if a.size < LEAST_PIXELS or a.std() == 0 or b.std() == 0:
+        return False
+    return bool(np.corrcoef(a, b)[0, 1] > OWN_NOISE)
 
 
 def weights_of_neighbours(invvar: NDArray[np.float32]) -> NDArray[np.float32]:

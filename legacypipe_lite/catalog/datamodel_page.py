@@ -5,7 +5,7 @@
 
 import sys
 
-from ..bits import DQ, FITBITS, MASKBITS_FIXED, WISEMASK, maskbits_for_bands
+from ..bits import DQ, FITBITS, MASKBITS_FIXED, WISEMASK, fit_flag_bits, maskbits_for_bands
 from ..models.sources import TYPES
 from ..survey.products import PRODUCTS
 from .columns import DATA_MODELS, LIGHT_CURVE_EPOCHS, TRACTOR_SCHEMA
@@ -185,6 +185,7 @@ def _bits():
         sorted([*MASKBITS_FIXED, *bands], key=lambda bit: bit.value),
     )
     lines += _bit_table("fitbits", FITBITS)
+    lines += _bit_table("fit_flags (tractor-i)", fit_flag_bits())
     lines += _bit_table("wisemask", WISEMASK)
     lines += ["**anymask, allmask**\n", "| value | name |", "|---|---|"]
     lines += [f"| {value:#x} | {name} |" for name, value in DQ.items()]

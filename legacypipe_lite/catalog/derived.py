@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from ..bits import FITBITS
+from ..bits import DOUBTFUL_FLAGS, FITBITS
 
 __all__ = ["ls_id", "nearest_neighbor", "fitbits", "flag", "source_types"]
 
@@ -25,7 +25,6 @@ _BIT_COLUMNS = {
     "LARGEGALAXY": "islargegalaxy",
     "GAIA_POINTSOURCE": "pointsource",
     "ITERATIVE": "iterative",
-    "BAD_VALUE": "bad_value",
 }
 
 
@@ -89,6 +88,8 @@ def fitbits(table, pixscale):
     conditions = {name: flag(table, column) for name, column in _BIT_COLUMNS.items()}
     conditions["WALKER"] = moved > _WALKED
     conditions["RUNNER"] = moved > _RAN
+    flags = table["fit_flags"] if "fit_flags" in table.colnames else np.zeros(len(table), np.int32)
+    conditions["DOUBTFUL"] = ((np.asarray(flags) & DOUBTFUL_FLAGS) != 0) | flag(table, "bad_value")
     bits = np.zeros(len(table), np.int16)
     for bit in FITBITS:
         bits[conditions[bit.name]] |= np.int16(bit.value)

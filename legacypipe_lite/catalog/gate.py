@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from ..bits import FIT_FLAGS
 from ..errors import LegacypipeError
 from ..models.sources import SHAPE_PARAMETERS
 
@@ -67,6 +68,8 @@ def flag_impossible(table, target, limits=None):
         with np.errstate(invalid="ignore"):
             bad |= np.any(np.abs(np.asarray(table["flux"], np.float64)) > np.asarray(limits), axis=1)
     table["bad_value"] = bad
+    if "fit_flags" in table.colnames:
+        table["fit_flags"][bad] |= FIT_FLAGS["NOT_FINITE"]
     number = int(np.count_nonzero(bad))
     if number == 0:
         return
@@ -78,7 +81,7 @@ def flag_impossible(table, target, limits=None):
             f" ({where}): no catalogue is written; look at the input images there"
         )
     logger.warning(
-        "%d sources have values that are not finite or a flux beyond what their images hold (%s): fitbits BAD_VALUE",
+        "%d sources have values that are not finite or a flux beyond what their images hold (%s): fitbits DOUBTFUL",
         number,
         where,
     )

@@ -209,6 +209,16 @@ INTERMEDIATE = (
         fit_background bool - background levels were fitted, too
         forced_pointsource bool - only the point source was tried
         ran_on_gpu bool - always false
+        fit_flags i4 - what happened during the fit, see [bits](#bits)
+        ra_ivar_joint f4 1/deg^2 inverse variance of ra, marginalised over all parameters of the source and its blend
+        dec_ivar_joint f4 1/deg^2 the same of dec
+        flux_ivar_joint f4[b] 1/nanomaggy^2 the same of the fluxes
+        shape_r_ivar_joint f4 1/arcsec^2 the same of shape_r
+        shape_e1_ivar_joint f4 - the same of shape_e1
+        shape_e2_ivar_joint f4 - the same of shape_e2
+        sersic_ivar_joint f4 - the same of sersic
+        blend_corr f4 - correlation of its flux (r, else the deepest band) with that of the most correlated neighbor
+        blend_objid i4 - objid of that neighbor; -1: none
         regular bool - fitted; false for duplicates, clusters and other reference objects that are not
         bx
         by

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bits import REFMAP
+from ..bits import FIT_FLAGS, REFMAP
 from ..detection import detect_sources, detection_maps, sed_list, segmentation_map
 from ..models.sources import Source
 from .candidates import choose_model
+from .check import BAD_RCHISQ, bound_flux, check_sources, kept_as_is
 from .cutouts import blob_wcs, cut_tims
 from .geometry_kernels import position_in_mask
 from .images import BlobImages
 from .initial import fit_initial_fluxes
 from .metrics import measure
 from .optimizer import FitSettings, fit_model, start_model
+from .refine import refine
 from .tasks import BlobResult, SourceResult
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class _Blob:
     def __init__(self, context, task):
         self.context, self.task = context, task
         self.options = context.options
+        self.count = 0
         x0, y0, w, h = task.box
         part = slice(y0, y0 + h), slice(x0, x0 + w)
         self.mask = context.blobmap[part] == task.blob
@@ -94,7 +97,11 @@ class _Blob:
             entries = [self._entry(row, self.context.sources[row].copy()) for row in self.task.rows]
             self._fit(entries)
             if self.options.iterative:
-                entries += self._iterate(entries)
+                entries += self.detect_in_residuals(entries, MIN_RESIDUAL_SN)
+            if self.options.joint:
+                entries = refine(self, entries)
+            if self.options.check:
+                check_sources(self, entries)
             self.images.data[:] = original
             if self.options.reoptimize:
                 self._first_round([e for e in entries if not e.removed])
@@ -107,12 +114,14 @@ class _Blob:
     def _entry(self, row, source):
         x, y = self.wcs.sky_to_pixel(source.ra, source.dec)
         ix, iy = self._clipped(x, y)
+        self.count += 1
         return _Entry(
             source,
             SourceResult(
-                row, source, x + self.task.box[0], y + self.task.box[1], started_in_blob=bool(self.mask[iy, ix])
+                row, source, x + self.task.box[0], y + self.task.box[1], started_in_blob=bool(self.mask[iy, ix]),
+                number=self.count - 1,
             ),
-        )
+        )  # fmt: skip
 
     def _clipped(self, x, y):
         """Nearest pixel of the blob's box; its first one for a position that is not finite."""
@@ -123,7 +132,8 @@ class _Blob:
     def _pixel(self, source):
         return self.wcs.sky_to_pixel(source.ra, source.dec)
 
-    def _in_mask(self, ra, dec):
+    def is_inside(self, ra, dec):
+        """True if a position is on the blob."""
         h, w = self.mask.shape
         return position_in_mask(self.wcs.pack(), ra, dec, 0, w, 0, h, self.mask)
 
@@ -182,7 +192,7 @@ class _Blob:
             fixed_position=source.fixed_position,
             position_box=GALAXY_POSITION_BOX if source.from_galaxy_catalog else None,
             max_log_re=source.max_log_re,
-            is_inside=None if source.fixed_position and several else self._in_mask,
+            is_inside=None if source.fixed_position and several else self.is_inside,
             # The size that a catalogue galaxy has now limits the one that it may get.
             exact=source.from_galaxy_catalog,
         )
@@ -246,20 +256,29 @@ class _Blob:
                 continue
             self.images.add(e.patches, 1.0)
             began = time.process_time()
-            self._select(e, segments)
+            self.select(e, segments)
             e.result.cpu += time.process_time() - began
             e.patches = None if e.removed else self.images.render(e.source)
             if e.patches is not None:
+                if self.options.check and not kept_as_is(e) and bound_flux(self.images, e):
+                    e.patches = self.images.render(e.source)
                 self.images.add(e.patches, -1.0)
 
-    def _select(self, entry, segments):
+    def select(self, entry, segments, boxes=None):
+        """Choose the type of an entry, which is not subtracted.
+
+        It is fitted on its segment (`segments` None: on all pixels) of its model's patches, or of other `boxes`.
+        """
         source, result = entry.source, entry.result
         choice = choose_model(
-            self.images, source, entry.patches.rectangles, segments, self.pixscale,
+            self.images, source, entry.patches.rectangles if boxes is None else boxes, segments, self.pixscale,
             forced_pointsource=result.forced_pointsource, background=result.fit_background,
-            marginal_ivars=self.options.marginal_ivars,
+            marginal_ivars=self.options.marginal_ivars, reference_rule=self.options.reference_rule,
         )  # fmt: skip
         result.models, result.dchisq = choice.models, choice.dchisq
+        if self.options.check and not np.all(np.isfinite(choice.dchisq)):
+            result.dchisq = np.where(np.isfinite(choice.dchisq), choice.dchisq, 0.0)
+            result.fit_flags |= FIT_FLAGS["NOT_FINITE"]
         result.symm_width, result.symm_height = choice.width, choice.height
         result.symm_npix, result.symm_nimages = choice.npix, choice.nimages
         if choice.winner is not None:
@@ -275,8 +294,11 @@ class _Blob:
 
     # --- sources in the residuals
 
-    def _iterate(self, entries):
-        """Detect sources in the residuals and fit them; returns the entries of the new ones."""
+    def detect_in_residuals(self, entries, least_fraction):
+        """Detect sources in the residuals and fit them; returns the entries of the new ones.
+
+        They must exceed `least_fraction` of the models' own signal to noise.
+        """
         options = self.options
         maps = self._detection_maps(self.images.data)
         model = self.frozen_model.copy()
@@ -299,7 +321,7 @@ class _Blob:
             model_sn = self._detection_maps(model).max_signal_to_noise()
             residual_sn = maps.max_signal_to_noise()
             for x, y in zip(found.x, found.y):
-                if residual_sn[y, x] > MIN_RESIDUAL_SN * max(model_sn[y, x], 1.0):
+                if residual_sn[y, x] > least_fraction * max(model_sn[y, x], 1.0):
                     new.append(self._new_entry(int(x), int(y), maps))
         if new:
             logger.debug("blob %s: %d sources in the residuals", self.task.name, len(new))
@@ -322,9 +344,23 @@ class _Blob:
         for e in entries:
             e.result.source = e.source
             results.append(e.result)
-        measure(self.images, results, self.options.marginal_ivars)
-        kept = [r for r in results if r.force_keep or r.ivar.any()]
+        patches = None
+        if self.options.reoptimize:
+            # What the joint fit found is not where the sources are now.
+            for r in results:
+                r.joint_ivar = None
+        else:
+            patches = [e.patches for e in entries]
+        measure(self.images, results, self.options.marginal_ivars, patches)
+        kept = [
+            r
+            for r in results
+            # A star whose flux had to be bounded to nothing is still one of the catalogue's.
+            if r.force_keep or r.ivar.any() or (self.options.check and r.source.reference_star)
+        ]
         for r in kept:
+            if np.any(r.rchisq > BAD_RCHISQ):
+                r.fit_flags |= FIT_FLAGS["BAD_RESIDUALS"]
             ix, iy = self._clipped(*self._pixel(r.source))
             r.finished_in_blob = bool(self.mask[iy, ix])
         return kept

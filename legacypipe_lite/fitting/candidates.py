@@ -15,7 +15,14 @@ from ..models.ellipse import soft_from_hard
 from ..models.sources import SOURCE_TYPES, TYPES
 from . import geometry_kernels as kernels
 from .optimizer import FitSettings, FittedModel, fit_model, largest_log_re
-from .selection import ELLIPTIC, WITH_INDEX, select_model, wants_galaxy_models
+from .selection import (
+    ELLIPTIC,
+    REFERENCE_FRACTION,
+    WITH_INDEX,
+    galaxy_fraction,
+    select_model,
+    wants_galaxy_models,
+)
 
 if TYPE_CHECKING:
     from ..models.sources import Source
@@ -77,6 +84,7 @@ def choose_model(
     forced_pointsource: bool = False,
     background: bool = False,
     marginal_ivars: bool = False,
+    reference_rule: bool = False,
 ) -> Choice:
     """Fit all plausible models to a source and select one.
 
@@ -96,6 +104,9 @@ def choose_model(
         What the reference masks at the source's position ask for.
     marginal_ivars : bool
         See `optimizer.catalogue_ivars`.
+    reference_rule : bool
+        Choose as the Legacy Surveys do; else by `selection.galaxy_fraction`. Reference sources with a fitted background
+        always follow that rule: near the centres of saturated galaxies, models gain by how badly they fit.
 
     Returns
     -------
@@ -104,9 +115,10 @@ def choose_model(
     region = _Region(images, source, rectangles, segments)
     if region.windows is None or (region.ordinary and not region.contains(source.ra, source.dec)):
         return Choice(*_DROPPED)
-    selection = _Selection(images, source, region, pixscale, background, marginal_ivars)
+    reference_rule = reference_rule or (source.is_reference and background)
+    selection = _Selection(images, source, region, pixscale, background, marginal_ivars, reference_rule)
     selection.run(forced_pointsource or source.forced_pointsource or source.sga_fit)
-    winner = select_model(selection.gains)
+    winner = selection.best_so_far()
     dchisq = np.array([selection.gains.get(t, 0.0) for t in TYPES])
     if winner is not None and selection.gains[winner] == 0.0:
         winner = None
@@ -162,8 +174,9 @@ class _Region:
 class _Selection:
     """The candidate models of one source, fitted one after the other."""
 
-    def __init__(self, images, source, region, pixscale, background, marginal_ivars):
+    def __init__(self, images, source, region, pixscale, background, marginal_ivars, reference_rule):
         self.images, self.source, self.region = images, source, region
+        self.reference_rule = reference_rule
         self.marginal_ivars = marginal_ivars
         self.background = background
         self.chi2_none = images.chi2_without_source(region.windows, background)
@@ -191,10 +204,17 @@ class _Selection:
         for source_type in TYPES:
             if source_type in ELLIPTIC:
                 self.fit(source_type, self._start(source_type))
-        so_far = select_model(self.gains)
+        so_far = self.best_so_far()
         if so_far in ELLIPTIC:
             for source_type in WITH_INDEX:
                 self.fit(source_type, self._start_with_index(source_type, self.models[so_far]))
+
+    def best_so_far(self):
+        """Type that the rule of selection picks among the models that were fitted, or None."""
+        if self.reference_rule:
+            return select_model(self.gains, REFERENCE_FRACTION)
+        rex = self.models.get("REX")
+        return select_model(self.gains, galaxy_fraction(rex.shape_r if rex is not None else 0.0, self.images.blur))
 
     def fit(self, source_type, start, exact=False):
         """Fit one candidate; it is left out if it wanders off the blob."""

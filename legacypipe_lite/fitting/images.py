@@ -116,6 +116,10 @@ class BlobImages:
     ----------
     data, inverr : numpy.ndarray of float32
         Flat pixels of all images. `data` is what the fit works on: sources are subtracted from and added to it.
+    fwhm : numpy.ndarray of float64, shape (n,)
+        Of the images' PSFs [pixel].
+    blur : float
+        Median variance of the PSFs [arcsec^2].
     """
 
     #: Cut-outs smaller than this on both sides get one constant PSF.
@@ -146,6 +150,7 @@ class BlobImages:
             self.header_cinv = np.array([np.linalg.inv(c.wcs.cd).ravel() / 3600.0 for c in self.cutouts])
             self.header_cinv = self.header_cinv.reshape(self.n, 4)
         self._set_psfs()
+        self.fwhm = np.array([2.35 * c.psf_sigma for c in self.cutouts])
         blurs = [(c.psf_sigma * c.wcs.pixel_scale) ** 2 for c in self.cutouts]
         self.blur = float(np.median(blurs)) if blurs else 1.0
         self._star_positions: dict[Any, Any] = {}

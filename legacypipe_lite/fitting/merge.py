@@ -95,6 +95,7 @@ def merge_results(
         ivars.values[k] = s.ivar.values
     models = [s.models for s in found] + [{} for _ in range(len(sources) - len(found))]
     _set_positions(columns, sources, target)
+    _set_blend_columns(columns, pairs)
     new_map, new_number = _set_blobs(columns, blobmap)
     columns["brickid"] = np.full(len(sources), brick.brickid, np.int32)
     columns["brickname"] = np.full(len(sources), brick.name)
@@ -161,6 +162,29 @@ def _set_fit_columns(columns, pairs, nbands):
     column("fit_background", [s.fit_background for s in sources], bool)
     column("forced_pointsource", [s.forced_pointsource for s in sources], bool)
     column("ran_on_gpu", [False] * len(pairs), bool)
+    column("fit_flags", [s.fit_flags for s in sources], np.int32)
+    joint = ParameterIvars.zeros(nbands, len(sources))
+    for k, s in enumerate(sources):
+        if s.joint_ivar is not None:
+            joint.values[k] = s.joint_ivar.values
+    joint = joint.finite()
+    for i, axis in enumerate(("ra", "dec")):
+        column(f"{axis}_ivar_joint", joint.position[:, i], np.float32)
+    column("flux_ivar_joint", joint.flux, np.float32, (nbands,))
+    for name in ("shape_r", "shape_e1", "shape_e2", "sersic"):
+        column(f"{name}_ivar_joint", joint.shape(name), np.float32)
+    column("blend_corr", [s.correlation for s in sources], np.float32)
+
+
+def _set_blend_columns(columns, pairs):
+    """objid of the neighbour that each fitted source is most blended with."""
+    row_of = {(r.task.blob, r.task.piece, s.number): k for k, (r, s) in enumerate(pairs)}
+    objid = np.full(len(columns["objid"]), -1, np.int32)
+    for k, (r, s) in enumerate(pairs):
+        row = row_of.get((r.task.blob, r.task.piece, s.neighbor))
+        if s.neighbor >= 0 and row is not None:
+            objid[k] = columns["objid"][row]
+    columns["blend_objid"] = objid
 
 
 #: Pixel of a source that does not project.

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 
-def measure(images: BlobImages, results: list[SourceResult], marginal_ivars: bool = False) -> None:
-    """Set `ivar`, `fracflux`, `fracin`, `fracmasked` and `rchisq` of fitted sources.
+def measure(
+    images: BlobImages,
+    results: list[SourceResult],
+    marginal_ivars: bool = False,
+    patches: list[Patches] | None = None,
+) -> None:
+    """Set `ivar`, `joint_ivar` (unless it is known), `fracflux`, `fracin`, `fracmasked` and `rchisq` of fitted sources.
 
     Everything is measured on the whole blob, at the catalogue fluxes, in the sources' natural patches. Per band,
     with P a source's patch in an image, c its flux and M the sum of all patches:
@@ -37,9 +42,12 @@ def measure(images: BlobImages, results: list[SourceResult], marginal_ivars: boo
         With the data from which no source is subtracted.
     results : list of SourceResult
     marginal_ivars : bool
-        See `optimizer.catalogue_ivars`.
+        Let `ivar` be the joint one.
+    patches : list of Patches, optional
+        The sources' models, if at hand.
     """
-    patches = [images.render(r.source) for r in results]
+    if patches is None:
+        patches = [images.render(r.source) for r in results]
     total = np.zeros_like(images.data)
     for p in patches:
         images.add(p, data=total, everywhere=True)
@@ -48,17 +56,22 @@ def measure(images: BlobImages, results: list[SourceResult], marginal_ivars: boo
         kernels.patch_sums(p, images.offset, images.width, images.data, images.inverr, total, sums)
         _set_fractions(result, sums, images)
         if result.force_keep:
-            result.ivar = ParameterIvars.zeros(images.nbands)
+            result.ivar = result.joint_ivar = ParameterIvars.zeros(images.nbands)
         else:
-            result.ivar = final_ivar(images, result.source, p, marginal_ivars)
+            result.ivar, marginal = final_ivars(images, result.source, p)
+            if result.joint_ivar is None:
+                result.joint_ivar = marginal
+            if marginal_ivars:
+                result.ivar = result.joint_ivar
 
 
-def final_ivar(images: BlobImages, source: Source, patches: Patches, marginal_ivars: bool = False) -> ParameterIvars:
-    """Inverse variances of a source's catalogue parameters from its natural patches (other sources ignored)."""
+def final_ivars(images: BlobImages, source: Source, patches: Patches) -> tuple[ParameterIvars, ParameterIvars]:
+    """Diagonal and marginal inverse variances of a source's catalogue parameters from its natural patches.
+
+    Other sources are ignored.
+    """
     windows = images.windows(patches.rectangles)
-    settings = FitSettings(
-        fixed_position=source.fixed_position, max_log_re=np.inf, marginal_ivars=marginal_ivars, exact=False
-    )
+    settings = FitSettings(fixed_position=source.fixed_position, max_log_re=np.inf, exact=False)
     return information(images, windows, start_model(source), source, settings)
 
 

@@ -41,3 +41,34 @@ def patch_sums(patches, offset, width, data, inverr, total, sums):
                 chi = (float(data[start + x]) - m) * e
                 sums[i, 4] += chi * chi * p
                 sums[i, 5] += 1.0
+
+
+@njit(cache=True)
+def products_with_data(patches, images, band, sums):
+    """Products of a rendered source with the data and with itself, per band, weighted with the inverse variances.
+
+    Parameters
+    ----------
+    patches : models.patches.Patches
+    images : (int64 (n,), int64 (n,), float32, float32)
+        Start of each image in the flat ones, its width; data and inverse errors.
+    band : int64 (n,)
+    sums : float64 (nbands, 2)
+        Out: sum d m / sigma^2, sum m^2 / sigma^2 (added).
+    """
+    rectangles, starts, values = patches
+    offset, width, data, inverr = images
+    for i in range(rectangles.shape[0]):
+        x0, y0, w, h = rectangles[i, 0], rectangles[i, 1], rectangles[i, 2], rectangles[i, 3]
+        for y in range(h if w > 0 else 0):
+            at = offset[i] + (y0 + y) * width[i] + x0
+            p = starts[i] + y * w
+            with_data = 0.0
+            with_itself = 0.0
+            for x in range(w):
+                e = float(inverr[at + x])
+                m = float(values[p + x]) * e
+                with_data += m * float(data[at + x]) * e
+                with_itself += m * m
+            sums[band[i], 0] += with_data
+            sums[band[i], 1] += with_itself

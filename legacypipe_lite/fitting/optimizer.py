@@ -384,15 +384,15 @@ def fit_model(
 
 def information(
     images: BlobImages, windows: Windows, model: FittedModel, source: Source, settings: FitSettings
-) -> ParameterIvars:
-    """Diagonal inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
+) -> tuple[ParameterIvars, ParameterIvars]:
+    """Inverse variances of a model's catalogue parameters as it stands (nothing is fitted).
 
-    Parameters are as `fit_model`; returns `ParameterIvars`.
+    Parameters are as `fit_model`; returns the diagonal and the marginal ones, see `catalogue_ivars`.
     """
     problem = _Problem(images, windows, model, settings)
     p = problem.start(model)
     e = problem.evaluate(p, model.flux, source, solve_flux=False)
-    return catalogue_ivars(problem, p, e)
+    return catalogue_ivars(problem, p, e, False), catalogue_ivars(problem, p, e, True)
 
 
 def _levenberg_marquardt(problem, p, best, source, result):
@@ -474,7 +474,7 @@ def _set_flags(problem, p, result):
 
 def _set_uncertainties(problem, p, e, result):
     """Inverse variances, and the fraction of flux inside the windows."""
-    result.ivar = catalogue_ivars(problem, p, e)
+    result.ivar = catalogue_ivars(problem, p, e, problem.settings.marginal_ivars)
     nb = len(e.flux)
     used = problem.windows.index
     band = problem.images.band[used]
@@ -482,15 +482,15 @@ def _set_uncertainties(problem, p, e, result):
     result.inside = np.bincount(band, weights=e.inside[used], minlength=nb) / np.maximum(counts, 1)
 
 
-def catalogue_ivars(problem: _Problem, p: NDArray[np.float64], e: _Evaluation) -> ParameterIvars:
+def catalogue_ivars(problem: _Problem, p: NDArray[np.float64], e: _Evaluation, marginal: bool) -> ParameterIvars:
     """Inverse variances in catalogue parameters, as `ParameterIvars`.
 
     By default they are diagonal: the sum over pixels of the squared derivative, as if all other parameters were known
-    (the convention of the Legacy Surveys). With `FitSettings.marginal_ivars` they are the inverse of the diagonal of
+    (the convention of the Legacy Surveys). `marginal` ones are the inverse of the diagonal of
     the covariance matrix of all parameters of the source (fluxes, position, shape; skies if fitted).
     """
     ivar = ParameterIvars.zeros(len(e.flux))
-    if problem.settings.marginal_ivars:
+    if marginal:
         covariance = _covariance(e.hessian)
         if covariance is not None:
             flux_variance = np.einsum("bi,ij,bj->b", e.response, covariance, e.response)

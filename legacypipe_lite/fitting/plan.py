@@ -35,6 +35,8 @@ class BlobPlan:
         self.frozen = self._frozen_galaxies()
         self.sub_blob_mask = np.zeros(self.blobmap.shape, bool) if options.sub_blobs else None
         self.pieces: dict[Any, Any] = {}
+        # Blobs that are not fitted because of their size.
+        self.too_large: list[Any] = []
         self.tasks = self._tasks(options)
 
     def _frozen_galaxies(self):
@@ -67,6 +69,7 @@ class BlobPlan:
             npix = int(self.properties.npix[blob])
             if options.max_blobsize is not None and npix > options.max_blobsize:
                 logger.warning("blob %d has %d pixels, more than --max-blobsize; it is not fitted", blob, npix)
+                self.too_large.append(self._whole_task(rank, blob))
                 continue
             pieces = self._pieces_of(blob, options)
             divided = divided or bool(pieces)

@@ -39,6 +39,12 @@ class FitOptions:
         Fit all sources once more after the iterative detection.
     marginal_ivars : bool
         Inverse variances of a source's parameters are marginalised over its other parameters.
+    reference_rule : bool
+        Choose types by the rule of the Legacy Surveys (see `candidates.choose_model`).
+    joint : bool
+        Fit blended sources together (see `refine`).
+    check : bool
+        Hold sources against all pixels of their models (see `check`).
     """
 
     iterative: bool = True
@@ -51,6 +57,9 @@ class FitOptions:
     shape_jacobian: str = "local"
     reoptimize: bool = False
     marginal_ivars: bool = False
+    reference_rule: bool = False
+    joint: bool = True
+    check: bool = True
 
 
 @dataclass
@@ -134,6 +143,16 @@ class SourceResult:
         Seconds.
     symm_width, symm_height, symm_npix, symm_nimages : int
         Extent, good pixels and images of the model selection.
+    fit_flags : int
+        Of `bits.FIT_FLAGS`.
+    joint_ivar : ParameterIvars
+        Marginal ones: over all parameters of the sources that were fitted together, or of the source alone.
+    number : int
+        Of the source within its blob.
+    neighbor : int
+        Number of the source whose flux is most correlated with that of this one; -1: none.
+    correlation : float
+        Of their fluxes.
     fracflux, fracin, fracmasked, rchisq : numpy.ndarray of float64, shape (nbands,)
     """
 
@@ -157,6 +176,11 @@ class SourceResult:
     symm_height: int = 0
     symm_npix: int = 0
     symm_nimages: int = 0
+    fit_flags: int = 0
+    joint_ivar: ParameterIvars | None = None
+    number: int = -1
+    neighbor: int = -1
+    correlation: float = 0.0
     fracflux: np.ndarray | None = None
     fracin: np.ndarray | None = None
     fracmasked: np.ndarray | None = None

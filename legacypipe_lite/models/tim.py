@@ -94,6 +94,8 @@ class Tim:
         From the image's primary header.
     skyver, psfver : (str, str)
         (legpipev, plver) of the calibrations that were used.
+    weights_smoothed : bool
+        Whether the variance of each pixel was taken from its neighbours.
     primary_cards : dict
         The cards of the image's primary header that coadd headers quote.
     """
@@ -122,6 +124,7 @@ class Tim:
     skyver: tuple = ("", "")
     psfver: tuple = ("", "")
     primary_cards: dict = field(default_factory=dict)
+    weights_smoothed: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import catalog, detection
+from ..bits import FIT_FLAGS
 from ..errors import NothingToDo, WorkerError
 from ..files import check_writable
 from ..fitting import BlobContext, BlobPlan, FitOptions, fit_blob
@@ -38,6 +39,8 @@ def run_fitblobs(state, options, tools):
         options=fit_options(options),
     )
     results, failed = _fit_all(plan, context, state, options, tools)
+    if not options.like_reference:
+        failed += plan.too_large
     return _merged(plan, results, failed, state, options, tools)
 
 
@@ -54,6 +57,9 @@ def fit_options(options):
         shape_jacobian=options.shape_jacobian,
         reoptimize=options.reoptimize,
         marginal_ivars=options.ivars == "marginal",
+        reference_rule=options.like_reference,
+        joint=options.joint and not options.like_reference,
+        check=not options.like_reference,
     )
 
 
@@ -155,6 +161,7 @@ def _bailed_table(detections, rows, nbands):
     """Reference rows of blobs that were not fitted, kept at their catalogue values."""
     table = detections[np.asarray(rows, np.int64)]
     table["fracin"] = np.ones((len(rows), nbands), np.float32)
+    table["fit_flags"] = np.full(len(rows), FIT_FLAGS["UNFITTED"], np.int32)
     return table
 
 
@@ -163,6 +170,8 @@ def _header_cards(options):
     return [
         ("GALFRPSF", options.galaxy_forcepsf, "Large galaxies force PSF?"),
         ("LESSMASK", options.less_masking, "Less masking of medium-bright stars?"),
+        ("FITRULE", "reference" if options.like_reference else "resolved", "Rule by which types are chosen"),
+        ("FITJOINT", options.joint and not options.like_reference, "Blended sources fitted together?"),
         ("COMMENT", "DCHISQ array model names", ""),
         *[(f"DCHISQ_{i}", name, "") for i, name in enumerate(TYPES)],
     ]
@@ -232,6 +241,8 @@ STAGE = Stage(
         "galaxy_forcepsf",
         "reoptimize",
         "shape_jacobian",
+        "like_reference",
+        "joint",
         "ivars",
         "nblobs",
         "blob",

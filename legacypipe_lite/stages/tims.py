@@ -87,6 +87,10 @@ def run_tims(state, options, tools):
         "injected": None if injection is None else injection.table(tims, target),
     }
     cards = _header_cards(ccd_files, tims, bands, options.bands)
+    smoothed = [tim.name for tim in tims if tim.weights_smoothed]
+    if options.improved or smoothed:
+        cards.append(("WTSMOOTH", len(smoothed), "Images whose weights were smoothed"))
+        logger.info("weights smoothed: %d of %d images: %s", len(smoothed), len(tims), " ".join(smoothed))
     if injection is not None:
         tools.report.counts["injected sources"] = int(np.sum(made["injected"]["in_zoom"]))
         tools.products.write_table("injected", made["injected"], primary_cards=tools.header(made, cards))
@@ -395,6 +399,7 @@ STAGE = Stage(
         "normalize_psf",
         "apodize",
         "smooth_weights",
+        "improved",
         "gaia",
         "tycho",
         "large_galaxies",

@@ -4,7 +4,7 @@ import pytest
 
 from legacypipe_lite.cameras.extent import Region
 from legacypipe_lite.cameras.files import FitsImage
-from legacypipe_lite.cameras.weights import Quantization, add_source_noise, apodize, clean_weights
+from legacypipe_lite.cameras.weights import Quantization, add_source_noise, apodize, clean_weights, hold_own_noise
 from legacypipe_lite.errors import InputError
 
 EXACT = Quantization("exact")
@@ -141,3 +141,17 @@ def test_apodize():
     ramp = (np.arctan(t) - np.arctan(-np.pi)) / (2 * np.arctan(np.pi))
     np.testing.assert_allclose(weights[:100, 30] / weights[125, 30], ramp, atol=1e-6)
     assert weights.dtype == np.float32
+
+
+def test_weights_tell_whether_they_hold_the_images_noise():
+    rng = np.random.default_rng(4)
+    sky, gain = 400.0, 2.0
+    counts = rng.poisson(sky * gain, (120, 120)) / gain
+    image = (counts - sky).astype(np.float32)
+    own = (gain / counts).astype(np.float32)
+    expected = np.full(image.shape, gain / sky, np.float32)
+    unrelated = (gain / rng.permuted(counts)).astype(np.float32)
+    assert hold_own_noise(image, own)
+    assert not hold_own_noise(image, expected)
+    assert not hold_own_noise(image, unrelated)
+    assert not hold_own_noise(image, np.zeros_like(own))

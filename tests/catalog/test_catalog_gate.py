@@ -13,7 +13,7 @@ from legacypipe_lite.wcs import target_wcs
 
 TARGET = target_wcs(150.0, 20.0, 100, 100, 0.262)
 LIMITS = [1e4, 1e5]
-BAD = next(bit.value for bit in FITBITS if bit.name == "BAD_VALUE")
+BAD = next(bit.value for bit in FITBITS if bit.name == "DOUBTFUL")
 
 
 def rows(n=400):

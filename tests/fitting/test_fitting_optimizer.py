@@ -295,7 +295,7 @@ def test_information_equals_sums_over_pixels():
     tims = make_tims([truth], per_band=1)
     images = blob_images(tims)
     windows = images.windows(images.render(truth).rectangles)
-    ivar = information(images, windows, start_model(truth), truth, EXACT)
+    ivar, _ = information(images, windows, start_model(truth), truth, EXACT)
     model = start_model(truth)
     total = np.zeros(5)
     for i, tim in enumerate(tims):

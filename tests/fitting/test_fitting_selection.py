@@ -4,7 +4,7 @@ import fitsio
 import numpy as np
 import pytest
 
-from legacypipe_lite.fitting.selection import select_model, wants_galaxy_models
+from legacypipe_lite.fitting.selection import galaxy_fraction, select_model, wants_galaxy_models
 
 CASES = [
     ({"psf": 26.9}, None),
@@ -57,3 +57,11 @@ def test_types_of_the_reference(testdata, case):
         tested += 1
     assert tested >= 2
     assert np.isfinite(tested)
+
+
+def test_resolved_galaxies_need_less():
+    gains = {"PSF": 20000.0, "REX": 20500.0, "EXP": 20550.0, "DEV": 20510.0}
+    assert select_model(gains) == "REX"
+    assert select_model(gains, galaxy_fraction(0.0, 0.3)) == "REX"
+    assert select_model(gains, galaxy_fraction(0.6, 0.3)) == "EXP"
+    assert galaxy_fraction(0.0, 0.3) == 0.005

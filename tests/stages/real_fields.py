@@ -30,4 +30,6 @@ def brick_run(case, testdata, tmp_path, monkeypatch, **options):
         environment["LARGEGALAXIES_CAT"] = survey / "sga-sub.kd.fits"
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
+    # The fields are there to be compared with the reference.
+    options = {"like_reference": True, **options}
     return BrickRun(RunOptions(survey_dir=str(survey), outdir=str(tmp_path), no_write=True, **FIELDS[case], **options))
