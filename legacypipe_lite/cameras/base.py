@@ -499,7 +499,8 @@ class CcdImage:
 
 def _one_after_the_other(header: Mapping[Any, Any], primary_header: Mapping[Any, Any]) -> ChainMap[Any, Any]:
     """Cards of the image's header, else those of the primary one."""
-    return ChainMap(dict(header.items()), dict(primary_header.items()))
+    # ChainMap only reads here, so that any mapping will do.
+    return ChainMap(header, primary_header)  # type: ignore[arg-type]
 
 
 def _text(header: fitsio.FITSHDR, card: str) -> str:
