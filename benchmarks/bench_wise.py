@@ -165,7 +165,7 @@ def main(argv=None):
         folder = Path(args.keep or temporary)
         truth = make_truth(args.sources, rng)
         if not (folder / "full").exists():
-            write_mock(folder, truth, PsfModels(args.psf_dir, []), rng, args.epochs)
+            write_mock(folder, truth, PsfModels(args.psf_dir), rng, args.epochs)
         first = run_stage(folder, truth, args)
         measured, table, cpu, wall = run_stage(folder, truth, args)
     session.calibrate()

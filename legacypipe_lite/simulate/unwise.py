@@ -107,7 +107,7 @@ def _cutout_wcs(tile: UnwiseTile, sky_field: Field) -> TanWcs | None:
 
 def _write_tile(root: Path, tile: UnwiseTile, wcs: ImageWcs, sources: Table, seed: int) -> None:
     folder = Path(tile.name[:3]) / tile.name
-    models = PsfModels(None, [])
+    models = PsfModels()
     for band in VEGA_TO_AB:
         psf = models.at(band, tile.ra, tile.dec).image
         light = _render(wcs, psf, sources, band)

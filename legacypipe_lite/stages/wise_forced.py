@@ -15,34 +15,48 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Measured:
-    """Results of all tasks."""
+    """Results of all tasks.
+
+    Attributes
+    ----------
+    photometry, epochs, coadds : dict
+        By band.
+    masks : list of numpy.ndarray of uint8
+        Of W1 and W2.
+    skipped : int
+        Images that could not be used.
+    problems : list of str
+        Files that could not be used, and why.
+    """
 
     photometry: dict = field(default_factory=dict)
     epochs: dict = field(default_factory=dict)
     coadds: dict = field(default_factory=dict)
+    masks: list = field(default_factory=list)
+    skipped: int = 0
+    problems: list = field(default_factory=list)
 
 
 def run_wise_forced(state, options, tools):
     """Measure the sources in W1 to W4; zeros where there are no unWISE images; nothing with ``--no-wise``."""
     if not options.wise:
         return StageResult({"wise_table": None, "wise_masks": None}, skipped=True)
-    folders = wise.WiseFolders.from_options(options)
+    inputs = wise.WiseInputs(state["target"], wise.WiseFolders.from_options(options), tools.survey)
     table, target = state["fit_table"], state["target"]
-    problems = []
     rows = wise.sources_to_measure(table, state["fit_sources"], state["maskbits"], options.wise_gaia_only)
-    job = _job(state, rows, folders, options, tools, problems)
-    models = wise.psf_models(tools.survey, problems) if job.tiles else None
+    job = _job(state, rows, inputs, options)
+    models = wise.psf_models(tools.survey) if job.tiles else None
     tasks = job.psf_tasks()
     psfs = tools.map(wise.make_psf, tasks, shared=models, label="WISE PSFs")
     job.psfs = {(tile.coadd_id, band): psf for (tile, band), psf in zip(tasks, psfs)}
-    measured, masks, skipped = _measure(job, tools, problems)
+    measured = _measure(job, tools)
     cards = [
         ("W_CERES", False, "WISE forced phot: Ceres? No: exact solution"),
         ("WISE_GAIA_ONLY", bool(options.wise_gaia_only), "WISE forced phot: only Gaia + SGA"),
         ("WISEPSF", models.kind if models else "none", "WISE PSF models"),
-        ("WISESKIP", skipped, "unWISE images that could not be used"),
+        ("WISESKIP", measured.skipped, "unWISE images that could not be used"),
     ]
-    _tell(folders, job, problems, tools)
+    _tell(inputs, [*inputs.problems, *(models.problems if models else []), *measured.problems], tools)
     apertures = {}
     if job.make_coadds:
         _write_coadds(measured.coadds, wise.wise_target(target), tools.header(state, cards), tools)
@@ -51,56 +65,53 @@ def run_wise_forced(state, options, tools):
         _write_psfs(job, tools.header(state, cards), tools)
     made = {
         "wise_table": wise.wise_table(
-            len(table), rows, measured.photometry, measured.epochs, apertures, _mask_values(masks, table)
+            len(table), rows, measured.photometry, measured.epochs, apertures, _mask_values(measured.masks, table)
         ),
-        "wise_masks": masks,
+        "wise_masks": measured.masks,
     }
     return StageResult(made, cards)
 
 
-def _job(state, rows, folders, options, tools, problems):
-    target = state["target"]
-    atlas = wise.open_atlas(folders, problems)
-    tiles = wise.find_tiles(target, folders, atlas, tools.survey, problems) if folders else []
+def _job(state, rows, inputs, options):
+    folders = inputs.folders
     return wise.WiseJob(
-        target=target,
+        target=state["target"],
         sources=wise.ForcedSources.from_sources([state["fit_sources"][row] for row in rows]),
-        tiles=tiles,
+        tiles=inputs.tiles,
         folders=list(folders.full),
         epoch_folder=folders.epochs,
         sky_folder=folders.sky,
-        epochs=wise.epochs_of_tiles(tiles, atlas, problems),
+        epochs=inputs.epochs,
         make_coadds=bool(folders.full) and options.unwise_coadds,
         noise=options.wise_noise,
     )
 
 
-def _measure(job, tools, problems):
-    """Run all tasks; the results, the masks of W1 and W2, and how many images could not be used."""
+def _measure(job, tools):
+    """Run all tasks."""
     tasks = job.band_tasks()
     results = tools.map(wise.measure_band, tasks, shared=job, label="WISE")
     measured = _Measured()
-    skipped = 0
     for (band, slot), result in zip(tasks, results):
-        problems += result.problems
-        skipped += len(result.problems)
+        measured.problems += result.problems
         if slot is None:
             measured.photometry[band] = result.photometry
             measured.coadds[band] = result.coadd
         else:
             measured.epochs.setdefault(band, []).append(result.photometry)
-    ((masks, trouble),) = tools.map(wise.map_masks, [None], shared=job, label="WISE masks")
-    problems += trouble
-    return measured, masks, skipped
+    measured.skipped = len(measured.problems)
+    ((measured.masks, problems),) = tools.map(wise.map_masks, [None], shared=job, label="WISE masks")
+    measured.problems += problems
+    return measured
 
 
-def _tell(folders, job, problems, tools):
+def _tell(inputs, problems, tools):
     """One warning about all that is missing."""
-    if not folders:
+    if not inputs.folders:
         logger.info("no unWISE images: the WISE columns are zero (--no-wise leaves them out)")
         return
-    if not job.tiles:
-        problems.append("no unWISE tile covers this brick")
+    if not inputs.tiles:
+        problems = [*problems, "no unWISE tile covers this brick"]
     for problem in problems:
         logger.debug("WISE: %s", problem)
     if problems:

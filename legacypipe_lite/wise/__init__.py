@@ -3,7 +3,7 @@
 from .coadds import wise_picture, wise_target
 from .folders import WiseFolders
 from .images import BANDS, VEGA_TO_AB, candidate_paths, find_mask_file, sky_path
-from .inputs import epochs_of_tiles, find_tiles, input_files, open_atlas, psf_models, sources_to_measure
+from .inputs import WiseInputs, input_files, psf_models, sources_to_measure
 from .lightcurves import LIGHT_CURVE_BANDS, Atlas, atlas_path, choose_epochs
 from .psf import PsfModels, psf_paths
 from .stamps import ForcedSources
@@ -21,18 +21,16 @@ __all__ = [
     "PsfModels",
     "Tile",
     "WiseFolders",
+    "WiseInputs",
     "WiseJob",
     "atlas_path",
     "candidate_paths",
     "choose_epochs",
-    "epochs_of_tiles",
     "find_mask_file",
-    "find_tiles",
     "input_files",
     "make_psf",
     "map_masks",
     "measure_band",
-    "open_atlas",
     "psf_models",
     "psf_paths",
     "read_tile_table",

@@ -1,10 +1,15 @@
 """What stage wise_forced needs: the tiles of a brick, their epochs, PSF models, and the sources to measure."""
 
+from __future__ import annotations
+
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bits import MASKBITS_FIXED
 from ..errors import InputError
@@ -14,88 +19,104 @@ from .lightcurves import LIGHT_CURVE_BANDS, Atlas, atlas_path
 from .psf import PsfModels, psf_paths
 from .tiles import Tile, read_tile_table, scan_tiles, tiles_of_brick
 
-__all__ = ["epochs_of_tiles", "find_tiles", "input_files", "open_atlas", "psf_models", "sources_to_measure"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from ..models import Source
+    from ..options import RunOptions
+    from ..survey import SurveyDirectory
+    from ..wcs import ImageWcs
+
+__all__ = ["WiseInputs", "input_files", "psf_models", "sources_to_measure"]
 
 logger = logging.getLogger(__name__)
 
 _CLUSTER = next(bit.value for bit in MASKBITS_FIXED if bit.name == "CLUSTER")
 
 
-def open_atlas(folders, problems):
-    """The atlas of time-resolved coadds, or None if there is no folder of them, or it has no usable atlas."""
-    if folders.epochs is None:
-        return None
-    try:
-        return Atlas(folders.epochs)
-    except InputError as error:
-        problems.append(str(error))
-        return None
-
-
-def find_tiles(target, folders, atlas, survey, problems):
-    """The unWISE tiles that have a share in a brick.
-
-    They are taken from the table of tiles in the data directory. Without it the folders of images are scanned, or,
-    if there are only time-resolved coadds, their atlas serves.
+class WiseInputs:
+    """What there is of unWISE images for a brick.
 
     Parameters
     ----------
     target : ImageWcs
+        Of the brick.
     folders : WiseFolders
-    atlas : Atlas or None
     survey : SurveyDirectory
+
+    Attributes
+    ----------
+    folders : WiseFolders
+    tiles : list of Tile
+        That have a share in the brick. They are taken from the table of tiles in the data directory. Without it the
+        folders of images are scanned, or, if there are only time-resolved coadds, their atlas serves.
+    epochs : dict of (str, int) to list of int
+        (tile, band) -> numbers of its epochs.
     problems : list of str
-        Messages about damaged files are added.
-
-    Returns
-    -------
-    list of Tile
+        Files that could not be used, and why.
     """
-    table = survey.data_file("wise-tiles.fits")
-    if table is not None:
+
+    def __init__(self, target: ImageWcs, folders: WiseFolders, survey: SurveyDirectory) -> None:
+        self.folders = folders
+        self.problems: list[str] = []
+        atlas = self._atlas()
+        self.tiles = tiles_of_brick(self._tiles(target, survey, atlas), target) if folders else []
+        self.epochs = {} if atlas is None else self._epochs(atlas)
+
+    def _atlas(self) -> Atlas | None:
+        """The atlas of time-resolved coadds, or None if there is no folder of them, or it has no usable atlas."""
+        if self.folders.epochs is None:
+            return None
         try:
-            return tiles_of_brick(read_tile_table(table, target), target)
+            return Atlas(self.folders.epochs)
         except InputError as error:
-            problems.append(str(error))
-    logger.info("no table of unWISE tiles (wise-tiles.fits): tiles without astrometric corrections")
-    if folders.full:
-        tiles = scan_tiles(folders.full, target, problems)
-    elif atlas is not None:
-        tiles = [Tile.on_grid(*row) for row in zip(atlas.coadd_ids, atlas.ra.tolist(), atlas.dec.tolist())]
-    else:
-        tiles = []
-    return tiles_of_brick(tiles, target)
+            self.problems.append(str(error))
+            return None
 
-
-def epochs_of_tiles(tiles, atlas, problems):
-    """Numbers of the epochs of each tile and band: dict (tile, band) -> list of int."""
-    epochs = {}
-    if atlas is None:
-        return epochs
-    for tile in tiles:
-        for band in LIGHT_CURVE_BANDS:
+    def _tiles(self, target: ImageWcs, survey: SurveyDirectory, atlas: Atlas | None) -> list[Tile]:
+        """Tiles near the brick."""
+        table = survey.data_file("wise-tiles.fits")
+        if table is not None:
             try:
-                epochs[tile.coadd_id, band] = atlas.epochs(tile.coadd_id, band)
-            except KeyError:
-                problems.append(f"the atlas of the time-resolved unWISE coadds has no tile {tile.coadd_id}")
-                break
-    return epochs
+                return read_tile_table(table, target)
+            except InputError as error:
+                self.problems.append(str(error))
+        logger.info("no table of unWISE tiles (wise-tiles.fits): tiles without astrometric corrections")
+        if self.folders.full:
+            tiles, problems = scan_tiles(self.folders.full, target)
+            self.problems += problems
+            return tiles
+        if atlas is not None:
+            return [Tile.on_grid(*row) for row in zip(atlas.coadd_ids, atlas.ra.tolist(), atlas.dec.tolist())]
+        return []
+
+    def _epochs(self, atlas: Atlas) -> dict[tuple[str, int], list[int]]:
+        epochs = {}
+        for tile in self.tiles:
+            for band in LIGHT_CURVE_BANDS:
+                try:
+                    epochs[tile.coadd_id, band] = atlas.epochs(tile.coadd_id, band)
+                except KeyError:
+                    self.problems.append(f"the atlas of the time-resolved unWISE coadds has no tile {tile.coadd_id}")
+                    break
+        return epochs
 
 
-def psf_models(survey, problems):
+def psf_models(survey: SurveyDirectory) -> PsfModels:
     """PSF models from ``WISE_PSF_DIR``, or ``unwise_psf`` in the data directory; else built-in profiles."""
     folder = _psf_folder(survey)
+    models = PsfModels(folder)
     if folder is not None and not folder.is_dir():
-        problems.append(f"WISE_PSF_DIR {folder}: no such directory")
-    return PsfModels(folder, problems)
+        models.problems.insert(0, f"WISE_PSF_DIR {folder}: no such directory")
+    return models
 
 
-def _psf_folder(survey):
+def _psf_folder(survey: SurveyDirectory) -> Path | None:
     named = os.environ.get("WISE_PSF_DIR")
     return Path(named) if named else survey.data_file("unwise_psf")
 
 
-def input_files(target, options, survey):
+def input_files(target: ImageWcs, options: RunOptions, survey: SurveyDirectory) -> Iterator[Path]:
     """Files that the stage reads for a brick, or looks for.
 
     Parameters
@@ -118,10 +139,8 @@ def input_files(target, options, survey):
         yield survey.data_file("wise-tiles.fits")
     if folders.epochs is not None:
         yield atlas_path(folders.epochs)
-    # What is wrong with the files was said when the stage ran.
-    atlas = open_atlas(folders, [])
-    tiles = find_tiles(target, folders, atlas, survey, [])
-    for tile in tiles:
+    inputs = WiseInputs(target, folders, survey)  # its problems were told when the stage ran
+    for tile in inputs.tiles:
         for folder in folders.full:
             for band in BANDS:
                 yield from candidate_paths(folder, tile.coadd_id, band)
@@ -130,12 +149,14 @@ def input_files(target, options, survey):
             yield mask
         if folders.sky is not None:
             yield from (sky_path(folders.sky, tile.coadd_id, band) for band in LIGHT_CURVE_BANDS)
-    for (coadd_id, band), numbers in epochs_of_tiles(tiles, atlas, []).items():
+    for (coadd_id, band), numbers in inputs.epochs.items():
         for number in numbers:
             yield from candidate_paths(folders.epochs, coadd_id, band, number)
 
 
-def sources_to_measure(table, sources, maskbits, stars_only):
+def sources_to_measure(
+    table: Table, sources: list[Source | None], maskbits: NDArray[np.int32], stars_only: bool
+) -> NDArray[np.integer]:
     """Rows of the catalogue that WISE photometry is made for.
 
     Parameters

@@ -73,17 +73,18 @@ class PsfModels:
     folder : str or Path or None
         Folder with the data of ``unwise_psf``. Bands without a readable file there have built-in
         profiles.
-    problems : list of str
-        Messages about damaged files are added.
 
     Attributes
     ----------
     images : dict of int -> numpy.ndarray of float64
         Band -> model, made symmetric. Bands with built-in profiles are not in it.
+    problems : list of str
+        Damaged files.
     """
 
-    def __init__(self, folder: str | Path | None, problems: list[str]) -> None:
+    def __init__(self, folder: str | Path | None = None) -> None:
         self.images = {}
+        self.problems: list[str] = []
         if folder is None:
             return
         for band, path in psf_paths(folder).items():
@@ -92,7 +93,7 @@ class PsfModels:
             try:
                 self.images[band] = _read_model(path)
             except InputError as error:
-                problems.append(str(error))
+                self.problems.append(str(error))
 
     @property
     def kind(self) -> str:

@@ -4,9 +4,12 @@ The unWISE coadds are 18240 overlapping tiles of 2048 x 2048 pixels in rings of 
 area*, bounded by lines of constant RA and Dec, divides the sky between them, so that no pixel counts twice.
 """
 
+from __future__ import annotations
+
 import logging
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..tables import open_fits, read_columns, short_message
-from ..wcs import TanWcs, great_circle_distance, wcs_from_header
+from ..wcs import ImageWcs, TanWcs, great_circle_distance, wcs_from_header
 
 __all__ = ["PIXEL_SCALE", "TILE_SIZE", "Tile", "read_tile_table", "scan_tiles", "region_of_interest", "tiles_of_brick"]
 
@@ -118,7 +121,7 @@ def read_tile_table(path, target):
     ]
 
 
-def scan_tiles(folders, target, problems):
+def scan_tiles(folders: Sequence[str], target: ImageWcs) -> tuple[list[Tile], list[str]]:
     """Find the tiles around a brick by looking into folders of unWISE images; without the table of tiles.
 
     Parameters
@@ -126,25 +129,27 @@ def scan_tiles(folders, target, problems):
     folders : sequence of str
     target : ImageWcs
         Of the brick.
-    problems : list of str
-        Messages about tiles without any readable image header are added.
 
     Returns
     -------
-    list of Tile
+    tiles : list of Tile
         Sorted by name; without astrometric corrections.
+    problems : list of str
+        Tiles without any readable image header, and why.
     """
-    tiles = {}
+    tiles: dict[str, Tile] = {}
+    problems = []
     for folder in folders:
         for path in _tile_folders(folder):
             name = path.name
             # Names hold RA and Dec truncated to 0.1 degrees.
             ra, dec = int(name[:4]) / 10 + 0.05, (int(name[5:]) / 10 + 0.05) * (-1 if name[4] == "m" else 1)
             if name not in tiles and _near(ra, dec, target, margin=0.15):
-                centre = _centre_from_headers(path, problems)
-                if centre is not None:
-                    tiles[name] = Tile.on_grid(name, *centre)
-    return [tiles[name] for name in sorted(tiles)]
+                try:
+                    tiles[name] = Tile.on_grid(name, *_centre_from_headers(path))
+                except InputError as error:
+                    problems.append(str(error))
+    return [tiles[name] for name in sorted(tiles)], problems
 
 
 def _tile_folders(folder):
@@ -154,7 +159,7 @@ def _tile_folders(folder):
                 yield path
 
 
-def _centre_from_headers(path, problems):
+def _centre_from_headers(path: Path) -> tuple[float, float]:
     reason = "no images"
     for band in (1, 2, 3, 4):
         image = path / f"unwise-{path.name}-w{band}-img-m.fits"
@@ -167,8 +172,7 @@ def _centre_from_headers(path, problems):
             reason = str(error)
         except OSError as error:
             reason = f"{image}: header cannot be read ({short_message(error)})"
-    problems.append(f"unWISE tile {path}: {reason}")
-    return None
+    raise InputError(f"unWISE tile {path}: {reason}")
 
 
 def _near(ra, dec, target, margin=0.0):

@@ -32,7 +32,7 @@ TESTCASE4 = """\
 
 @pytest.fixture(scope="module")
 def psf():
-    return PsfModels(None, []).at(1, 0, 0)
+    return PsfModels().at(1, 0, 0)
 
 
 def field_sources():
@@ -48,7 +48,7 @@ def photometry_of_testcase4(testdata, band):
     (tile,) = tiles_of_brick(read_tile_table(testdata / "refdata" / "wise-tiles.fits", target), target)
     files = find_tile_files([str(testdata / "realdata" / "testcase4" / "images" / "unwise")], tile.coadd_id, band)
     image = read_tile_image(files, tile, band, target, shift_crpix=True)
-    models = PsfModels(testdata / "refdata" / "unwise_psf", [])
+    models = PsfModels(testdata / "refdata" / "unwise_psf")
     found = forced_photometry(field_sources(), [image], [models.at(band, tile.ra, tile.dec)])
     return found, 10 ** (-VEGA_TO_AB[band] / 2.5)
 

@@ -13,9 +13,8 @@ TESTCASE4 = (186.667667, 25.745556)
 
 @pytest.fixture(scope="module")
 def models(testdata):
-    problems = []
-    models = PsfModels(testdata / "refdata" / "unwise_psf", problems)
-    assert not problems and models.kind == "unwise_psf"
+    models = PsfModels(testdata / "refdata" / "unwise_psf")
+    assert not models.problems and models.kind == "unwise_psf"
     return models
 
 
@@ -99,7 +98,7 @@ def test_psf_is_symmetric_under_half_a_turn(models):
 )
 @pytest.mark.parametrize("centre", [TESTCASE4, (10.0, -40.0)])
 def test_built_in_profiles(models, centre, band, box, difference):
-    built_in = PsfModels(None, [])
+    built_in = PsfModels()
     psf, true = built_in.at(band, *centre), models.at(band, *centre)
     c, half = len(psf.image) // 2, len(true.image) // 2
     assert built_in.kind == "built-in profiles" and psf.image.dtype == np.float32
@@ -116,12 +115,11 @@ def test_missing_and_damaged_models(tmp_path, testdata):
     fitsio.write(str(tmp_path / names[1]), good[:-1])
     fitsio.write(str(tmp_path / names[2]), np.full_like(good, np.nan))
     (tmp_path / names[3]).write_bytes(b"nothing")
-    problems = []
-    models = PsfModels(tmp_path, problems)
+    models = PsfModels(tmp_path)
     assert models.kind == "unwise_psf; built-in profiles: W1,W2,W4"
-    assert len(problems) == 3
+    assert len(models.problems) == 3
     for name, words in zip(names[1:], ("odd", "finite", "cannot be read")):
-        assert any(name in problem and words in problem for problem in problems)
+        assert any(name in problem and words in problem for problem in models.problems)
 
 
 def test_kernels_equal_scipy():

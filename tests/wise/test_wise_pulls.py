@@ -59,7 +59,7 @@ def drawn(x, y, sources, flux, psf):
 @pytest.mark.parametrize("band", [1, 2, 3, 4])
 def test_pulls(band):
     rng = np.random.default_rng(10 + band)
-    psf = PsfModels(None, []).at(band, MOCK.ra, MOCK.dec)
+    psf = PsfModels().at(band, MOCK.ra, MOCK.dec)
     x, y, sources, brightness = scene()
     flux = np.minimum(brightness, 60 if band < 3 else 10) * BRIGHTNESS[band]
     light = drawn(x, y, sources, flux, psf.image.astype(float))

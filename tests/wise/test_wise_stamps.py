@@ -16,7 +16,7 @@ WCS = TanWcs((180.0, 10.0), (30.5, 25.5), [[-S, 0], [0, S]], 60, 50)
 
 @pytest.fixture(scope="module")
 def psf():
-    return PsfModels(None, []).at(1, 0, 0).image
+    return PsfModels().at(1, 0, 0).image
 
 
 def lanczos(mu):

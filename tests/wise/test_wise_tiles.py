@@ -82,8 +82,7 @@ def test_region_of_interest():
 def test_scan_finds_what_the_table_says(testdata, table_path):
     target = small_target()
     folder = testdata / "realdata" / "testcase4" / "images" / "unwise"
-    problems = []
-    (tile,) = scan_tiles([str(folder)], target, problems)
+    (tile,), problems = scan_tiles([str(folder)], target)
     (expected,) = tiles_of_brick(read_tile_table(table_path, target), target)
     assert tile.coadd_id == expected.coadd_id and not problems and tile.crpix_shift == {}
     for name in ("ra", "dec", "ra1", "ra2", "dec1", "dec2"):
@@ -97,8 +96,7 @@ def test_scan_of_several_folders(tmp_path):
     (tmp_path / "a" / "001" / "notes").mkdir()
     (tmp_path / "a" / "001" / "0011m015").mkdir()
     target = target_wcs(1.05, -1.5, 100, 100, 0.262)
-    problems = []
-    tiles = scan_tiles([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none")], target, problems)
+    tiles, problems = scan_tiles([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none")], target)
     assert [tile.coadd_id for tile in tiles] == ["0010m015"]
     assert problems == [f"unWISE tile {tmp_path}/a/001/0011m015: no images"]
 
@@ -106,9 +104,8 @@ def test_scan_of_several_folders(tmp_path):
 def test_scan_names_damaged_headers(tmp_path):
     path = write_tile(tmp_path, MockTile("0010m015", 1.0, -1.514, width=8, height=8), 1, np.zeros((8, 8)))
     (path / "unwise-0010m015-w1-img-m.fits").write_bytes(b"no image")
-    problems = []
-    assert scan_tiles([str(tmp_path)], target_wcs(1.05, -1.5, 100, 100, 0.262), problems) == []
-    assert len(problems) == 1 and "w1-img-m.fits" in problems[0]
+    tiles, problems = scan_tiles([str(tmp_path)], target_wcs(1.05, -1.5, 100, 100, 0.262))
+    assert tiles == [] and len(problems) == 1 and "w1-img-m.fits" in problems[0]
 
 
 def test_damaged_table(tmp_path):
