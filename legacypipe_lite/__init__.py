@@ -41,13 +41,12 @@ __all__ = [
     "StateError",
     "UsageError",
     "WorkerError",
-    "read_catalog",
     "run_brick",
 ]
 
 #: Where names come from that are imported on first use: the command line must answer --help without loading numpy and
 #: numba.
-_HOMES = {"BrickRun": "run", "RunOptions": "options", "read_catalog": "catalog", "run_brick": "run"}
+_HOMES = {"BrickRun": "run", "RunOptions": "options", "run_brick": "run"}
 
 
 def _modules():

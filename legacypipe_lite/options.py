@@ -79,52 +79,14 @@ class RunOptions:
     threads: int = option(1, "--threads", "number of worker processes", _WHAT, "int", least=1)
     outdir: str = option(".", ("-d", "--outdir"), "output directory", _WHAT)
     release: int | None = option(
-        None,
-        "--release",
-        "release number of the catalogue (default: that of the data model for the cameras, else 9999)",
-        _WHAT,
-        "int",
-        least=0,
-        most=32767,
+        None, "--release", "release number of the catalogue (default: by --run, else 9999)", _WHAT, "int", least=0
     )
     data_model: str = option(
         "dr10",
         "--data-model",
-        "columns, units, mask bits and array lengths of which published release",
+        "columns and array lengths of which published release",
         _WHAT,
         choices=("dr9", "dr10", "dr11"),
-    )
-    only_measured_columns: bool = option(
-        False,
-        "--only-measured-columns",
-        "leave out the catalogue's columns of bands that were not asked for and of photometry that was switched off",
-        _WHAT,
-        "flag",
-    )
-    brickid: int | None = option(
-        None,
-        "--brickid",
-        "number of a custom brick (default: made from its position, size and scale)",
-        _WHAT,
-        "int",
-        least=1,
-        most=2**31 - 1,
-    )
-    short_name: bool = option(
-        False,
-        "--short-name",
-        "name a custom brick with 8 characters, like the survey's own: RRRr[pm]DDd",
-        _WHAT,
-        "flag",
-    )
-    primary_box: tuple | None = option(
-        None,
-        "--primary-box",
-        "own area of a custom brick in degrees, for fields that adjoin (default: all pixels of its image)",
-        _WHAT,
-        nargs=4,
-        convert=float,
-        metavar=("RA1", "RA2", "DEC1", "DEC2"),
     )
     skip: bool = option(False, "--skip", "exit if the tractor catalogue exists and is readable", _WHAT, "flag")
     skip_coadd: bool = option(False, "--skip-coadd", "exit if the image JPEG exists", _WHAT, "flag")
@@ -447,7 +409,6 @@ class RunOptions:
         if len(set(self.bands)) != len(self.bands):
             raise UsageError(f"--bands names a band twice: {','.join(self.bands)}")
         self._check_zoom()
-        self._check_custom()
         if self.blobid is not None and not all(part.strip().lstrip("-").isdigit() for part in self.blobid.split(",")):
             raise UsageError(f"--blobid {self.blobid!r}: expected blob numbers separated by commas")
         self._check_stage_names()
@@ -464,23 +425,6 @@ class RunOptions:
         if x0 < 0 or y0 < 0 or x1 > self.width or y1 > self.height:
             raise UsageError(
                 f"--zoom {x0} {x1} {y0} {y1} reaches out of the target of {self.width} x {self.height} pixels"
-            )
-
-    def _check_custom(self) -> None:
-        if self.brick is not None:
-            for name in ("brickid", "short_name", "primary_box"):
-                if getattr(self, name):
-                    raise UsageError(f"--{name.replace('_', '-')} is for custom bricks (--radec), not for --brick")
-        if self.primary_box is None:
-            return
-        box = " ".join(f"{value:g}" for value in self.primary_box)
-        if len(self.primary_box) != 4:
-            raise UsageError(f"--primary-box {box}: expected RA1 RA2 DEC1 DEC2")
-        ra1, ra2, dec1, dec2 = self.primary_box
-        if not (0 <= ra1 <= 360 and 0 <= ra2 <= 360 and -90 <= dec1 < dec2 <= 90 and ra1 != ra2):
-            raise UsageError(
-                f"--primary-box {box}: expected RA1 RA2 within 0 to 360 (RA1 > RA2 across RA 0) and"
-                " DEC1 < DEC2 within -90 to 90"
             )
 
     def _check_stage_names(self) -> None:

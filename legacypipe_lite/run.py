@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import fitsio
+
 from . import stages
 from .errors import InputError, LegacypipeError, NothingToDo, UsageError, WorkerError
 from .options import changed_options
@@ -19,10 +21,9 @@ from .report import Report
 from .resources import measure
 from .results import Before, Earlier, StageRecord, StageResults, pickle_path
 from .runlog import collected_warnings, run_log
-from .survey import OutputTree, SurveyDirectory
-from .survey.done import brick_name, not_done, refuse_other_field
-from .survey.header import brick_cards, merge_cards, run_cards, run_date
-from .survey.releases import release_of_run
+from .survey import OutputTree, SurveyDirectory, parse_radec
+from .survey.bricks import custom_brick_name
+from .survey.header import brick_cards, merge_cards, run_cards
 from .threads import default_threads
 
 if TYPE_CHECKING:
@@ -88,15 +89,16 @@ def look_for_earlier_results(options: RunOptions) -> None:
     Raises
     ------
     NothingToDo
-        If the catalogue is there (--skip, --check-done; see `survey.done.not_done`) or the JPEG exists (--skip-coadd).
+        If the catalogue can be read (--skip, --check-done) or the JPEG exists (--skip-coadd).
     InputError
-        With --check-done, if the catalogue is not there; its exit status is 255. If the output tree holds another
-        custom field of the same name.
+        With --check-done, if the catalogue does not exist or cannot be read; its exit status is 255.
     """
+    if not (options.skip or options.skip_coadd or options.check_done):
+        return
     products = OutputTree(options.outdir, brick_name(options))
     catalog, jpeg = products.path("tractor"), products.path("image-jpeg")
     if options.check_done or options.skip:
-        problem = not_done(options)
+        problem = _unreadable(catalog)
         if problem is None:
             raise NothingToDo(f"{catalog} exists")
         if options.check_done:
@@ -104,9 +106,28 @@ def look_for_earlier_results(options: RunOptions) -> None:
             error.exit_status = 255
             raise error
         logger.info("%s %s: running the brick", catalog, problem)
-    refuse_other_field(options)
     if options.skip_coadd and jpeg.is_file():
         raise NothingToDo(f"{jpeg} exists")
+
+
+def _unreadable(catalog: Any) -> Any:
+    """Why a catalogue cannot be read, or None."""
+    if not catalog.is_file():
+        return "does not exist"
+    try:
+        with fitsio.FITS(str(catalog)) as fits:
+            if fits["CATALOG"].get_nrows():
+                fits["CATALOG"][-1:]
+    except OSError as error:
+        return f"cannot be read: {' '.join(str(error).split())}"
+    return None
+
+
+def brick_name(options: Any) -> Any:
+    """Name of the brick of a run, without looking into the survey's table of bricks."""
+    if options.brick is not None:
+        return options.brick
+    return custom_brick_name(*parse_radec(*options.radec))
 
 
 class BrickRun:
@@ -164,7 +185,6 @@ class BrickRun:
         self._progress = progress
         self._command = command or _describe(options)
         self._running = None
-        self._date = run_date()
         pickle_path(options.pickle, self.brickname, _LAST)
 
     @cached_property
@@ -256,11 +276,12 @@ class BrickRun:
         from .wise import WiseFolders  # it imports all of the WISE room
 
         state = self.state if state is None else state
+        release = self.survey.default_release if self.options.release is None else self.options.release
         unwise = WiseFolders.from_options(self.options)
         folders = (unwise.full, unwise.epochs, unwise.sky)
-        release = release_of_run(self.options, state.get("ccds"))
-        what = (self.survey.root, release, self._command, self.options.data_model)
-        lists: list[Iterable[tuple[str, Any, str]]] = [run_cards(*what, *folders, date=self._date)]
+        lists: list[Iterable[tuple[str, Any, str]]] = [
+            run_cards(self.survey.root, release, self._command, self.options.data_model, *folders)
+        ]
         if "brick" in state and "target" in state:
             lists.append(brick_cards(state["brick"], state["target"]))
         lists += [record.cards for record in self.stages]

@@ -9,8 +9,6 @@ from .columns import (
     TRACTOR_SCHEMA,
     WISE_APERTURE_RADII,
     Column,
-    catalog_bands,
-    spelled_unit,
     tractor_columns,
 )
 from .derived import fitbits, ls_id, nearest_neighbor, source_types
@@ -18,9 +16,6 @@ from .dust import EXTINCTION, WISE_EXTINCTION, dust_map_files, reddening, transm
 from .format import tractor_table
 from .intermediate import apply_measured_limits, file_form, intermediate_table
 from .other_tables import DETECTED, REFERENCE, all_models_columns
-from .read import read_catalog
-from .sweep_columns import PUBLISHED_TABLES, data_model_columns
-from .units import unit_of
 
 __all__ = [
     "APERTURE_RADII",
@@ -33,12 +28,6 @@ __all__ = [
     "LIGHT_CURVE_EPOCHS",
     "Column",
     "all_models_columns",
-    "catalog_bands",
-    "data_model_columns",
-    "read_catalog",
-    "spelled_unit",
-    "unit_of",
-    "PUBLISHED_TABLES",
     "tractor_columns",
     "all_models_table",
     "dust_map_files",

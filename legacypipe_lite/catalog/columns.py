@@ -16,26 +16,19 @@ __all__ = [
     "DATA_MODELS",
     "WISE_BANDS",
     "LIGHT_CURVE_BANDS",
-    "MODEL_BANDS",
     "LIGHT_CURVE_EPOCHS",
     "APERTURE_RADII",
     "WISE_APERTURE_RADII",
     "COADD_MAPS",
     "TRACTOR_SCHEMA",
     "Entry",
-    "catalog_bands",
     "tractor_columns",
     "column_suffix",
-    "spelled_unit",
 ]
 
 DATA_MODELS = ("dr9", "dr10", "dr11")
 WISE_BANDS = ("w1", "w2", "w3", "w4")
 LIGHT_CURVE_BANDS = ("w1", "w2")
-
-#: Optical bands that the files of a data model always have.
-MODEL_BANDS = {"dr9": ("g", "r", "z"), "dr10": ("g", "r", "i", "z"), "dr11": ("g", "r", "i", "z")}
-_BAND_ORDER = ("u", "g", "r", "i", "z", "y", "Y")
 
 #: Length of the WISE light-curve arrays in each data model.
 LIGHT_CURVE_EPOCHS = {"dr9": 15, "dr10": 17, "dr11": 25}
@@ -44,22 +37,7 @@ LIGHT_CURVE_EPOCHS = {"dr9": 15, "dr10": 17, "dr11": 25}
 APERTURE_RADII = (0.5, 0.75, 1.0, 1.5, 2.0, 3.5, 5.0, 7.0)
 WISE_APERTURE_RADII = (3.0, 5.0, 7.0, 9.0, 11.0)
 
-_NMGY, _NMGY_IVAR = "nanomaggy", "1/nanomaggy^2"
-
-#: Spelling of units in dr11, where it is not that of dr9 and dr10; "" for those that dr11 does not name.
-_DR11_UNITS = {
-    "nanomaggy": "nanomaggies",
-    "1/nanomaggy^2": "nanomaggies^(-2)",
-    "1/deg^2": "deg^(-2)",
-    "1/arcsec^2": "arcsec^(-2)",
-    "1/mas^2": "mas^(-2)",
-    "1/(mas/yr)^2": "(mas/yr)^(-2)",
-    "arcsec^2": "",
-    "days": "",
-    "magnitudes": "",
-    "pix": "",
-    "yr": "",
-}
+_NMGY, _NMGY_IVAR = "nanomaggies", "nanomaggies^(-2)"
 
 
 @dataclass(frozen=True)
@@ -79,8 +57,6 @@ class Column:
         Of one row's value; () for a single number.
     infinite : float or None
         What stands for infinite values: NaN, or 0, which then stands for NaN, too. None: all values stay.
-    empty : int
-        What stands where nothing was measured.
     """
 
     name: str
@@ -89,7 +65,6 @@ class Column:
     text: str
     shape: tuple[int, ...] = ()
     infinite: float | None = None
-    empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,8 +73,8 @@ class Entry:
 
     Attributes
     ----------
-    name, dtype, unit, text, infinite, empty
-        As of a `Column`; the name of a band column is without the band, the unit as dr9 and dr10 spell it.
+    name, dtype, unit, text, infinite
+        As of a `Column`; the name of a band column is without the band.
     bands : str
         Which bands have one: "" (a single column), "optical", "dust" (optical bands with a known extinction), "wise",
         "light curve".
@@ -109,8 +84,6 @@ class Entry:
         Part of the table that a run may lack: "gaia", "wise", "light curves"; else "".
     models : tuple of str
         Data models that have it.
-    dr11_unit : str or None
-        Unit in dr11, if that does not follow from `unit`.
     coadd_map : str
         Map of the coadds whose value at the source it is (an attribute of `coadds.BandCoadd`).
     spread : bool
@@ -127,8 +100,6 @@ class Entry:
     part: str = ""
     models: tuple[str, ...] = DATA_MODELS
     infinite: float | None = None
-    empty: int = 0
-    dr11_unit: str | None = None
     coadd_map: str = ""
     spread: bool = False
 
@@ -141,8 +112,8 @@ def _wise(name, dtype, unit, text, **keywords):
     return Entry(name, dtype, unit, text, bands="wise", part="wise", **keywords)
 
 
-def _curve(name, dtype, unit, text, **keywords):
-    return Entry("lc_" + name, dtype, unit, text, bands="light curve", length="epochs", part="light curves", **keywords)
+def _curve(name, dtype, unit, text):
+    return Entry("lc_" + name, dtype, unit, text, bands="light curve", length="epochs", part="light curves")
 
 
 def _gaia_phot(band):
@@ -160,9 +131,9 @@ _WISE_APERTURES = "in apertures of radius {} arcsec".format(", ".join(f"{radius:
 
 #: The tractor catalogue, line by line.
 TRACTOR_SCHEMA = (
-    Entry("ls_id_dr11", "i8", "", "unique number: release * 2^42 + brickid * 2^22 + objid", models=("dr11",)),
+    Entry("ls_id_dr11", "i8", "", "unique number: release * 2^42 + brickid * 2^22 + objid", models=_NOT_DR9),
     Entry("release", "i2", "", "release number of the run"),
-    Entry("brickid", "i4", "", "number of the brick, 1 to 662174; above that of a custom brick"),
+    Entry("brickid", "i4", "", "number of the brick, 1 to 662174; -1 for a custom brick"),
     Entry("brickname", "S8", "", "name of the brick: RA and Dec of its centre"),
     Entry("objid", "i4", "", "number of the object in this brick"),
     Entry("brick_primary", "bool", "", "true if the object lies in the brick's own area"),
@@ -176,13 +147,13 @@ TRACTOR_SCHEMA = (
     Entry(
         "ra_ivar",
         "f4",
-        "1/deg^2",
+        "deg^(-2)",
         "inverse variance of the position towards East, as an angle on the sky",
         infinite=0.0,
     ),
-    Entry("dec_ivar", "f4", "1/deg^2", "inverse variance of dec", infinite=0.0),
-    Entry("bx", "f4", "pix", "0-based x pixel in the coadds"),
-    Entry("by", "f4", "pix", "0-based y pixel in the coadds"),
+    Entry("dec_ivar", "f4", "deg^(-2)", "inverse variance of dec", infinite=0.0),
+    Entry("bx", "f4", "", "0-based x pixel in the coadds"),
+    Entry("by", "f4", "", "0-based y pixel in the coadds"),
     Entry(
         "dchisq",
         "f4",
@@ -192,26 +163,24 @@ TRACTOR_SCHEMA = (
         infinite=math.nan,
     ),
     Entry("ebv", "f4", "mag", "Galactic reddening E(B-V) of SFD98; 0 if the run had no dust maps"),
-    Entry(
-        "mjd_min", "f8", "days", "MJD (TAI) of the first exposure at this position, over all bands", infinite=math.nan
-    ),
-    Entry("mjd_max", "f8", "days", "MJD (TAI) of the last exposure", infinite=math.nan),
+    Entry("mjd_min", "f8", "", "MJD (TAI) of the first exposure at this position, over all bands", infinite=math.nan),
+    Entry("mjd_max", "f8", "", "MJD (TAI) of the last exposure", infinite=math.nan),
     Entry(
         "nearest_neighbor",
         "f4",
         "arcsec",
         "distance to the nearest other row; 0: none within 60 arcsec",
-        models=("dr11",),
+        models=_NOT_DR9,
     ),
     Entry("ref_cat", "S2", "", "reference catalogue: T2 Tycho-2, G2, GE, G3 Gaia, L3 large galaxies, CL clusters"),
     Entry("ref_id", "i8", "", "number in the reference catalogue"),
     Entry("pmra", "f4", "mas/yr", "proper motion in RA, times cos(Dec)", part="gaia"),
     Entry("pmdec", "f4", "mas/yr", "proper motion in Dec", part="gaia"),
     Entry("parallax", "f4", "mas", "parallax", part="gaia"),
-    Entry("pmra_ivar", "f4", "1/(mas/yr)^2", "inverse variance of pmra", part="gaia"),
-    Entry("pmdec_ivar", "f4", "1/(mas/yr)^2", "inverse variance of pmdec", part="gaia"),
-    Entry("parallax_ivar", "f4", "1/mas^2", "inverse variance of parallax", part="gaia"),
-    Entry("ref_epoch", "f4", "yr", "epoch of the reference position, Julian year", part="gaia"),
+    Entry("pmra_ivar", "f4", "(mas/yr)^(-2)", "inverse variance of pmra", part="gaia"),
+    Entry("pmdec_ivar", "f4", "(mas/yr)^(-2)", "inverse variance of pmdec", part="gaia"),
+    Entry("parallax_ivar", "f4", "mas^(-2)", "inverse variance of parallax", part="gaia"),
+    Entry("ref_epoch", "f4", "", "epoch of the reference position [Julian year]", part="gaia"),
     *_gaia_phot("G"),
     *_gaia_phot("BP"),
     *_gaia_phot("RP"),
@@ -222,10 +191,10 @@ TRACTOR_SCHEMA = (
     Entry("gaia_astrometric_n_good_obs_al", "i2", "", "number of good ones"),
     Entry("gaia_astrometric_weight_al", "f4", "", "Gaia astrometric weight along scan"),
     Entry("gaia_duplicated_source", "bool", "", "Gaia duplicated-source flag"),
-    Entry("gaia_a_g_val", "f4", "magnitudes", "Gaia extinction in G"),
-    Entry("gaia_e_bp_min_rp_val", "f4", "magnitudes", "Gaia reddening E(BP-RP)"),
+    Entry("gaia_a_g_val", "f4", "", "Gaia extinction in G"),
+    Entry("gaia_e_bp_min_rp_val", "f4", "", "Gaia reddening E(BP-RP)"),
     Entry("gaia_phot_bp_rp_excess_factor", "f4", "", "Gaia BP/RP excess factor"),
-    Entry("gaia_astrometric_sigma5d_max", "f4", "mas", "longest axis of the Gaia 5-d error ellipsoid", dr11_unit=""),
+    Entry("gaia_astrometric_sigma5d_max", "f4", "", "longest axis of the Gaia 5-d error ellipsoid [mas]"),
     Entry("gaia_astrometric_params_solved", "u1", "", "which astrometric parameters Gaia solved for"),
     _optical("flux", "f4", _NMGY, "total model flux (AB)"),
     _wise("flux", "f4", _NMGY, "WISE model flux (AB)"),
@@ -274,23 +243,23 @@ TRACTOR_SCHEMA = (
         "the same for a round exponential galaxy of half-light radius 0.45 arcsec",
         coadd_map="galdepth",
     ),
-    _optical("nea", "f4", "arcsec^2", "noise-equivalent area", spread=True),
-    _optical("blob_nea", "f4", "arcsec^2", "noise-equivalent area within the blob", spread=True),
+    _optical("nea", "f4", "", "noise-equivalent area [arcsec^2]", spread=True),
+    _optical("blob_nea", "f4", "", "noise-equivalent area within the blob [arcsec^2]", spread=True),
     _wise("psfdepth", "f4", _NMGY_IVAR, "depth for point sources in WISE (AB)"),
     Entry("wise_coadd_id", "S8", "", "unWISE tile", part="wise"),
-    Entry("wise_x", "f4", "pix", "x pixel in the tile", part="wise"),
-    Entry("wise_y", "f4", "pix", "y pixel in the tile", part="wise"),
+    Entry("wise_x", "f4", "", "x pixel in the tile", part="wise"),
+    Entry("wise_y", "f4", "", "y pixel in the tile", part="wise"),
     _curve("flux", "f4", _NMGY, "WISE model flux (AB), epoch by epoch"),
     _curve("flux_ivar", "f4", _NMGY_IVAR, "inverse variance of lc_flux"),
     _curve("nobs", "i2", "", "number of exposures"),
     _curve("fracflux", "f4", "", "flux of other objects over own flux"),
     _curve("rchisq", "f4", "", "chi-squared per pixel"),
     _curve("mjd", "f8", "", "mean MJD of the epoch; 0: unused"),
-    _curve("epoch_index", "i2", "", "number of the unWISE epoch; -1: unused", empty=-1),
+    _curve("epoch_index", "i2", "", "number of the unWISE epoch; -1: unused"),
     Entry("sersic", "f4", "", "Sersic index: fitted for SER, 4 for DEV, 1 for EXP and REX, 0 for PSF"),
     Entry("sersic_ivar", "f4", "", "inverse variance of sersic", infinite=0.0),
     Entry("shape_r", "f4", "arcsec", "half-light radius along the major axis; 0 for PSF"),
-    Entry("shape_r_ivar", "f4", "1/arcsec^2", "inverse variance of shape_r", infinite=0.0),
+    Entry("shape_r_ivar", "f4", "arcsec^(-2)", "inverse variance of shape_r", infinite=0.0),
     Entry("shape_e1", "f4", "", "ellipticity (a - b)/(a + b) cos(2 phi), phi from North to East"),
     Entry("shape_e1_ivar", "f4", "", "inverse variance of shape_e1", infinite=0.0),
     Entry("shape_e2", "f4", "", "ellipticity (a - b)/(a + b) sin(2 phi)"),
@@ -310,38 +279,13 @@ def column_suffix(band: str) -> str:
     return band.replace("-", "_")
 
 
-def spelled_unit(unit: str, data_model: str) -> str:
-    """A unit of the schema as the files of a data model spell it; "" if they do not name it."""
-    return _DR11_UNITS.get(unit, unit) if data_model == "dr11" else unit
-
-
-def catalog_bands(bands: Sequence[str], data_model: str = "dr10") -> list[str]:
-    """Optical bands of the catalogue: those of the data model and those of the run, in the order of the releases.
-
-    Parameters
-    ----------
-    bands : sequence of str
-        Bands of the run (``--bands``).
-    data_model : str
-        "dr9": g, r, z; "dr10" and "dr11": g, r, i, z.
-
-    Returns
-    -------
-    list of str
-        u, g, r, i, z, y, Y as far as they are there, then the others of `bands` in their order.
-    """
-    present = [*dict.fromkeys((*MODEL_BANDS[data_model], *bands))]
-    known = [band for band in _BAND_ORDER if band in present]
-    return [*known, *(band for band in present if band not in known)]
-
-
 def tractor_columns(
     bands: Sequence[str],
     data_model: str = "dr10",
     *,
     gaia: bool = True,
-    wise: bool = True,
-    light_curves: bool = True,
+    wise: bool = False,
+    light_curves: bool = False,
     epochs: int | None = None,
     brickname_length: int = 8,
 ) -> list[Column]:
@@ -350,12 +294,13 @@ def tractor_columns(
     Parameters
     ----------
     bands : sequence of str
-        Optical bands that have columns, in order (see `catalog_bands`).
+        Optical bands of the run (``--bands``), with data or not.
     data_model : str
         "dr9", "dr10" or "dr11".
-    gaia, wise, light_curves : bool
-        Whether there are columns of proper motions and parallaxes, of WISE photometry, of WISE light curves. They are
-        in the files of every data model.
+    gaia : bool
+        False for a run without Gaia stars, whose catalogue has no proper motions and parallaxes.
+    wise, light_curves : bool
+        Whether there are columns of WISE photometry and of its light curves.
     epochs : int or None
         Length of the light curves; None: that of the data model.
     brickname_length : int
@@ -363,11 +308,9 @@ def tractor_columns(
     Returns
     -------
     list of Column
-        Units are spelled as in the files.
     """
     parts = {"": True, "gaia": gaia, "wise": wise, "light curves": light_curves}
     suffixes = {
-        "": None,
         "optical": [column_suffix(b) for b in bands],
         "dust": [column_suffix(b) for b in bands if b in EXTINCTION],
         "wise": WISE_BANDS,
@@ -375,20 +318,15 @@ def tractor_columns(
     }
     columns = []
     for entry in TRACTOR_SCHEMA:
-        if parts[entry.part] and data_model in entry.models:
-            columns += _columns_of(entry, suffixes[entry.bands], data_model, epochs, brickname_length)
+        if not parts[entry.part] or data_model not in entry.models:
+            continue
+        dtype = _OTHER_TYPES.get((data_model, entry.name), entry.dtype)
+        if entry.name == "brickname":
+            dtype = f"S{brickname_length}"
+        length = entry.length
+        if length == "epochs":
+            length = epochs or LIGHT_CURVE_EPOCHS[data_model]
+        shape = (length,) if length else ()
+        names = [f"{entry.name}_{s}" for s in suffixes[entry.bands]] if entry.bands else [entry.name]
+        columns += [Column(name, dtype, entry.unit, entry.text, shape, entry.infinite) for name in names]
     return columns
-
-
-def _columns_of(entry, suffixes, data_model, epochs, brickname_length):
-    """The columns of one line of the schema."""
-    dtype = _OTHER_TYPES.get((data_model, entry.name), entry.dtype)
-    if entry.name == "brickname":
-        dtype = f"S{brickname_length}"
-    unit = spelled_unit(entry.unit, data_model)
-    if data_model == "dr11" and entry.dr11_unit is not None:
-        unit = entry.dr11_unit
-    length = (epochs or LIGHT_CURVE_EPOCHS[data_model]) if entry.length == "epochs" else entry.length
-    shape = (length,) if length else ()
-    names = [entry.name] if suffixes is None else [f"{entry.name}_{suffix}" for suffix in suffixes]
-    return [Column(name, dtype, unit, entry.text, shape, entry.infinite, entry.empty) for name in names]

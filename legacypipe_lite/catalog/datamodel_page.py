@@ -80,53 +80,15 @@ _MODELS = """\
 
 | | dr9 | dr10 (default) | dr11 |
 |---|---|---|---|
-| bands that are always there | g, r, z | g, r, i, z | g, r, i, z |
-| columns with just these bands | 181 | 207 | 209 |
-| `maskbits`, column and map | int16 (higher bits left out) | int32 | int32 |
-| mask bits of the bands | by name: g, r, z, i | by name; others from 0x100000 on | by place in `--bands` |
+| `maskbits` | int16 (higher bits left out) | int32 | int32 |
 | `ngood_<b>` | - | yes | yes |
-| `ls_id_dr11`, `nearest_neighbor` | - | - | yes |
+| `ls_id_dr11`, `nearest_neighbor` | - | yes (more than the published DR10) | yes |
 | epochs of the WISE light curves | {dr9} | {dr10} | {dr11} |
-| units | `nanomaggy`, `1/nanomaggy^2` ... | as dr9 | `nanomaggies`, `nanomaggies^(-2)` ... |
-| `blobs-<brick>.fits.gz` | image in the primary HDU | as dr9 | compressed, in HDU 1 |
-| short header cards (`MB_NPRIM`, `FB_FPSF`) | yes | yes | - |
-| default release (DECam; Mosaic and 90Prime) | 9010; 9011 | 10000; none | 11010; 11010 |
 
-The columns of dr9 and dr10 are those of the published catalogues, in their order, with their types and units.
-They do not depend on the data: what was not measured is zero (`lc_epoch_index` -1), be it a band without images, WISE
-with `--no-wise`, or proper motions with `--no-gaia`. Bands of `--bands` beyond those of the data model have columns,
-too; all are in the order u, g, r, i, z, y, others. `--only-measured-columns` leaves out bands that are not in `--bands`
-and photometry that was switched off, and keeps the order of `--bands`; `--lc-epochs` changes the length of the light
-curves.
-
-To compare with the reference implementation take `--data-model dr11 --lc-epochs 17 --only-measured-columns`.
-
-The release number is 9999 where none was published (other cameras, cameras of both parts, dr10 of the north): some
-programs refuse it, and `--release` sets another. `legacypipe_lite.read_catalog(file)` reads the tables of all data
-models, and of the published releases, as an astropy `QTable` with units that can be computed with;
-`legacypipe_lite.catalog.data_model_columns(model, table)` lists the columns of a data model's tractor catalogue and
-sweeps.
-
-### What programs of the surveys expect
-
-| program | what it expects |
-|---|---|
-| DESI target selection; sky locations for fibres; spectroscopy | g, r, z: `--bands g,r,z --data-model dr9` |
-| sweeps and what reads them | g, r, z: dr9; g, r, i, z: dr10; all columns of these bands and of WISE, be they empty |
-| programs that take columns by position, or check them | dr9 or dr10, without `--only-measured-columns` |
-| programs that read i-band columns or mask bits | `--bands g,r,i,z --data-model dr10` |
-| comparison with the reference implementation | dr11, as above |
-
-Programs that tell the two parts of the surveys apart by the release (9011 is the north) or by declination (32.375
-degrees) see DECam fields below that.
-
-### Custom bricks
-
-Bricks of `--radec` have numbers from 662175 on, which come from a hash of position, size and scale; `--brickid` sets
-another. `ls_id_dr11` has no room for them: it is computed as if the number were -1, is negative, and tells the objects
-of one brick apart only. All of the image is the brick's own area (`brick_primary`), or what `--primary-box` says, for
-fields that adjoin. Names like `custom-009122p03397` make the column `brickname` wider; `--short-name` gives
-names of 8 characters (`0091p033`), which might be those of the survey's own bricks.
+Bands are those of `--bands`, in that order, with data or without (then zero). The mask bits of the bands are numbered
+in this order, too: read them from the header (`MB_SATUR_G` ...). WISE columns are there unless `--no-wise` is given,
+zero without [unWISE images](wise.md); `--lc-epochs` changes the length of the light curves. With `--no-gaia` the
+columns from `pmra` to `ref_epoch` are missing.
 """
 
 
@@ -158,10 +120,9 @@ def _files():
         path = product.pattern.format(group="AAA", brick="<brick>", prefix="legacysurvey", band="<b>")
         lines.append(f"| `{path}` | {_PRODUCT_TEXTS[key]} |")
     lines.append(
-        "\nImages are in extension 1, compressed (`funpack` makes them the primary image; the blob map: see below):"
-        " image, model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1, invvar to 1/16 of its noise, all others"
-        " without loss. The primary header of every table, and the header of every image, says what was run on what."
-        " All HDUs have CHECKSUM and DATASUM.\n"
+        "\nImages are in extension 1, compressed: image, model and blobmodel to steps of 1e-4 nanomaggies, chi2 to 0.1,"
+        " invvar to 1/16 of its noise, all others without loss. The primary header of every table, and the header of"
+        " every image, says what was run on what.\n"
     )
     return "\n".join(lines)
 
@@ -172,18 +133,15 @@ def _tractor():
         suffix = {"": "", "wise": "_w1..4", "light curve": "_w1, 2"}.get(entry.bands, "_<b>")
         length = "epochs" if entry.length == "epochs" else entry.length
         kind = _type_name(entry.dtype) + (f"[{length}]" if length else "")
-        models = "" if entry.models == DATA_MODELS else f" ({', '.join(entry.models)} only)"
+        models = "" if entry.models == DATA_MODELS else " (not dr9)"
         lines.append(f"| `{entry.name}{suffix}` | {kind} | {entry.unit} | {entry.text}{models} |")
     return "\n".join(lines) + "\n"
 
 
 def _bits():
-    bands = [bit for bit in maskbits_for_bands(("g", "r", "i", "z")) if bit not in MASKBITS_FIXED]
+    bands = [bit for bit in maskbits_for_bands(("g", "r", "z")) if bit not in MASKBITS_FIXED]
     lines = ["## Bits\n"]
-    lines += _bit_table(
-        "maskbits (dr9: to 0x8000; dr10; dr11 with `--bands g,r,z,i`)",
-        sorted([*MASKBITS_FIXED, *bands], key=lambda bit: bit.value),
-    )
+    lines += _bit_table("maskbits (with `--bands g,r,z`)", sorted([*MASKBITS_FIXED, *bands], key=lambda bit: bit.value))
     lines += _bit_table("fitbits", FITBITS)
     lines += _bit_table("wisemask", WISEMASK)
     lines += ["**anymask, allmask**\n", "| value | name |", "|---|---|"]

@@ -1,7 +1,6 @@
 """Catalogue columns that follow from others: identifiers, neighbours, fit bits."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from ..bits import FITBITS
@@ -28,10 +27,8 @@ _BIT_COLUMNS = {
 }
 
 
-def ls_id(release: int, brickid: int, objid: ArrayLike) -> NDArray[np.int64]:
-    """Number that identifies an object: release * 2^42 + brickid * 2^22 + objid.
-
-    Its 20 bits for the brick do not hold the numbers of custom bricks: these count as -1, and the result is negative.
+def ls_id(release, brickid, objid):
+    """Number that identifies an object: release * 2^42 + brickid * 2^22 + objid (negative for custom bricks).
 
     Parameters
     ----------
@@ -42,8 +39,6 @@ def ls_id(release: int, brickid: int, objid: ArrayLike) -> NDArray[np.int64]:
     -------
     numpy.ndarray of int64
     """
-    if not 0 < brickid < 1 << 20:
-        brickid = -1
     return (np.int64(release) << 42) | (np.int64(brickid) << 22) | np.asarray(objid, np.int64)
 
 

@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import Table
+from astropy.units import Unit, UnrecognizedUnit
 from numpy.typing import NDArray
 
-from ..bits import stored_maskbits
-from .columns import TRACTOR_SCHEMA, WISE_BANDS, catalog_bands, column_suffix, tractor_columns
+from .columns import TRACTOR_SCHEMA, WISE_BANDS, column_suffix, tractor_columns
 from .derived import ls_id, nearest_neighbor
 from .dust import EXTINCTION, WISE_EXTINCTION, transmission
-from .units import unit_of
 
 __all__ = ["tractor_table"]
 
 #: Columns of the intermediate catalogue that are arrays over the bands, and that the tractor catalogue spreads.
 _PER_BAND = tuple(entry.name for entry in TRACTOR_SCHEMA if entry.bands == "optical" and not entry.spread)
+
+#: Bits that the 16-bit column maskbits of the dr9 data model can hold.
+_LOW_BITS = 0x7FFF
 
 
 def tractor_table(
@@ -28,10 +31,8 @@ def tractor_table(
     release: int,
     *,
     data_model: str = "dr10",
-    only_measured: bool = False,
     gaia: bool = True,
     wise: Table | None = None,
-    epochs: int | None = None,
 ) -> Table:
     """The tractor catalogue.
 
@@ -44,20 +45,15 @@ def tractor_table(
     bands : sequence of str
         Bands with images: the order of the array columns.
     all_bands : sequence of str
-        Bands of the run, with images or not.
+        Bands of the catalogue; those without images are zero.
     release : int
     data_model : str
         "dr9", "dr10" or "dr11".
-    only_measured : bool
-        Leave out the columns of bands that the data model has and the run does not, and of parts that were not
-        measured; otherwise these are there, empty.
     gaia : bool
         False for a run without Gaia stars.
     wise : Table or None
         WISE photometry on the AB system, row by row, under the names of the tractor catalogue; columns that it
         lacks are zero. The length of ``lc_epoch_index_w1`` is that of all light curves.
-    epochs : int or None
-        Length of light curves that were not measured; None: that of the data model.
 
     Returns
     -------
@@ -65,14 +61,13 @@ def tractor_table(
         Sorted by objid; columns with units and descriptions. ``meta["units"]`` has the units as the files spell them.
     """
     values = _values(table, ebv, bands, release, wise)
-    curves = wise is not None and "lc_epoch_index_w1" in wise.colnames
     columns = tractor_columns(
-        all_bands if only_measured else catalog_bands(all_bands, data_model),
+        all_bands,
         data_model,
-        gaia=gaia or not only_measured,
-        wise=wise is not None or not only_measured,
-        light_curves=curves or not only_measured,
-        epochs=wise["lc_epoch_index_w1"].shape[1] if wise is not None and curves else epochs,
+        gaia=gaia,
+        wise=wise is not None,
+        light_curves=wise is not None and "lc_epoch_index_w1" in wise.colnames,
+        epochs=_light_curve_length(wise),
         brickname_length=max(8, _longest(table["brickname"])),
     )
     order = np.argsort(np.asarray(table["objid"]), kind="stable")
@@ -81,15 +76,31 @@ def tractor_table(
         array = np.zeros((len(table), *column.shape), dtype=_numpy_type(column.dtype))
         if column.name in values:
             array[...] = _converted(values[column.name], column)
-        elif column.empty:
-            array[...] = column.empty
         result.add_column(_table_column(array[order], column))
     result.meta["units"] = {column.name: column.unit for column in columns if column.unit}
     return result
 
 
+def _light_curve_length(wise):
+    if wise is None or "lc_epoch_index_w1" not in wise.colnames:
+        return None
+    return wise["lc_epoch_index_w1"].shape[1]
+
+
 def _table_column(values, column):
-    return TableColumn(values, name=column.name, unit=unit_of(column.unit), description=column.text, copy=False)
+    return TableColumn(values, name=column.name, unit=_unit(column.unit), description=column.text, copy=False)
+
+
+#: Part of all units that astropy does not know.
+_UNKNOWN_TO_ASTROPY = "nanomaggy"
+
+
+@lru_cache
+def _unit(text):
+    """astropy's unit of a name in the files; what astropy does not know it keeps as it is."""
+    if text and _UNKNOWN_TO_ASTROPY in text:
+        return UnrecognizedUnit(text)  # what Unit() would give after a search for similar names
+    return Unit(text, parse_strict="silent") if text else None
 
 
 def _values(table, ebv, bands, release, wise):
@@ -121,7 +132,7 @@ def _converted(values, column):
         infinite = np.isinf(values) if math.isnan(column.infinite) else ~np.isfinite(values)
         values = np.where(infinite, column.infinite, values)
     if column.name == "maskbits" and column.dtype == "i2":
-        return stored_maskbits(values, "dr9")
+        return values & _LOW_BITS
     if column.dtype.startswith("S") and values.dtype.kind == "U":
         return np.char.encode(values, "ascii")
     return values

@@ -103,7 +103,7 @@ def _set_shapes(table, sources, ivars):
         table[name] = values
 
 
-def apply_measured_limits(table, brick, target, maskbits):
+def apply_measured_limits(table, brick, pixscale, maskbits):
     """Last columns of the intermediate catalogue, which need the fibre fluxes to have been measured before.
 
     Fluxes of bands in which nearly nothing of the source is inside its blob are set to zero.
@@ -113,8 +113,8 @@ def apply_measured_limits(table, brick, target, maskbits):
     table : Table
         Changed in place.
     brick : Brick
-    target : wcs.TanWcs
-        Of the target image, to which bx, by refer.
+    pixscale : float
+        arcsec per pixel of bx, by.
     maskbits : numpy.ndarray of int32, shape (rows,)
         Of the pixels at the sources.
     """
@@ -124,9 +124,9 @@ def apply_measured_limits(table, brick, target, maskbits):
     outside = _two_dimensional(table["fracin"], table["flux"].shape) < _MIN_FRACIN
     table["flux"][outside] = 0
     table["flux_ivar"][outside] = 0
-    table["brick_primary"] = brick.owns(np.asarray(table["ra"]), np.asarray(table["dec"]), target)
+    table["brick_primary"] = brick.contains(np.asarray(table["ra"]), np.asarray(table["dec"]))
     table["maskbits"] = np.asarray(maskbits, np.int32)
-    table["fitbits"] = fitbits(table, target.pixel_scale)
+    table["fitbits"] = fitbits(table, pixscale)
 
 
 def _two_dimensional(column, shape):

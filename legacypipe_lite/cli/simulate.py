@@ -35,9 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("What is observed")
     what.add_argument("--seed", type=int, default=default.seed, metavar="N", help="of all random numbers")
     what.add_argument(
-        "--radec", type=float, nargs=2, metavar=("RA", "DEC"),
-        help=f"degrees; the brick there is simulated (default: {default.ra:g} {default.dec:g}; 180 33 for the cameras"
-        " of the north, and without WISE)",
+        "--radec", type=float, nargs=2, default=(default.ra, default.dec), metavar=("RA", "DEC"),
+        help="degrees; the brick there is simulated",
     )  # fmt: skip
     what.add_argument("--width", type=int, default=default.width, metavar="N", help="width of the field, brick pixels")
     what.add_argument("--height", type=int, default=default.height, metavar="N", help="its height")
@@ -106,7 +105,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     options = SimulationOptions(
         seed=arguments.seed,
-        **({"ra": arguments.radec[0] % 360.0, "dec": arguments.radec[1]} if arguments.radec else {}),
+        ra=arguments.radec[0] % 360.0,
+        dec=arguments.radec[1],
         cameras=arguments.cameras,
         bands=arguments.bands,
         exposures=arguments.exposures,

@@ -15,7 +15,6 @@ _VALUES = {bit.name: bit.value for bit in MASKBITS_FIXED}
 def maskbits_map(
     shape: tuple[int, int],
     run_bands: Sequence[str],
-    data_model: str = "dr10",
     *,
     unique: NDArray[np.bool_] | None = None,
     refmap: NDArray[np.uint8] | None = None,
@@ -32,8 +31,7 @@ def maskbits_map(
         Of the target.
     run_bands : sequence of str
         Bands that the run was asked for (not only those with images): they decide the values of the band bits,
-        see `bits.maskbits_for_bands`. A band without bits sets none.
-    data_model : str
+        see `bits.maskbits_for_bands`.
     unique : numpy.ndarray of bool, optional
         Pixels of the brick's own area; None for a custom brick, where no pixel is NPRIMARY.
     refmap : numpy.ndarray of uint8, optional
@@ -49,7 +47,7 @@ def maskbits_map(
     numpy.ndarray of int32, shape `shape`
     """
     maskbits = np.zeros(shape, np.int32)
-    band_values = {bit.name: bit.value for bit in maskbits_for_bands(run_bands, data_model)}
+    band_values = {bit.name: bit.value for bit in maskbits_for_bands(run_bands)}
 
     def set_bit(value, where):
         maskbits[np.asarray(where, bool)] |= value
@@ -61,7 +59,7 @@ def maskbits_map(
             set_bit(_VALUES[name], refmap & bit)
     for prefix, maps in (("SATUR_", saturated), ("ALLMASK_", allmask)):
         for band, where in (maps or {}).items():
-            set_bit(band_values.get(prefix + band_suffix(band), 0), where)
+            set_bit(band_values[prefix + band_suffix(band)], where)
     if bailout is not None:
         set_bit(_VALUES["BAILOUT"], bailout)
     if sub_blob is not None:

@@ -89,7 +89,7 @@ class CoaddProducts:
     def _of_picture(self, name):
         """Arguments of `_picture`."""
         images = [maps[name] for maps in self.pictures.values()]
-        own = self.unique if name == "resid" and not self.state["brick"].whole else None
+        own = self.unique if name == "resid" and not self.state["brick"].custom else None
         return name, images, list(self.pictures), own, self.options
 
     def allmask_maps(self):
@@ -136,8 +136,7 @@ def maskbits_of_state(state, options, products, refmap):
     return maskbits_map(
         state["target"].shape,
         options.bands,
-        options.data_model,
-        unique=None if state["brick"].whole else products.unique,
+        unique=None if state["brick"].custom else products.unique,
         refmap=refmap,
         saturated=state.get("saturated_maps"),
         allmask=products.allmask_maps(),

@@ -29,7 +29,7 @@ class BlobPlan:
         self.points = selection.points
         self.detections, self.target = state["detections"], state["target"]
         self.refmap = mask_map(state["refs"], self.target)
-        self.unique = None if state["brick"].whole else state["brick"].unique_pixels(self.target)
+        self.unique = None if state["brick"].custom else state["brick"].unique_pixels(self.target)
         self.properties = blob_properties(self.blobmap, len(self.slices), self.unique)
         self.blob_sources = [np.asarray(rows) for rows in self.blob_sources]
         self.frozen = self._frozen_galaxies()

@@ -3,14 +3,14 @@
 from .catalogs import RefCatalogs
 from .halos import halo_image, has_halo_model
 from .mask_map import mask_map
-from .merge import file_columns, file_units, reference_sources
+from .merge import FILE_UNITS, file_columns, reference_sources
 from .sky_scene import SkySceneFinder
 
 __all__ = [
+    "FILE_UNITS",
     "RefCatalogs",
     "SkySceneFinder",
     "file_columns",
-    "file_units",
     "halo_image",
     "has_halo_model",
     "mask_map",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from ..catalog import REFERENCE, spelled_unit
+from ..catalog import REFERENCE
 from ..models import Motion, Source
 from ..tables import stack_columns
 from ..units import mag_to_nanomaggies
@@ -22,7 +22,7 @@ from .star_colors import MAX_MASK_RADIUS
 from .tables import add_missing_columns, empty_references
 from .tycho2 import tycho2_stars
 
-__all__ = ["reference_sources", "file_columns", "file_units"]
+__all__ = ["reference_sources", "file_columns", "FILE_UNITS"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,9 @@ _GALAXY_TYCHO_MATCH = 5.0  # arcsec
 _UNKNOWN_MAG = 30.0
 
 _BAND = "<b>"  # ends the names of band columns in the schema
+
+#: Units of the columns of the reference file.
+FILE_UNITS = {column.name: column.unit for column in REFERENCE if column.unit}
 
 
 def reference_sources(
@@ -251,9 +254,3 @@ def file_columns(refs: Table) -> list[str]:
         elif name in refs.colnames:
             names.append(name)
     return names
-
-
-def file_units(data_model: str) -> dict[str, str]:
-    """Units of the columns of the reference file, as a data model spells them; column -> unit."""
-    units = {column.name: spelled_unit(column.unit, data_model) for column in REFERENCE}
-    return {name: unit for name, unit in units.items() if unit}

@@ -26,9 +26,6 @@ ARTEFACTS = {
     "gap": "one exposure per band in which a gap between CCDs crosses the field",
 }
 
-#: Default declinations [deg].
-_SOUTHERN_DEC, _NORTHERN_DEC = 30.0, 33.0
-
 _MIN_SIZE, _MAX_SIZE = 100, 3600
 
 #: Raised whenever the same options give other files.
@@ -44,9 +41,7 @@ class SimulationOptions:
     seed : int
         Of all random numbers.
     ra, dec : float
-        A position in the brick that is simulated [deg]. By default Dec 30: programs that read the surveys' catalogues
-        take what is north of 32.375 for images of the northern cameras. With these cameras, and without WISE, which
-        such programs need, it is Dec 33, as in earlier versions.
+        A position in the brick that is simulated [deg].
     cameras : tuple of str
         "decam", "mosaic", "90prime".
     bands : tuple of str
@@ -78,7 +73,7 @@ class SimulationOptions:
 
     seed: int = 1
     ra: float = 180.0
-    dec: float = None  # type: ignore[assignment]  # becomes a number below
+    dec: float = 33.0
     cameras: tuple[str, ...] = ("decam",)
     bands: tuple[str, ...] = ("g", "r", "z")
     exposures: int = 3
@@ -98,9 +93,6 @@ class SimulationOptions:
         for name in ("cameras", "bands", "artefacts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_names("cameras", INSTRUMENTS)
-        if self.dec is None:
-            south = self.wise and set(self.cameras) == {"decam"}
-            object.__setattr__(self, "dec", _SOUTHERN_DEC if south else _NORTHERN_DEC)
         self._check_names("bands", ("g", "r", "i", "z"))
         self._check_names("artefacts", ARTEFACTS, may_be_empty=True)
         for band in self.bands:

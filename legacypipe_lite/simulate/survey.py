@@ -85,13 +85,10 @@ class MockSurvey:
             "GAIA_CAT_PREFIX": "chunk",
             "GAIA_CAT_SCHEME": "ring",
             "TYCHO2_KD_DIR": self.root,
-            # Tables of the real sky: the names and the astrometric corrections of unWISE tiles, star clusters.
-            "LEGACYPIPE_DATA_DIR": "",
         }
         if self.options.large_galaxy:
             variables["LARGEGALAXIES_CAT"] = self.root / _LARGE_GALAXIES
         if self.options.wise:
-            variables |= {"WISE_PSF_DIR": "", "UNWISE_MODEL_SKY_DIR": ""}
             variables["UNWISE_COADDS_DIR"] = self.root / COADDS_FOLDER
             variables["UNWISE_COADDS_TIMERESOLVED_DIR"] = self.root / EPOCHS_FOLDER
         return {name: str(value) for name, value in variables.items()}

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import catalog, coadds
-from ..bits import FITBITS, bands_without_maskbits, maskbits_for_bands
+from ..bits import FITBITS, maskbits_for_bands
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..models.render import TimRenderer
 from ..survey.header import bit_cards
@@ -67,20 +67,8 @@ def run_coadds(state, options, tools):
         "coadd_table": _coadd_table(measured, dates, table, target),
         "maskbits": maskbits_of_state(state, options, products, state["refmap"]),
     }
-    return StageResult(made, _bit_cards(options, tools))
-
-
-def _bit_cards(options, tools):
-    """Cards that say what the mask bits and fit bits are."""
-    lacking = bands_without_maskbits(options.bands, options.data_model)
-    if lacking:
-        tools.report.warn_once(
-            logger,
-            f"no mask bits are left for {', '.join(lacking)}: SATUR and ALLMASK of these bands are not in maskbits",
-        )
-    short = options.data_model != "dr11"
-    bits = maskbits_for_bands(options.bands, options.data_model)
-    return [*bit_cards(bits, "M", "maskbit", short), *bit_cards(FITBITS, "F", "fitbit", short)]
+    bits = maskbits_for_bands(options.bands)
+    return StageResult(made, [*bit_cards(bits, "M", "maskbit"), *bit_cards(FITBITS, "F", "fitbit")])
 
 
 def _catalogue(state, options):
@@ -236,7 +224,7 @@ STAGE = Stage(
     makes=("coadd_table", "maskbits"),
     run=run_coadds,
     replaces=("image_coadds",),
-    options=("data_model", "shape_jacobian", "lanczos", "local_pixel_area", "save_coadd_psf"),
-    product_options=("release", "rgb_stretch", "coadd_bw"),
+    options=("shape_jacobian", "lanczos", "local_pixel_area", "save_coadd_psf"),
+    product_options=("rgb_stretch", "coadd_bw"),
     keyword="VER_COAD",
 )

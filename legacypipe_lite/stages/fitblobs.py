@@ -131,7 +131,7 @@ def write_fitblobs(state, options, tools):
     if options.skip_metrics:
         return
     cards = tools.header(state, _header_cards(options))
-    jobs = [(_write_blobmap, (state["fit_blobmap"], state["target"], cards, options.data_model))]
+    jobs = [(_write_blobmap, (state["fit_blobmap"], state["target"], cards))]
     table = state["fit_table"]
     if np.any(table["regular"]):
         models = (table, state["fit_models"], list(state["bands"]), options.bands, state["fit_sources"])
@@ -167,10 +167,10 @@ def _header_cards(options):
     ]
 
 
-def _write_blobmap(products, blobmap, target, cards, data_model):
+def _write_blobmap(products, blobmap, target, cards):
     """Write the map of blob numbers."""
     cards = [*cards, *target.header_cards(), ("EQUINOX", 2000.0, ""), ("IMTYPE", "blobmap", "LegacySurveys image type")]
-    products.write_image("blobmap", blobmap, cards, primary=data_model != "dr11")
+    products.write_image("blobmap", blobmap, cards)
 
 
 def _write_all_models(products, models, cards):
@@ -237,11 +237,7 @@ STAGE = Stage(
         "blobxy",
         "blobradec",
     ),
-    product_options=(
-        "release",
-        "data_model",
-        "skip_metrics",
-    ),
+    product_options=("skip_metrics",),
     check=_check,
     keyword="VER_FITB",
 )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from .. import coadds, detection
-from ..bits import maskbits_for_bands, stored_maskbits
+from ..bits import maskbits_for_bands
 from ..coadds.products import CoaddProducts, maskbits_of_state
 from ..reference import mask_map
 from ..survey.header import bit_cards, merge_cards
@@ -65,10 +65,9 @@ def _write_blob_mask(state, options, tools, products):
 def _write_maskbits(state, options, tools, products):
     """Write the mask bits that are known so far."""
     maskbits = maskbits_of_state(state, options, products, mask_map(state["refs"], state["target"]))
-    bits = maskbits_for_bands(options.bands, options.data_model)
-    short = options.data_model != "dr11"
-    cards = merge_cards(products.header, bit_cards(bits, "M", "maskbit", short), products.wcs_cards)
-    tools.products.write_image("maskbits", stored_maskbits(maskbits, options.data_model), cards)
+    bits = maskbits_for_bands(options.bands)
+    cards = merge_cards(products.header, bit_cards(bits, "M", "maskbit"), products.wcs_cards)
+    tools.products.write_image("maskbits", maskbits, cards)
 
 
 def _write_blobs(state, options, tools, products):
@@ -76,8 +75,7 @@ def _write_blobs(state, options, tools, products):
     blobmap = state["blobmap"]
     tools.products.write_jpeg("imageblob-jpeg", coadds.with_outlines(products.picture("image"), blobmap >= 0))
     if not options.skip_metrics:
-        primary = options.data_model != "dr11"
-        tools.products.write_image("blobmap", blobmap, products.image_cards("blobmap"), primary=primary)
+        tools.products.write_image("blobmap", blobmap, products.image_cards("blobmap"))
 
 
 STAGE = Stage(
@@ -88,6 +86,6 @@ STAGE = Stage(
     run=run_image_coadds,
     uses=("blobmap", "saturated_maps", "co_sky"),
     options=("nsigma", "blob_dilate", "nsatur", "blob_mask", "lanczos", "local_pixel_area", "minimal_coadds"),
-    product_options=("release", "data_model", "rgb_stretch", "coadd_bw"),
+    product_options=("rgb_stretch", "coadd_bw"),
     products_only=True,
 )

@@ -179,6 +179,6 @@ STAGE = Stage(
     run=run_mask_junk,
     apply=apply_mask_junk,
     options=("outliers", "cache_outliers", "remake_outlier_jpegs", "outlier_leave_one_out"),
-    product_options=("release", "data_model", "rgb_stretch", "coadd_bw"),
+    product_options=("rgb_stretch", "coadd_bw"),
     keyword="VER_OUTL",
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from ..reference import RefCatalogs, file_columns, file_units, reference_sources
+from ..reference import FILE_UNITS, RefCatalogs, file_columns, reference_sources
 from ..reference.gaia import chunk_files
 from ..reference.geometry import grown_tangent_wcs
 from ..reference.star_colors import MAX_MASK_RADIUS
@@ -21,7 +21,7 @@ def run_refs(state, options, tools):
             "reference",
             refs[file_columns(refs)],
             primary_cards=tools.header({**state, **made}),
-            units=file_units(options.data_model),
+            units=FILE_UNITS,
         )
     return StageResult(made)
 
@@ -45,7 +45,6 @@ STAGE = Stage(
     reads=("target", "bands"),
     makes=("refs", "ref_sources"),
     run=run_refs,
-    product_options=("release", "data_model"),
     options=("data_dir", "gaia", "tycho", "large_galaxies"),
     variables=(
         "GAIA_CAT_DIR",

@@ -170,7 +170,6 @@ STAGE = Stage(
     ),
     run=run_srcs,
     apply=apply_srcs,
-    product_options=("release", "data_model"),
     options=("residual_sky", "nsigma", "saddle_fraction", "saddle_min", "blob_dilate", "nsatur"),
     keyword="VER_SRCS",
 )

@@ -55,7 +55,7 @@ def run_tims(state, options, tools):
     load_camera_modules(options.camera_module)
     brick, target = _brick_and_target(options, tools.survey)
     files = tools.survey.ccd_files()
-    ccds = _choose(files, target, options, tools.survey)
+    ccds = _choose(files, target, options)
     for camera in dict.fromkeys(ccds["camera"]):
         camera_class(str(camera))
     _check_memory(ccds, target, options.max_memory_gb)
@@ -98,22 +98,14 @@ def _brick_and_target(options, survey):
         return brick, target_wcs(brick.ra, brick.dec, *size)
     ra, dec = parse_radec(*options.radec)
     target = target_wcs(ra, dec, *size)
-    custom = {"brickid": options.brickid, "short_name": options.short_name, "box": options.primary_box}
-    return Brick.around(ra, dec, target, **custom), target
+    return Brick.around(ra, dec, target), target
 
 
 # --- choosing CCDs
 
 
-def _choose(files, target, options, survey):
+def _choose(files, target, options):
     ccds = read_ccds(files, target)
-    of_run = survey.rows_of_run(files, ccds["camera"])
-    if len(ccds) and not of_run.any():
-        raise InputError(
-            f"--run {options.run}: no CCD table has {' or '.join(survey.cameras)} in its name, and no CCD near the"
-            " brick is of these cameras"
-        )
-    ccds = ccds[of_run]
     ccds = ccds[touching(ccds, target)]
     if len(ccds) == 0:
         raise NothingToDo("No CCDs touching brick")
@@ -219,10 +211,10 @@ def _add_columns(ccds, tims, target):
     heights, widths = np.array([tim.shape for tim in tims]).T
     x0, y0 = (np.array([getattr(tim, name) for tim in tims]) for name in ("x0", "y0"))
     for name, values in (("ccd_x0", x0), ("ccd_y0", y0), ("ccd_x1", x0 + widths), ("ccd_y1", y0 + heights)):
-        ccds[name] = _pixel_column(values)
+        ccds[name] = values.astype(np.int16)
     corners = np.array([_brick_box(tim, target) for tim in tims])
     for name, values in zip(("brick_x0", "brick_x1", "brick_y0", "brick_y1"), corners.T):
-        ccds[name] = _pixel_column(values)
+        ccds[name] = np.clip(values, -(2**15), 2**15 - 1).astype(np.int16)
     ccds["psfnorm"] = np.array([tim.psfnorm for tim in tims], np.float32)
     ccds["galnorm"] = np.array([tim.galnorm for tim in tims], np.float32)
     texts = {
@@ -235,13 +227,6 @@ def _add_columns(ccds, tims, target):
     }
     for name, values in texts.items():
         ccds[name] = np.array(values, dtype=f"U{max(1, *(len(v) for v in values))}")
-
-
-def _pixel_column(values):
-    """Pixel numbers as int16, as in the published tables; as int32 if they do not fit."""
-    limits = np.iinfo(np.int16)
-    fit = np.all((values >= limits.min) & (values <= limits.max))
-    return np.clip(values, -(2**31), 2**31 - 1).astype(np.int16 if fit else np.int32)
 
 
 def _brick_box(tim, target):
@@ -307,9 +292,6 @@ STAGE = Stage(
         "height",
         "pixscale",
         "zoom",
-        "brickid",
-        "short_name",
-        "primary_box",
         "bands",
         "survey_dir",
         "data_dir",

@@ -120,8 +120,7 @@ def _write_coadds(maps, wcs, version_cards, tools):
             ("MAGSYS", "Vega", "This WISE image is in Vega fluxes"),
         ]
         for product in ("image", "model", "invvar"):
-            unit = ("BUNIT", coadds.PRODUCT_TYPES[product].unit, "Vega")
-            tools.products.write_image(product, getattr(coadd, product), [*cards, unit], band=f"W{band}")
+            tools.products.write_image(product, getattr(coadd, product), cards, band=f"W{band}")
     w1, w2 = maps[1], maps[2]
     for product, planes in (
         ("wise", (w1.image, w2.image)),
@@ -183,7 +182,6 @@ STAGE = Stage(
     reads=("target", "fit_table", "fit_sources", "maskbits"),
     makes=("wise_table", "wise_masks"),
     run=run_wise_forced,
-    product_options=("release", "data_model"),
     options=(
         "data_dir",
         "wise",

@@ -6,10 +6,9 @@ import os
 import numpy as np
 
 from .. import catalog, coadds, wise
-from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix, stored_maskbits
+from ..bits import DQ, MASKBITS_FIXED, WISEMASK, band_suffix
 from ..catalog.matching import match
 from ..survey.header import bit_cards, dq_bit_cards, merge_cards
-from ..survey.releases import NO_RELEASE, release_of_run
 from .base import Stage, StageResult
 
 __all__ = ["STAGE"]
@@ -22,7 +21,7 @@ _INJECTED_RADIUS = 1.0  # arcsec
 def run_writecat(state, options, tools):
     """Write maskbits, tractor-i, tractor and the checksums."""
     bands, target = list(state["bands"]), state["target"]
-    release = _release(state, options, tools)
+    release = tools.survey.default_release if options.release is None else options.release
     cards = [*bit_cards(WISEMASK, "W", "wisemask"), *dq_bit_cards(DQ)]
     header = tools.header(state, cards)
     maskbits = _write_maskbits(state, options, header, tools)
@@ -39,11 +38,11 @@ def run_writecat(state, options, tools):
         np.asarray(table["flux_ivar"]),
     )
     ix, iy = coadds.pixel_of(table["bx"], table["by"], target.shape)
-    catalog.apply_measured_limits(table, state["brick"], target, maskbits[iy, ix])
+    catalog.apply_measured_limits(table, state["brick"], target.pixel_scale, maskbits[iy, ix])
     if state["injected"] is not None:
         table["injected"] = _injected_ids(table, state["injected"])
 
-    primary = merge_cards(header, _catalog_cards(state, options))
+    primary = merge_cards(header, _catalog_cards(state))
     tools.products.write_table("tractor-i", _with_wise(catalog.file_form(table), table, state), primary_cards=primary)
     tractor = catalog.tractor_table(
         table,
@@ -52,26 +51,12 @@ def run_writecat(state, options, tools):
         options.bands,
         release,
         data_model=options.data_model,
-        only_measured=options.only_measured_columns,
         gaia=options.gaia,
         wise=_wise_columns(state, options),
-        epochs=options.lc_epochs,
     )
     tools.products.write_table("tractor", tractor, primary_cards=primary, units=tractor.meta["units"])
     tools.products.write_checksums()
     return StageResult({"tractor": tractor}, cards)
-
-
-def _release(state, options, tools):
-    """Release number of the catalogue."""
-    release = release_of_run(options, state["ccds"])
-    if release == NO_RELEASE and options.release is None:
-        tools.report.warn_once(
-            logger,
-            f"no release was published as {options.data_model} with these cameras: RELEASE is {NO_RELEASE}, which some"
-            " programs refuse (--release sets another)",
-        )
-    return release
 
 
 def _injected_ids(table, injected):
@@ -93,15 +78,14 @@ def _write_maskbits(state, options, header, tools):
         maskbits[mask != 0] |= values[name]
     if options.wise_gaia_only and options.wise:
         brick = state["brick"]
-        maskbits[brick.unique_pixels(state["target"])] |= values["WISE_GAIA"]
+        maskbits[brick.unique_pixels(state["target"]) | brick.custom] |= values["WISE_GAIA"]
     cards = [*header, *coadds.target_wcs_cards(state["target"]), ("IMTYPE", "maskbits", "LegacySurveys image type")]
     wise = [(mask, name, ()) for name, mask in zip(("WISEM1", "WISEM2"), masks)]
-    stored = stored_maskbits(maskbits, options.data_model)
-    tools.products.write_images("maskbits", [(stored, "MASKBITS", cards), *wise])
+    tools.products.write_images("maskbits", [(maskbits, "MASKBITS", cards), *wise])
     return maskbits
 
 
-def _catalog_cards(state, options):
+def _catalog_cards(state):
     cards = [("PRODTYPE", "catalog", "NOIRLab data product type")]
     for band in state["bands"]:
         level = state["co_sky"].get(band)
@@ -109,7 +93,7 @@ def _catalog_cards(state, options):
             cards.append((f"COSKY_{band_suffix(band)}", float(level), "Sky level estimated (+subtracted) from coadd"))
     for i, radius in enumerate(catalog.APERTURE_RADII):
         cards.append((f"APRAD{i}", float(radius), "(optical) Aperture radius, in arcsec"))
-    if state["wise_table"] is not None or not options.only_measured_columns:
+    if state["wise_table"] is not None:
         for i, radius in enumerate(catalog.WISE_APERTURE_RADII):
             cards.append((f"WAPRAD{i}", radius, "(unWISE) Aperture radius, in arcsec"))
         for band, value in wise.VEGA_TO_AB.items():
@@ -161,7 +145,6 @@ STAGE = Stage(
         "brick",
         "target",
         "bands",
-        "ccds",
         "co_sky",
         "fit_table",
         "fit_sources",
@@ -175,7 +158,7 @@ STAGE = Stage(
     makes=("tractor",),
     run=run_writecat,
     kept=("tractor",),
-    options=("release", "data_model", "only_measured_columns", "gaia", "lc_epochs", "wise_gaia_only"),
+    options=("release", "data_model", "gaia", "lc_epochs", "wise_gaia_only"),
     variables=("DUST_DIR",),
     check=_check,
     keyword="VER_WCAT",

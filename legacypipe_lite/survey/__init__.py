@@ -3,12 +3,13 @@
 from ..tables import read_table
 from .bricks import Brick, find_brick, parse_radec
 from .ccds import read_ccds
-from .directory import SurveyDirectory, image_base_name
+from .directory import RUNS, SurveyDirectory, image_base_name
 from .products import OutputTree
 
 __all__ = [
     "Brick",
     "OutputTree",
+    "RUNS",
     "SurveyDirectory",
     "find_brick",
     "image_base_name",

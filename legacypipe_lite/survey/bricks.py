@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ __all__ = ["Brick", "find_brick", "parse_radec"]
 
 _COLUMNS = ("brickname", "brickid", "ra", "dec", "ra1", "ra2", "dec1", "dec2")
 _TILE = 64  # pixels
-_FIRST_CUSTOM_ID = 662175  # the survey has 662174 bricks
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,13 @@ class Brick:
     name : str
         E.g. ``"1102p240"``: ten times RA, p or m, ten times Dec, of the centre.
     brickid : int
-        Number in the table of bricks (1-based); of a custom brick above the numbers of that table.
+        Number in the table of bricks (1-based), -1 for a custom brick.
     ra, dec : float
         Centre [deg].
     ra1, ra2, dec1, dec2 : float
         The brick's own area [deg], half-open; ra1 > ra2 if it spans RA 0.
     custom : bool
         Not of the table of bricks.
-    boxed : bool
-        A custom brick whose own area is within the bounds, as that of others; if False, it is the whole image.
     """
 
     name: str
@@ -53,19 +49,9 @@ class Brick:
     dec1: float
     dec2: float
     custom: bool = False
-    boxed: bool = False
 
     @classmethod
-    def around(
-        cls,
-        ra: float,
-        dec: float,
-        target_wcs: TanWcs,
-        *,
-        brickid: int | None = None,
-        short_name: bool = False,
-        box: tuple[float, ...] | None = None,
-    ) -> Brick:
+    def around(cls, ra: float, dec: float, target_wcs: TanWcs) -> Any:
         """The custom brick at a position, with the bounds of its (zoomed) target image.
 
         Parameters
@@ -73,51 +59,17 @@ class Brick:
         ra, dec : float
             Degrees.
         target_wcs : wcs.TanWcs
-        brickid : int, optional
-            Default: `custom_brick_id`.
-        short_name : bool
-            See `custom_brick_name`.
-        box : (float, float, float, float), optional
-            ra1, ra2, dec1, dec2 of its own area, instead of the whole image.
         """
-        name = custom_brick_name(ra, dec, short_name)
-        brickid = custom_brick_id(ra, dec, target_wcs) if brickid is None else brickid
-        if box is not None:
-            ra1, ra2, dec1, dec2 = (float(value) for value in box)
-            return cls(name, brickid, ra, dec, ra1, ra2, dec1, dec2, custom=True, boxed=True)
         w, h = target_wcs.width, target_wcs.height
         # Edge middles at FITS pixels (W, H/2), (1, H/2), (W/2, 1), (W/2, H).
         ra1, _ = target_wcs.pixel_to_sky(w - 1.0, h / 2.0 - 1.0)
         ra2, _ = target_wcs.pixel_to_sky(0.0, h / 2.0 - 1.0)
         _, dec1 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, 0.0)
         _, dec2 = target_wcs.pixel_to_sky(w / 2.0 - 1.0, h - 1.0)
-        return cls(name, brickid, ra, dec, ra1, ra2, dec1, dec2, custom=True)
-
-    @property
-    def whole(self) -> bool:
-        """True if all of the brick's image is its own area."""
-        return self.custom and not self.boxed
-
-    def owns(self, ra: ArrayLike, dec: ArrayLike, target_wcs: ImageWcs) -> NDArray[np.bool_]:
-        """True where a position belongs to the brick's own area: of a custom brick, where it lies on the image.
-
-        Parameters
-        ----------
-        ra, dec : array_like
-            Degrees, RA in [0, 360).
-        target_wcs : wcs.ImageWcs
-
-        Returns
-        -------
-        numpy.ndarray of bool
-        """
-        if not self.whole:
-            return self.contains(ra, dec)
-        x, y = target_wcs.sky_to_pixel(np.asarray(ra, np.float64), np.asarray(dec, np.float64))
-        return (x >= -0.5) & (x < target_wcs.width - 0.5) & (y >= -0.5) & (y < target_wcs.height - 0.5)
+        return cls(custom_brick_name(ra, dec), -1, ra, dec, ra1, ra2, dec1, dec2, custom=True)
 
     def contains(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
-        """True where a position lies within the bounds in RA and Dec.
+        """True where a position belongs to the brick's own area.
 
         Parameters
         ----------
@@ -136,7 +88,7 @@ class Brick:
         return inside & (dec >= self.dec1) & (dec < self.dec2)
 
     def unique_pixels(self, target_wcs: ImageWcs) -> NDArray[np.bool_]:
-        """Map of the target pixels whose centres lie in the brick's own area (see `owns`).
+        """Map of the target pixels whose centres lie in the brick's own area.
 
         Parameters
         ----------
@@ -148,8 +100,6 @@ class Brick:
         """
         h, w = target_wcs.shape
         unique = np.ones((h, w), bool)
-        if self.whole:
-            return unique
         for y, x in self._tiles_at_border(target_wcs):
             columns, rows = np.arange(x.start, x.stop), np.arange(y.start, y.stop)
             unique[y, x] = self.contains(*target_wcs.pixel_to_sky(columns[np.newaxis, :], rows[:, np.newaxis]))
@@ -172,36 +122,9 @@ class Brick:
             yield slice(int(y0[i]), int(y1[i])), slice(int(x0[j]), int(x1[j]))
 
 
-def custom_brick_name(ra: float, dec: float, short: bool = False) -> str:
-    """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``; short: ``0091p033``.
-
-    A short name has the 8 characters of the survey's own bricks, and might be that of one of them.
-    """
-    sign = "m" if dec < 0 else "p"
-    if short:
-        return f"{int(10 * ra):04d}{sign}{int(10 * abs(dec)):03d}"
-    return f"custom-{int(1000 * ra):06d}{sign}{int(1000 * abs(dec)):05d}"
-
-
-def custom_brick_id(ra: float, dec: float, target_wcs: TanWcs) -> int:
-    """Number of the custom brick at a position [deg]: a hash of position, size and scale, above the survey's numbers.
-
-    Parameters
-    ----------
-    ra, dec : float
-    target_wcs : wcs.TanWcs
-        Of its (zoomed) target image.
-
-    Returns
-    -------
-    int
-        662175 to 2^31 - 1. Two bricks may have the same number, though not in practice: of 1000, with a probability
-        of 2e-4.
-    """
-    x, y = target_wcs.crpix
-    text = f"{ra:.7f} {dec:.7f} {target_wcs.width} {target_wcs.height} {x:.3f} {y:.3f} {target_wcs.pixel_scale:.6f}"
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-    return _FIRST_CUSTOM_ID + number % (2**31 - _FIRST_CUSTOM_ID)
+def custom_brick_name(ra: Any, dec: Any) -> str:
+    """Name of the custom brick at a position [deg], e.g. ``custom-009122p03397``."""
+    return f"custom-{int(1000 * ra):06d}{'m' if dec < 0 else 'p'}{int(1000 * abs(dec)):05d}"
 
 
 def find_brick(path: Path | None, name: str) -> Brick:

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from ..errors import InputError
-from .releases import cameras_of_run
+from ..errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from ..options import RunOptions
 
-__all__ = ["SurveyDirectory", "image_base_name"]
+__all__ = ["SurveyDirectory", "RunConfiguration", "RUNS", "image_base_name"]
 
 logger = logging.getLogger(__name__)
 
+
+class RunConfiguration(NamedTuple):
+    """What ``--run NAME`` selects.
+
+    Attributes
+    ----------
+    words : tuple of str
+        A CCD table is used if its file name contains one of these; empty: all tables.
+    release : int
+        Default release number of the catalogue.
+    """
+
+    words: tuple[str, ...]
+    release: int
+
+
+#: Survey configurations by name; None is a run without ``--run``.
+RUNS = {
+    None: RunConfiguration((), 9999),
+    "south": RunConfiguration(("decam",), 9008),
+    "decam": RunConfiguration(("decam",), 9008),
+    "north": RunConfiguration(("90prime", "mosaic"), 9009),
+    "90prime-mosaic": RunConfiguration(("90prime", "mosaic"), 9009),
+}
 
 _CALIBRATIONS = {"psf": ("psfex", "psfex"), "sky": ("sky", "splinesky")}
 
@@ -42,12 +61,7 @@ class SurveyDirectory:
     data_dir : str or Path, optional
         Folder of survey-wide tables (star clusters, amplifier corrections, ...).
     run : str, optional
-        Name of a survey configuration, a key of `releases.RUNS`.
-
-    Attributes
-    ----------
-    cameras : tuple of str
-        Cameras that the configuration selects; empty if there is none.
+        Name of a survey configuration, a key of `RUNS`.
 
     Raises
     ------
@@ -67,7 +81,10 @@ class SurveyDirectory:
         self.root = Path(root)
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self.data_dir = Path(data_dir) if data_dir else None
-        self.run, self.cameras = run, cameras_of_run(run)
+        if run not in RUNS:
+            names = ", ".join(name for name in RUNS if name)
+            raise UsageError(f"--run {run} is not known; there are {names}")
+        self.run = run
         if not self.root.is_dir():
             raise InputError(f"survey directory {self.root} does not exist: check --survey-dir or $LEGACY_SURVEY_DIR")
         for flag, path in (("--cache-dir", self.cache_dir), ("--data-dir or $LEGACYPIPE_DATA_DIR", self.data_dir)):
@@ -95,6 +112,11 @@ class SurveyDirectory:
     def calib_dir(self) -> Path:
         """Folder of the calibrations."""
         return self.root / "calib"
+
+    @property
+    def default_release(self) -> int:
+        """Release number of the catalogue unless ``--release`` is given."""
+        return RUNS[self.run].release
 
     def cached(self, path: Path) -> Path:
         """`path`, or its copy in the cache directory if there is one."""
@@ -127,9 +149,6 @@ class SurveyDirectory:
     def ccd_files(self) -> list[Path]:
         """Paths of the CCD tables of this run: the .kd.fits tables if there are any, else the .fits.gz ones.
 
-        With ``--run`` those whose file names contain a name of its cameras; if there are none, all tables, of which the
-        rows of these cameras are to be taken (`rows_of_run`).
-
         Returns
         -------
         list of Path
@@ -140,38 +159,14 @@ class SurveyDirectory:
         InputError
             If there is none.
         """
-        patterns = ("survey-ccds*.kd.fits", "survey-ccds*.fits.gz")
-        tables = [found for pattern in patterns if (found := sorted(self.root.glob(pattern)))]
-        for found in tables:
-            chosen = [f for f in found if self._named_after_camera(f)]
-            if chosen:
-                return [self.cached(f) for f in chosen]
-        if tables:
-            return [self.cached(f) for f in tables[0]]
-        raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz in {self.root}")
-
-    def _named_after_camera(self, path: Path) -> bool:
-        return not self.cameras or any(camera in path.name for camera in self.cameras)
-
-    def rows_of_run(self, files: Sequence[str | Path], cameras: ArrayLike) -> NDArray[np.bool_]:
-        """Which rows of the CCD tables belong to this run.
-
-        Parameters
-        ----------
-        files : list of Path
-            The tables, from `ccd_files`.
-        cameras : array_like of str
-            The camera of each row.
-
-        Returns
-        -------
-        numpy.ndarray of bool
-            True for all rows if ``--run`` has chosen the files by their names.
-        """
-        names = np.asarray(cameras, str)
-        if all(self._named_after_camera(Path(path)) for path in files):
-            return np.ones(len(names), bool)
-        return np.array([any(own in name.lower() for own in self.cameras) for name in names.tolist()], bool)
+        words = RUNS[self.run].words
+        for pattern in ("survey-ccds*.kd.fits", "survey-ccds*.fits.gz"):
+            found = sorted(self.root.glob(pattern))
+            found = [f for f in found if not words or any(word in f.name for word in words)]
+            if found:
+                return [self.cached(f) for f in found]
+        which = f" with {' or '.join(repr(w) for w in words)} in its name (--run {self.run})" if words else ""
+        raise InputError(f"no survey-ccds*.kd.fits or survey-ccds*.fits.gz{which} in {self.root}")
 
     # --- images and calibrations
 

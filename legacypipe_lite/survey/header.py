@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
 from ..versions import package_version, software_versions
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "run_cards",
-    "run_date",
     "brick_cards",
     "merge_cards",
     "bit_cards",
@@ -46,8 +43,6 @@ def run_cards(
     unwise_dirs: Sequence[str] = (),
     unwise_tr_dir: str | None = None,
     unwise_sky_dir: str | None = None,
-    *,
-    date: str | None = None,
 ) -> list[tuple[str, Any, str]]:
     """Cards that hold for a whole run.
 
@@ -61,8 +56,6 @@ def run_cards(
         "dr9", "dr10" or "dr11".
     unwise_dirs : sequence of str
     unwise_tr_dir, unwise_sky_dir : str or None
-    date : str or None
-        Of the run, see `run_date`.
 
     Returns
     -------
@@ -80,8 +73,6 @@ def run_cards(
         ("OBSTYPE", "object", "Observation type"),
         ("PROCTYPE", "tile", "Processing type"),
     ]
-    if date is not None:
-        cards.append(("RUNDATE", date, "Date of the run (UTC)"))
     cards += [(f"UNWISD{i}", folder, "unWISE directory") for i, folder in enumerate(unwise_dirs, 1)]
     if unwise_tr_dir:
         cards.append(("UNWISTD", unwise_tr_dir, "unWISE time-resolved directory"))
@@ -92,25 +83,6 @@ def run_cards(
         cards += [(f"DEPNAM{i:02d}", name, ""), (f"DEPVER{i:02d}", value, "")]
     cards.append(("CMDLINE", command, "runbrick command-line"))
     return cards
-
-
-def run_date() -> str:
-    """The date of a run for its headers: the time $SOURCE_DATE_EPOCH [seconds since 1970], else today.
-
-    Without the variable there is no time of day, so that two runs of a day give the same files.
-
-    Raises
-    ------
-    UsageError
-        If the variable is not such a number.
-    """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return datetime.now(UTC).date().isoformat()
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(f"SOURCE_DATE_EPOCH={epoch}: expected a number of seconds since 1970") from error
 
 
 def _dependencies() -> Iterator[tuple[str, ...]]:
@@ -178,7 +150,7 @@ def merge_cards(*lists: Iterable[tuple[str, Any, str]]) -> list[tuple[str, Any, 
     return merged
 
 
-def bit_cards(bits: Sequence[Bit], prefix: str, what: str, short: bool = False) -> list[tuple[str, Any, str]]:
+def bit_cards(bits: Sequence[Bit], prefix: str, what: str) -> list[tuple[str, Any, str]]:
     """Cards that name the bits of a mask: ``MB_NPRIMARY = 1`` ... and ``MBIT_0 = 'NPRIMARY'`` ...
 
     Parameters
@@ -188,8 +160,6 @@ def bit_cards(bits: Sequence[Bit], prefix: str, what: str, short: bool = False) 
         "M" (maskbits), "F" (fitbits) or "W" (wisemask).
     what : str
         Singular, for the comments, e.g. "maskbit".
-    short : bool
-        Also cards with short names, ``MB_NPRIM``, beside those whose names need the HIERARCH convention.
 
     Returns
     -------
@@ -198,9 +168,6 @@ def bit_cards(bits: Sequence[Bit], prefix: str, what: str, short: bool = False) 
     plural = what if what.endswith("mask") else what + "s"
     cards: list[tuple[str, Any, str]] = [("COMMENT", f"{plural} bits:", "")]
     cards += [(f"{prefix}B_{bit.name}", bit.value, f"{what}: {bit.text}") for bit in bits]
-    if short:
-        names = {f"{prefix}B_{bit.short}": bit for bit in bits if bit.short and len(f"{prefix}B_{bit.name}") > 8}
-        cards += [(name, bit.value, f"{what}: {bit.text}") for name, bit in names.items()]
     for bit in sorted(bits, key=lambda bit: bit.value):
         number = bit.value.bit_length() - 1
         cards.append((f"{prefix}BIT_{number}", bit.name, f"{what} {number} (0x{bit.value:x}): {bit.text}"))

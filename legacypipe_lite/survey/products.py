@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import atomic_file, check_writable
-from ..fits_checksums import finished
 from ..tables import fits_bytes, fits_cards, gzipped, structured_array
 
 if TYPE_CHECKING:
@@ -179,7 +178,6 @@ class OutputTree:
         *,
         band: str | None = None,
         primary_cards: Sequence[tuple[str, Any, str]] = (),
-        primary: bool = False,
     ) -> Path:
         """Write one image product: an empty primary HDU, then the image, compressed as the product asks.
 
@@ -194,8 +192,6 @@ class OutputTree:
         band : str or None
         primary_cards : sequence
             Cards of the primary HDU.
-        primary : bool
-            The image itself is the primary HDU, and is not compressed.
 
         Returns
         -------
@@ -209,14 +205,7 @@ class OutputTree:
         extname = PRODUCTS[product].extname
         if extname is not None:
             extname = extname.format(band=band)
-        hdus = [(image, extname, cards)]
-        if primary:
-            return self._write_primary(product, hdus, band)
-        return self.write_images(product, hdus, band=band, primary_cards=primary_cards)
-
-    def _write_primary(self, product: str, hdus: Sequence[tuple[Any, str | None, Any]], band: str | None) -> Path:
-        """Write images as they are, the first one as the primary HDU."""
-        return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
+        return self.write_images(product, [(image, extname, cards)], band=band, primary_cards=primary_cards)
 
     def write_images(
         self,
@@ -242,7 +231,7 @@ class OutputTree:
         compression = _COMPRESSION.get(PRODUCTS[product].compression or "")
         if compression is None:
             # Without compression the image itself is the primary HDU (only the mean PSF is such a product).
-            return self._write_primary(product, hdus, band)
+            return self._publish(self.relative(product, band), fits_bytes(lambda fits: _append_images(fits, hdus)))
         primary = fits_bytes(lambda fits: fits.write(None, header=fits_cards(primary_cards)))
         shared, tasks = (hdus, compression), range(len(hdus))
         if mapper is None:
@@ -374,7 +363,6 @@ class OutputTree:
 
     def _publish(self, relative: str, data: bytes) -> Path:
         """Write the bytes of a FITS file, gzipped if its name says so."""
-        data = finished(data, primary_image=relative.endswith(".fz"))
         if relative.endswith(".gz"):
             data = gzipped(data)
         return self._write_bytes(relative, data)

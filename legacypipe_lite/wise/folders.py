@@ -53,7 +53,7 @@ class WiseFolders:
         for flag, folder in (
             ("--unwise-tr-dir (UNWISE_COADDS_TIMERESOLVED_DIR)", self.epochs),
             ("UNWISE_MODEL_SKY_DIR", self.sky),
-            ("WISE_PSF_DIR", os.environ.get("WISE_PSF_DIR") or None),
+            ("WISE_PSF_DIR", os.environ.get("WISE_PSF_DIR")),
         ):
             if folder is not None and not os.path.isdir(folder):
                 raise InputError(f"{flag} {folder}: no such directory")

@@ -19,7 +19,6 @@ from legacypipe_lite.catalog import (
 )
 from legacypipe_lite.models import ParameterIvars, Source
 from legacypipe_lite.survey import Brick, OutputTree
-from legacypipe_lite.wcs import target_wcs
 
 CASES = {
     "testcase3": "2447p120",
@@ -40,10 +39,6 @@ _PER_BAND += ("psfdepth", "galdepth", "flux", "flux_ivar", "fiberflux", "fiberto
 _EBV = ("ebv", "mw_transmission_")
 
 
-#: The columns of the reference's catalogues.
-REFERENCE = {"data_model": "dr11", "only_measured": True}
-
-
 class ReferenceRun:
     """Products of the reference, in the form in which the stage writecat has them."""
 
@@ -60,8 +55,8 @@ class ReferenceRun:
             header["CENTRA"],
             header["CENTDEC"],
             *(header[key] for key in ("RAMIN", "RAMAX", "DECMIN", "DECMAX")),
+            custom=header["BRICKID"] < 0,
         )
-        self.target = target_wcs(header["CENTRA"], header["CENTDEC"], 3600, 3600, 0.262, None)
         for name in _PER_BAND:
             if self.inter[name].ndim == 1:
                 self.inter[name] = np.asarray(self.inter[name])[:, np.newaxis]
@@ -94,7 +89,7 @@ class ReferenceRun:
         table = intermediate_table(*self.parts(), self.bands, "grz")
         for name in ("fiberflux", "fibertotflux"):
             table[name] = self.inter[name]
-        apply_measured_limits(table, self.brick, self.target, self.inter["maskbits"])
+        apply_measured_limits(table, self.brick, 0.262, self.inter["maskbits"])
         return table
 
     def wise(self):
@@ -126,7 +121,7 @@ def test_intermediate_catalogue_comes_back(run):
 
 def test_tractor_catalogue_comes_back(run):
     table = run.intermediate()
-    tractor = tractor_table(table, run.tractor["ebv"], run.bands, "grz", 9999, wise=run.wise(), **REFERENCE)
+    tractor = tractor_table(table, run.tractor["ebv"], run.bands, "grz", 9999, wise=run.wise())
     assert tractor.colnames == run.tractor.colnames
     for name in tractor.colnames:
         if name == "nearest_neighbor":
@@ -136,8 +131,7 @@ def test_tractor_catalogue_comes_back(run):
             np.testing.assert_allclose(tractor[name], run.tractor[name], rtol=2e-7)
         else:
             equal(tractor[name], run.tractor[name], name)
-    assert tractor["flux_g"].unit == "nmgy" and tractor.meta["units"]["flux_g"] == "nanomaggies"
-    assert tractor.meta["units"]["shape_r_ivar"] == "arcsec^(-2)"
+    assert tractor["flux_g"].unit == "nanomaggies" and tractor.meta["units"]["shape_r_ivar"] == "arcsec^(-2)"
 
 
 def equal(ours, theirs, name):
@@ -153,15 +147,9 @@ def test_rows_are_sorted(run):
     table = run.intermediate()
     shuffled = table[::-1]
     wise = run.wise()
-    a = tractor_table(table, run.tractor["ebv"], run.bands, "grz", 9999, wise=wise, **REFERENCE)
+    a = tractor_table(table, run.tractor["ebv"], run.bands, "grz", 9999, wise=wise)
     b = tractor_table(
-        shuffled,
-        run.tractor["ebv"][::-1],
-        run.bands,
-        "grz",
-        9999,
-        wise=None if wise is None else wise[::-1],
-        **REFERENCE,
+        shuffled, run.tractor["ebv"][::-1], run.bands, "grz", 9999, wise=None if wise is None else wise[::-1]
     )
     for name in a.colnames:
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
@@ -244,13 +232,12 @@ def small_coadd(n=3):
 
 
 BRICK = Brick("0001p000", 7, 10.0, 0.0, 9.9, 10.1, -0.1, 0.1)
-TARGET = target_wcs(10.0, 0.0, 100, 100, 0.262, None)
 
 
 def small_catalogue(table, sources, ivars, **options):
     inter = intermediate_table(table, sources, ivars, small_coadd(len(table)), ["r"], ["g", "r"])
     inter["fiberflux"] = inter["fibertotflux"] = np.zeros((len(table), 1), np.float32)
-    apply_measured_limits(inter, BRICK, TARGET, np.full(len(table), 0x18002))
+    apply_measured_limits(inter, BRICK, 0.262, np.full(len(table), 0x10002))
     return tractor_table(inter, np.zeros(len(table), np.float32), ["r"], ["g", "r"], 9999, **options)
 
 
@@ -273,7 +260,7 @@ def test_without_reference_objects():
 
 def test_objects_without_rows():
     table = small_catalogue(small_table(0), [], ParameterIvars(np.zeros((0, 7))))
-    assert len(table) == 0 and len(table.colnames) == 207
+    assert len(table) == 0 and len(table.colnames) == 104
     assert len(all_models_table(small_table(0), [], ["r"])["ra"]) == 0
 
 
@@ -313,22 +300,11 @@ def test_infinite_values():
 
 def test_dr9_model():
     result = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))), data_model="dr9", gaia=False)
-    # the bits above the sixteenth are not there, the sixteenth is the sign
-    assert result["maskbits"].dtype == np.int16 and np.all(result["maskbits"] == np.int16(0x8002 - 0x10000))
-    assert not {"ls_id_dr11", "ngood_r", "flux_i"} & set(result.colnames)
-    assert {"pmra", "gaia_phot_g_mean_mag"} <= set(result.colnames)
+    assert result["maskbits"].dtype == np.int16 and np.all(result["maskbits"] == 2)
+    assert not {"ls_id_dr11", "ngood_r", "pmra"} & set(result.colnames)
+    assert "gaia_phot_g_mean_mag" in result.colnames
     default = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))))
-    assert np.all(default["maskbits"] == 0x18002)
-
-
-def test_what_was_not_measured_is_empty_or_left_out():
-    table = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))), gaia=False, epochs=5)
-    assert not np.any(table["flux_i"]) and not np.any(table["pmra"]) and np.all(table["mw_transmission_i"] == 1)
-    assert not np.any(table["lc_flux_w1"]) and table["lc_flux_w1"].shape == (3, 5)
-    assert np.all(table["lc_epoch_index_w2"] == -1) and np.all(table["wise_coadd_id"] == b"")
-    short = small_catalogue(small_table(), [None] * 3, ParameterIvars(np.ones((3, 7))), gaia=False, only_measured=True)
-    assert not {"flux_i", "pmra", "flux_w1", "lc_flux_w1"} & set(short.colnames)
-    assert {"flux_g", "flux_r"} <= set(short.colnames)
+    assert np.all(default["maskbits"] == 0x10002)
 
 
 def test_types_of_all_models():
@@ -343,8 +319,6 @@ def test_types_of_all_models():
 def test_ls_id():
     assert ls_id(9999, 465217, [0])[0] == 43978018326052864
     assert ls_id(9999, -1, [0, 3]).tolist() == [-4194304, -4194301]
-    # there is no room for the numbers of custom bricks
-    assert ls_id(9999, 1_500_000_000, [0, 3]).tolist() == [-4194304, -4194301]
 
 
 def test_nearest_neighbor():

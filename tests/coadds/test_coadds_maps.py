@@ -67,7 +67,7 @@ def test_band_bits_follow_the_bands_of_the_run(bands):
         kind, band = name.split("_")
         maps = {band.lower(): here}
         options = {"saturated" if kind == "SATUR" else "allmask": maps}
-        assert np.all(maskbits_map((2, 2), bands.split(","), "dr11", **options) == value)
+        assert np.all(maskbits_map((2, 2), bands.split(","), **options) == value)
     assert not maskbits_map((2, 2), ["g"], saturated={"g": nowhere}, unique=here).any()
 
 

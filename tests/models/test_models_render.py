@@ -492,9 +492,9 @@ def test_patches_of_many_sources_are_those_of_each(psf, jacobian):
         seen += 1
         assert found[:2] == want[:2] and found[2].dtype == np.float32
         # frames may be larger, so that less of the tails comes in again at the opposite side
-        # (and the transforms in single precision leave a little of the whole flux everywhere).
-        tolerance = 2e-5 * np.abs(want[2]).max() + 1e-8 * source.flux[0]
-        np.testing.assert_allclose(found[2], want[2], rtol=0, atol=tolerance)
+        # where hardly any light falls on the image, what counts is the rounding of transforms of the whole flux
+        atol = max(2e-5 * np.abs(want[2]).max(), 1e-8 * abs(source.flux[0]))
+        np.testing.assert_allclose(found[2], want[2], rtol=0, atol=atol)
     assert 50 < seen < 150 and list(renderer.patches([])) == []
 
 

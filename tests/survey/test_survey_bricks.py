@@ -63,7 +63,7 @@ def test_unique_pixels_of_a_survey_brick(testdata):
 
 def test_custom_brick():
     brick = Brick.around(9.1228, 3.3975, target_wcs(9.1228, 3.3975, 100, 100, 0.262))
-    assert brick.name == "custom-009122p03397" and brick.custom and brick.whole
+    assert brick.name == "custom-009122p03397" and brick.brickid == -1 and brick.custom
     np.testing.assert_allclose(
         [brick.ra1, brick.ra2, brick.dec1, brick.dec2],
         [9.119191157, 9.126408843, 3.3938975000, 3.4011025000],
@@ -71,42 +71,6 @@ def test_custom_brick():
     )
     south = Brick.around(346.684, -12.791, target_wcs(346.684, -12.791, 100, 100, 0.262))
     assert south.name == "custom-346684m12791"
-
-
-def custom(ra=9.1228, dec=3.3975, width=100, height=100, pixscale=0.262, zoom=None, **options):
-    target = target_wcs(ra, dec, width, height, pixscale, zoom)
-    return Brick.around(ra, dec, target, **options), target
-
-
-def test_numbers_of_custom_bricks():
-    number = custom()[0].brickid
-    assert 662175 <= number < 2**31 and number == custom()[0].brickid
-    others = [{"ra": 9.12281}, {"dec": -3.3975}, {"width": 101}, {"height": 90}, {"pixscale": 0.263}]
-    others += [{"zoom": (0, 50, 0, 50)}, {"zoom": (50, 100, 0, 50)}]
-    assert len({custom(**other)[0].brickid for other in others} | {number}) == len(others) + 1
-    assert custom(brickid=12)[0].brickid == 12
-
-
-def test_short_names():
-    assert custom(short_name=True)[0].name == "0091p033"
-    assert custom(346.684, -12.791, short_name=True)[0].name == "3466m127"
-
-
-@pytest.mark.parametrize("ra, dec", [(9.1228, 3.3975), (0.001, 89.999), (20.0, -90.0), (359.999, 40.0)])
-def test_own_area_of_a_custom_brick_is_its_image(ra, dec):
-    brick, target = custom(ra, dec, 60, 40)
-    y, x = np.mgrid[-2:43:0.5, -2:63:0.5] + 0.25
-    inside = brick.owns(*target.pixel_to_sky(x, y), target)
-    np.testing.assert_array_equal(inside, (x > -0.5) & (x < 59.5) & (y > -0.5) & (y < 39.5))
-    assert brick.unique_pixels(target).all()
-    assert not brick.owns(180.0 - ra, -dec, target)  # the other side of the sky
-
-
-def test_own_area_can_be_given():
-    brick, target = custom(9.0, 3.0, box=(8.999, 9.001, 2.999, 3.0))
-    assert not brick.whole and brick.owns(9.0, 2.9995, target) and not brick.owns(9.0, 3.0, target)
-    unique = brick.unique_pixels(target)
-    assert 0 < np.count_nonzero(unique) < unique.size
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 from legacypipe_lite.errors import InputError, UsageError
 from legacypipe_lite.options import RunOptions
 from legacypipe_lite.survey import SurveyDirectory, image_base_name
-from legacypipe_lite.survey.releases import release_number, release_of_run
 
 
 @pytest.fixture
@@ -47,11 +46,11 @@ def test_from_options(root, monkeypatch, caplog, tmp_path):
     monkeypatch.setenv("LEGACY_SURVEY_DIR", str(root))
     monkeypatch.delenv("LEGACYPIPE_DATA_DIR", raising=False)
     survey = SurveyDirectory.from_options(RunOptions(brick="x", run="north"))
-    assert survey.root == root and survey.cameras == ("90prime", "mosaic") and survey.data_dir is None
+    assert survey.root == root and survey.default_release == 9009 and survey.data_dir is None
     monkeypatch.delenv("LEGACY_SURVEY_DIR")
     monkeypatch.chdir(tmp_path)
     survey = SurveyDirectory.from_options(RunOptions(brick="x"))
-    assert survey.root == tmp_path and survey.cameras == ()
+    assert survey.root == tmp_path and survey.default_release == 9999
     assert "current directory" in caplog.text
 
 
@@ -79,45 +78,9 @@ def test_ccd_files(root):
 
 def test_run_filter_ignores_folder_names(tmp_path):
     root = tmp_path / "decam-survey"
-    touch(root, "survey-ccds-mosaic.fits.gz", "survey-ccds-1.fits.gz")
-    # No table is named after the camera: all of them, of which its rows are taken.
-    survey = SurveyDirectory(root, run="decam")
-    files = survey.ccd_files()
-    assert [path.name for path in files] == ["survey-ccds-1.fits.gz", "survey-ccds-mosaic.fits.gz"]
-    assert survey.rows_of_run(files, ["decam", "mosaic", "DECam"]).tolist() == [True, False, True]
-
-
-def test_rows_of_a_run():
-    survey = SurveyDirectory(".", run="north")
-    assert survey.rows_of_run(["survey-ccds-1.fits.gz"], ["mosaic", "decam", "90prime"]).tolist() == [True, False, True]
-    # The name of the table has chosen already.
-    assert survey.rows_of_run(["a/survey-ccds-mosaic.fits.gz"], ["newcam"]).tolist() == [True]
-    assert SurveyDirectory(".").rows_of_run(["survey-ccds-1.fits.gz"], ["x", "y"]).tolist() == [True, True]
-
-
-@pytest.mark.parametrize(
-    "model, cameras, release",
-    [
-        ("dr9", ["decam"], 9010),
-        ("dr9", ["90prime", "mosaic"], 9011),
-        ("dr9", ["mosaic "], 9011),
-        ("dr10", ["DECam", "decam"], 10000),
-        ("dr10", ["mosaic"], 9999),
-        ("dr11", ["decam"], 11010),
-        ("dr9", ["decam", "mosaic"], 9999),
-        ("dr10", ["nircam"], 9999),
-        ("dr10", [], 9999),
-    ],
-)
-def test_release_numbers(model, cameras, release):
-    assert release_number(model, cameras) == release
-
-
-def test_release_of_a_run():
-    assert release_of_run(RunOptions(brick="x", release=7), {"camera": ["decam"]}) == 7
-    assert release_of_run(RunOptions(brick="x", run="north", data_model="dr9"), {"camera": ["decam"]}) == 9011
-    assert release_of_run(RunOptions(brick="x", data_model="dr9"), {"camera": ["decam"]}) == 9010
-    assert release_of_run(RunOptions(brick="x")) == 9999
+    touch(root, "survey-ccds-mosaic.fits.gz")
+    with pytest.raises(InputError, match="'decam' in its name"):
+        SurveyDirectory(root, run="decam").ccd_files()
 
 
 def test_calibration_files(root):
