@@ -120,7 +120,7 @@ def test_order_of_products_and_header(testdata, tmp_path, monkeypatch):
     expected += ["depth.fits", "image.jpg", "model.jpg", "blobmodel.jpg", "resid.jpg"]
     assert names == expected
     order = fitsio.read_header(str(run.products.path("image", "g")), ext=1).keys()
-    assert order.index("VER_COAD") < order.index("CTYPE1") < order.index("FILTERX") < order.index("IMTYPE")
+    assert order.index("VER_SRCS") < order.index("CTYPE1") < order.index("FILTERX") < order.index("IMTYPE")
     assert not any(key.startswith("MB_") for key in order)
     cards = {key: value for key, value, _ in STAGE.header_cards(made.cards)}
     assert cards["MB_SATUR_Z"] == 16 and cards["MBIT_12"] == "GALAXY" and cards["FB_ITERATIVE"] == 8192
